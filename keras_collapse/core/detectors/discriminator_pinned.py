@@ -1,0 +1,226 @@
+"""The discriminator gives (nearly) one answer to everything it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+
+from keras_collapse.core.detectors.detector import at_least, both, within
+from keras_collapse.core.detectors.episode import Episode
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.readings import Blocks, Reading
+
+D_LOSS_BAND = (0.72, 0.75)
+"""The guide's "stuck high". With real and fake indistinguishable and a leaking generator step of
+relative weight w, D settles at p = (1 + w)/(2 + w): a loss of 0.7136 at w = 1/2, 0.7520 at 1."""
+D_ACC_BAND = (0.49, 0.51)
+"""The guide's "50 % exactly", as the mean of a block prints it."""
+G_ACC_BAND = (0.99, 1.0)
+"""The guide's "99 %+": D calls all of G's samples real."""
+
+ONE_SIDED = 0.9
+"""|accuracy on real - accuracy on fake| from which D counts as giving one answer. Exactly one
+answer gives 1; the book's healthy run averages below 0.8 over any 50 steps, even at its start."""
+BLIND = 0.1
+"""Real plus fake accuracy minus 1 (Youden's J: 0 tells nothing apart, 1 everything) below which
+D counts as telling nothing apart."""
+EXACT = 0.005
+"""How near to 50 % every single batch's accuracy must be where only their mean is reported: one
+answer gives 50 % exactly, chance scatters by 0.5/sqrt(2 * batch size), 0.011 at 1024."""
+WORSE_THAN_CHANCE = 0.015
+"""Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise; a D
+that is trained on its own labels alone can always fall back on ln 2."""
+
+BLOCK_STEPS = 25
+"""Steps in a block: one batch of 64 leaves 6 % of noise in an accuracy, 25 leave 1 %."""
+WARM_UP = 100
+"""First steps of a run, in which one answer counts for nothing: a fresh D gives one."""
+WARN_AFTER = 100
+"""Steps of one answer before a warning. In healthy starts D swings between "all real" and "all
+fake" within tens of steps (26 at most in the book's run)."""
+FAIL_AFTER = 200
+"""Steps of one answer before "failed": twice the warning's."""
+HEALS_AFTER = 100
+"""Steps without it after which D has recovered."""
+
+_ADVICE = (
+    "Look for a leak first: in Keras 3 the generator's train_on_batch also trains a "
+    "discriminator that is not frozen when the step is traced (docs/guide-numbers.md).",
+    "If the wiring is right: make D stronger (less dropout, more filters) or raise its learning "
+    "rate relative to G's.",
+    "Repeat with another seed and a smaller batch before changing more.",
+)
+
+
+class DiscriminatorPinned:
+    """Finds ``discriminator_pinned``, by the best evidence the readings hold.
+
+    In this order: accuracies on real and fake at opposite ends (the fake one may come from
+    G's accuracy); the guide's three bands; a mean accuracy of exactly 50 % in every batch; and,
+    where there are losses only, a D loss that stays above ln 2, which alone never says more than
+    ``warning``.
+
+    Args:
+        row_steps: training steps that one step of the readings stands for at least.
+        d_loss_band, d_acc_band, g_acc_band: the guide's three bands.
+
+    >>> detector = DiscriminatorPinned()
+    >>> for step in range(300):
+    ...     detector.update(Reading(step, 1, {"d_acc_real": 1.0, "d_acc_fake": 0.0}))
+    >>> [(f.severity.value, f.first_step, f.last_step) for f in detector.findings]
+    [('failed', 0, 299)]
+    """
+
+    kind = "discriminator_pinned"
+
+    def __init__(
+        self,
+        row_steps: int = 1,
+        d_loss_band: tuple[float, float] = D_LOSS_BAND,
+        d_acc_band: tuple[float, float] = D_ACC_BAND,
+        g_acc_band: tuple[float, float] = G_ACC_BAND,
+    ) -> None:
+        self.judged = 0
+        self.blind = ""
+        self.bands = {"d_loss": d_loss_band, "d_acc": d_acc_band, "g_acc": g_acc_band}
+        self.row_steps = row_steps
+        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
+        self._farthest = 0.0  # of the block's single accuracies, from 50 %
+        self._episode: Episode | None = None
+        self._closed: list[Finding] = []
+        self._losses_only = False
+        self._cross_entropy: bool | None = None
+
+    def update(self, reading: Reading) -> None:
+        d_acc = reading.get("d_acc")
+        if d_acc is not None:
+            self._farthest = max(self._farthest, abs(d_acc - 0.5))
+        block = self._blocks.add(reading)
+        if block is None:
+            return
+        holds = self._judge(block)
+        self._farthest = 0.0
+        if holds is not None:
+            self.judged += block.steps
+        if self._episode is None:
+            if not holds:
+                return
+            self._episode = Episode(max(HEALS_AFTER // self.row_steps, 1))
+        self._episode.add(block, holds)
+        if self._episode.over:
+            finding = self._finding(self._episode)
+            self._closed += [finding] if finding else []
+            self._episode = None
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        current = self._finding(self._episode) if self._episode else None
+        return [*self._closed, current] if current else self._closed
+
+    # -- the rules -----------------------------------------------------------------------
+
+    def _judge(self, block: Reading) -> bool | None:
+        """Does D give one answer on this block? None where the numbers cannot say."""
+        self.blind = ""
+        self._losses_only = False
+        halves = opposite_ends(block)
+        if halves is not None:
+            real, fake, error = halves
+            return both(
+                at_least(abs(real - fake), ONE_SIDED, error),
+                at_least(BLIND, real + fake - 1, error),
+            )
+        banded = [
+            within(block.values[name], *band, block.uncertainty(name))
+            for name, band in self.bands.items()
+            if name in block.values
+        ]
+        if len(banded) == len(self.bands):
+            return both(*banded)
+        if "d_acc" in block.values:
+            if block.uncertainty("d_acc") > EXACT or self._blocks.steps < 2:
+                self.blind = "D's accuracy is rounded or averaged too coarsely to judge"
+                return None
+            return self._farthest <= EXACT
+        return self._judge_by_losses(block)
+
+    def _judge_by_losses(self, block: Reading) -> bool | None:
+        """D loss alone cannot tell a pinned D from a balanced one; it can tell the extremes."""
+        self._losses_only = True
+        d_loss = block.get("d_loss")
+        if self._cross_entropy is None and d_loss is not None:
+            # At its start any D answers about 1/2: a mean cross-entropy begins near ln 2.
+            self._cross_entropy = within(d_loss, 0.4, 1.1, 0.0)
+        if d_loss is None or not self._cross_entropy:
+            self.blind = "no accuracies, and the D loss is no mean cross-entropy"
+            return None
+        error = block.uncertainty("d_loss")
+        if at_least(d_loss, log(2) + WORSE_THAN_CHANCE, error):
+            return True
+        if at_least(log(2) - WORSE_THAN_CHANCE, d_loss, error):
+            return False
+        self.blind = (
+            "only losses were reported, and a D loss near ln 2 fits a healthy D as well as a "
+            "pinned one; report d_acc_real and d_acc_fake to settle it"
+        )
+        return None
+
+    def _finding(self, episode: Episode) -> Finding | None:
+        mean = episode.mean
+        since_warm_up = episode.last_step + 1 - WARM_UP // self.row_steps
+        lasted = min(episode.lasted, since_warm_up) * self.row_steps
+        if mean is None or lasted < WARN_AFTER:
+            return None
+        certain = lasted >= FAIL_AFTER and not self._losses_only
+        halves = opposite_ends(mean)
+        evidence: dict[str, float | int] = {"steps": mean.steps}
+        for signal, value in mean.values.items():
+            evidence[signal] = round(value, 4)
+            if error := mean.uncertainty(signal):
+                evidence[f"{signal}_uncertainty"] = round(error, 4)
+        if halves is None:
+            seen = f"its loss stays at {mean.values.get('d_loss', float('nan')):.3f}, above ln 2"
+            if "d_acc" in mean.values:
+                seen = f"its accuracy stays at {mean.values['d_acc']:.1%}"
+        else:
+            real, fake, error = halves
+            if "d_acc_real" not in evidence:
+                evidence |= {"d_acc_real": round(real, 4), "d_acc_fake": round(fake, 4)}
+                evidence["d_acc_real_minus_fake_uncertainty"] = round(error, 4)
+            answer = "real" if real > fake else "fake"
+            seen = (
+                f'it calls nearly everything "{answer}": right on {_share(real)} of real '
+                f"samples and on {_share(fake)} of fake ones"
+            )
+        return Finding(
+            kind=self.kind,
+            severity=Severity.FAILED if certain else Severity.WARNING,
+            first_step=episode.first_step,
+            last_step=episode.last_step,
+            message=f"The discriminator no longer tells real from fake: {seen}.",
+            evidence=evidence,
+            advice=_ADVICE,
+            healed=episode.over,
+        )
+
+
+def opposite_ends(reading: Reading) -> tuple[float, float, float] | None:
+    """D's accuracy on real and on fake, and their difference's uncertainty; None if unknown.
+
+    Where the log has no halves, G's accuracy is the share of fakes that D calls real, so D is
+    right on the others; and the mean of the halves is D's accuracy.
+    """
+    real, fake = reading.get("d_acc_real"), reading.get("d_acc_fake")
+    if real is not None and fake is not None:
+        return real, fake, reading.uncertainty("d_acc_real") + reading.uncertainty("d_acc_fake")
+    d_acc, g_acc = reading.get("d_acc"), reading.get("g_acc")
+    if d_acc is None or (fake is None and g_acc is None):
+        return None
+    source = "d_acc_fake" if fake is not None else "g_acc"
+    missed = fake if fake is not None else 1 - (g_acc or 0.0)
+    error = 2 * (reading.uncertainty("d_acc") + reading.uncertainty(source))
+    return 2 * d_acc - missed, missed, error
+
+
+def _share(accuracy: float) -> str:
+    return f"{min(max(accuracy, 0.0), 1.0):.0%}"

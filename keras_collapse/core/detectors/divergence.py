@@ -1,0 +1,126 @@
+"""The numbers have left the ground: NaN, infinity, or a loss that explodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.readings import Reading
+
+EXPLOSION = 1000.0
+"""Times its early scale from which a loss counts as exploded. Cross-entropies clipped as Keras
+clips them end at 16; critics' losses grow, but not a thousandfold."""
+EARLY_STEPS = 100
+"""Steps that set a loss's scale, by its largest size among them (at least 1)."""
+SUSTAINED = 10
+"""Readings in a row before an explosion is one: a single wild batch is not."""
+HEALS_AFTER = 100
+"""Steps of finite, ordinary numbers after which the training has recovered."""
+
+_ADVICE = {
+    "not finite": (
+        "Lower both learning rates, or clip gradients (optimizer argument clipnorm).",
+        "Use from_logits=True with a linear last layer, so that no logarithm sees a zero.",
+        "Check the data for NaN and for values outside the range G draws in.",
+    ),
+    "exploded": (
+        "Lower both learning rates, or clip gradients (optimizer argument clipnorm).",
+        "Wasserstein critics need weight clipping or a gradient penalty.",
+    ),
+}
+
+
+class Divergence:
+    """Finds ``divergence``: at once for NaN and infinity, after ten readings for an explosion.
+
+    >>> detector = Divergence()
+    >>> detector.update(Reading(0, 1, {"d_loss": 0.7}))
+    >>> detector.update(Reading(1, 1, {"d_loss": float("nan")}))
+    >>> [(f.first_step, f.evidence) for f in detector.findings]
+    [(1, {'signal': 'd_loss', 'value': 'nan'})]
+    """
+
+    kind = "divergence"
+
+    def __init__(self) -> None:
+        self.judged = 0
+        self.blind = ""
+        self._scale: dict[str, float] = {}
+        self._seen: dict[str, int] = {}
+        self._wild: dict[str, tuple[int, int]] = {}  # signal: (first step, readings in a row)
+        self._closed: list[Finding] = []
+        self._open: Finding | None = None
+        self._quiet = 0
+
+    def update(self, reading: Reading) -> None:
+        self.judged += reading.steps
+        found = None
+        for signal, value in reading.values.items():
+            if not math.isfinite(value):
+                found = found or self._describe(reading, reading.first_step, signal, value)
+            elif signal.endswith("acc") or "_acc_" in signal:
+                continue
+            elif self._exploded(reading, signal, abs(value)):
+                found = found or self._describe(reading, self._wild[signal][0], signal, value)
+        self._keep(reading, found)
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return [*self._closed, self._open] if self._open else self._closed
+
+    def _exploded(self, reading: Reading, signal: str, size: float) -> bool:
+        seen = self._seen.get(signal, 0)
+        scale = self._scale.get(signal, 1.0)
+        if seen < EARLY_STEPS and size < EXPLOSION * scale:
+            self._scale[signal] = max(scale, size)
+            self._seen[signal] = seen + reading.steps
+        if size < EXPLOSION * scale:
+            self._wild.pop(signal, None)
+            return False
+        first, count = self._wild.get(signal, (reading.first_step, 0))
+        self._wild[signal] = (first, count + 1)
+        return count + 1 >= SUSTAINED
+
+    def _describe(self, reading: Reading, first: int, signal: str, value: float) -> Finding:
+        what = "exploded" if math.isfinite(value) else "not finite"
+        words = {
+            "exploded": f"{signal} has exploded to {value:.3g}",
+            "not finite": f"{signal} is {value}",
+        }[what]
+        evidence: dict[str, object] = {"signal": signal, "value": value if what == "exploded"
+                                       else str(value)}
+        if what == "exploded":
+            evidence["early_scale"] = self._scale.get(signal, 1.0)
+        return Finding(
+            kind=self.kind,
+            severity=Severity.FAILED,
+            first_step=first,
+            last_step=reading.step,
+            message=f"The training has diverged: {words}.",
+            evidence=evidence,
+            advice=_ADVICE[what],
+        )
+
+    def _keep(self, reading: Reading, found: Finding | None) -> None:
+        if found is not None:
+            self._quiet = 0
+            self._open = found if self._open is None else _until(self._open, reading.step)
+        elif self._open is not None:
+            self._quiet += reading.steps
+            if self._quiet >= HEALS_AFTER:
+                self._closed.append(_until(self._open, self._open.last_step, healed=True))
+                self._open = None
+
+
+def _until(finding: Finding, step: int, healed: bool = False) -> Finding:
+    return Finding(
+        finding.kind,
+        finding.severity,
+        finding.first_step,
+        step,
+        finding.message,
+        finding.evidence,
+        finding.advice,
+        healed,
+    )

@@ -1,0 +1,88 @@
+"""Runs the detectors over readings and folds what they find into a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keras_collapse.core.detectors import Detector, default_detectors
+from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+from keras_collapse.core.readings import Reading
+
+ENOUGH_STEPS = 250
+"""Steps every detector must have judged before "healthy" is said: the book's healthy run needs as
+many to leave chance, so fewer cannot tell a slow start from a failure."""
+
+
+class Examiner:
+    """Readings in, verdict out.
+
+    Args:
+        detectors: the failures to watch for; by default all that are known.
+        row_steps: training steps that one step of the readings stands for at least.
+
+    >>> examiner = Examiner()
+    >>> for step in range(300):
+    ...     changed = examiner.update(Reading(step, 1, {"d_acc_real": 1.0, "d_acc_fake": 0.0}))
+    >>> examiner.verdict().status.value
+    'failed'
+    """
+
+    def __init__(
+        self, detectors: Sequence[Detector] | None = None, row_steps: int = 1
+    ) -> None:
+        self.row_steps = row_steps
+        self.detectors = list(default_detectors(row_steps) if detectors is None else detectors)
+        self.steps = 0
+        self._others: list[Finding] = []
+        self._told: dict[tuple[str, int], tuple[Severity, bool]] = {}
+
+    def update(self, reading: Reading) -> list[Finding]:
+        """Take a reading; give the findings that are new, graver or healed since the last."""
+        self.steps = reading.step + 1
+        changed = []
+        for detector in self.detectors:
+            detector.update(reading)
+            for finding in detector.findings:
+                key, now = (finding.kind, finding.first_step), (finding.severity, finding.healed)
+                if self._told.get(key) != now:
+                    self._told[key] = now
+                    changed.append(finding)
+        return changed
+
+    def report(self, finding: Finding) -> None:
+        """Add a finding that no detector made: the reader's, the audit's, the seeding's."""
+        same = [f for f in self._others if f.kind == finding.kind]
+        self._others = [f for f in self._others if f not in same] + [finding]
+
+    def verdict(self, averaging: str | None = None) -> Verdict:
+        """What all findings say together, now."""
+        findings = [f for d in self.detectors for f in d.findings] + self._others
+        findings.sort(key=lambda f: (f.healed, -f.severity.rank, f.first_step))
+        status, reason = self._status(findings)
+        return Verdict(status, tuple(findings), reason, self.steps, averaging)
+
+    def _status(self, findings: Sequence[Finding]) -> tuple[Status, str]:
+        standing = [f for f in findings if not f.healed]
+        for severity, status in (
+            (Severity.FAILED, Status.FAILED),
+            (Severity.WARNING, Status.WARNING),
+        ):
+            for finding in standing:
+                if finding.severity is severity:
+                    return status, f"{finding.kind} since step {finding.first_step}"
+        for finding in findings:
+            if finding.severity is Severity.FAILED:
+                return Status.WARNING, (
+                    f"{finding.kind} from step {finding.first_step} to {finding.last_step}, "
+                    "then recovered"
+                )
+        for detector in self.detectors:
+            judged = detector.judged * self.row_steps
+            if detector.blind:
+                return Status.UNKNOWN, f"{detector.kind} cannot be judged: {detector.blind}"
+            if judged < ENOUGH_STEPS:
+                return Status.UNKNOWN, (
+                    f"too few steps: {detector.kind} was judged on {judged}, "
+                    f"{ENOUGH_STEPS} are needed"
+                )
+        return Status.HEALTHY, f"no failure found in {self.steps} steps"

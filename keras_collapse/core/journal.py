@@ -1,0 +1,111 @@
+"""The append-only record of a run: one JSON object a line, written by the monitor.
+
+Records, told apart by ``record``: ``run`` (once, first: what is needed to read the rest),
+``logs`` (one a batch: the numbers as Keras handed them over), ``epoch``, ``finding`` (as it was
+when it was first reported or changed), ``note`` and ``end``. A journal without ``end`` is of a
+run that goes on or was killed. Numbers that are not finite are written as strings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_collapse.core.errors import InputError
+
+SCHEMA = 1
+FILE_NAME = "journal.jsonl"
+FLUSH_SECONDS = 1.0
+"""Longest time a record waits in memory: what a kill can take away, and what ``watch`` lags."""
+
+
+class Journal:
+    """Writes the journal of one run; every write to disk holds whole lines.
+
+    Args:
+        folder: the run's folder, made if missing.
+
+    Raises:
+        InputError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / FILE_NAME
+        self._lines: list[str] = []
+        self._flushed = time.monotonic()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise InputError(
+                f"cannot write to the run folder {str(self.folder)!r} ({error.strerror}). "
+                "Give another one."
+            ) from None
+
+    def write(self, record: str, **fields: Any) -> None:
+        """Append a record; it reaches the disk within `FLUSH_SECONDS` of the next one."""
+        line = json.dumps({"record": record, **_plain(fields)}, separators=(",", ":"))
+        self._lines.append(line)
+        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system now: after that a kill cannot take it."""
+        if self._lines:
+            os.write(self._file, ("\n".join(self._lines) + "\n").encode())
+            self._lines.clear()
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        self.flush()
+        os.close(self._file)
+
+
+def read_journal(source: str | Path) -> Iterator[dict[str, Any]]:
+    """The records of a run's folder or journal file, oldest first.
+
+    A last line cut short (the run is being written, or the machine went down) is left out.
+
+    Raises:
+        InputError: no journal there, one of another schema, or a broken line inside.
+    """
+    path = Path(source)
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        file = path.open(encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot read the journal {str(path)!r} ({error.strerror}). "
+            f"Give a run folder that holds {FILE_NAME}."
+        ) from None
+    with file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError:
+                raise InputError(f"line {number} of {str(path)!r} is no JSON object.") from None
+            if number == 1 and record.get("schema") != SCHEMA:
+                raise InputError(
+                    f"{str(path)!r} is no journal of schema {SCHEMA}. "
+                    f"Received: schema {record.get('schema')!r}. Use the version that wrote it."
+                )
+            yield record
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold; 9 digits keep a float32 exactly."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, str | int | bool | None) else str(value)
