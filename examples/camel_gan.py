@@ -75,9 +75,7 @@ def build_generator(width: float = 1.0, latent_dim: int = LATENT_DIM) -> keras.M
         x = layers.Conv2D(int(filters * width), 5, padding="same", kernel_initializer=_normal())(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.Activation("relu")(x)
-    x = layers.Conv2DTranspose(
-        int(64 * width), 5, padding="same", kernel_initializer=_normal()
-    )(x)
+    x = layers.Conv2DTranspose(int(64 * width), 5, padding="same", kernel_initializer=_normal())(x)
     x = layers.BatchNormalization(momentum=0.9)(x)
     x = layers.Activation("relu")(x)
     drawing = layers.Conv2DTranspose(
@@ -145,6 +143,12 @@ class GAN(keras.Model):
         loss = _cross_entropy(0.0, p_fake)
         return loss, {"d_loss_fake": loss, "d_acc_fake": ops.mean(p_fake <= 0.5)}
 
+    def _discriminator_loss(self, real: Any) -> Any:
+        """Binary cross-entropy of D on real drawings (label 1) and on G's (label 0)."""
+        loss_real, on_real = self._loss_on_real(real)
+        loss_fake, on_fake = self._loss_on_fake(real)
+        return (loss_real + loss_fake) / 2, on_real | on_fake
+
     def _generator_loss(self, real: Any) -> Any:
         """The non-saturating loss: G wants its drawings called real (label 1)."""
         p_fake = self.discriminator(self._draw(ops.shape(real)[0]), training=True)
@@ -156,10 +160,12 @@ class GAN(keras.Model):
         return self.generator(latents, training=True)
 
     def _one_step(self, real: Any) -> dict[str, Any]:
-        """As in the book: D on real drawings, D on G's, then G, each a step of its own."""
-        judged = self.discriminator.trainable_variables
-        logs = self._descend(self.d_optimizer, judged, lambda: self._loss_on_real(real))
-        logs |= self._descend(self.d_optimizer, judged, lambda: self._loss_on_fake(real))
+        judge = self.discriminator.trainable_variables
+        if self.fault == "leak":  # the guide's loop: real, fake, then a G step that moves D too
+            logs = self._descend(self.d_optimizer, judge, lambda: self._loss_on_real(real))
+            logs |= self._descend(self.d_optimizer, judge, lambda: self._loss_on_fake(real))
+        else:
+            logs = self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
         logs |= self._descend(
             self.optimizer, self._moved_by_generator, lambda: self._generator_loss(real)
         )
@@ -272,9 +278,7 @@ def build(
     size = PRESETS[preset]
     drawings = quickdraw.load("camel", data, count=size.drawings)
     print(f"Drawings: {len(drawings.images):,} from {drawings.source}")
-    gan = GAN(
-        build_generator(size.width), build_discriminator(size.width, dropout), seed, fault
-    )
+    gan = GAN(build_generator(size.width), build_discriminator(size.width, dropout), seed, fault)
     gan.compile(
         d_optimizer=keras.optimizers.RMSprop(d_rate), g_optimizer=keras.optimizers.RMSprop(g_rate)
     )

@@ -31,16 +31,14 @@ class PastRun:
         rows: (step, epoch, log) in order.
         rounding: log key to the largest error of a printed number; None: float32 precision.
         per_epoch: one row an epoch, so a "step" is an epoch.
-        hint: the averaging the source's origin suggests.
-        signals: canonical signal to log key, as the run was told.
+        settings: of the `Reader`, as the run itself had them.
         notes: what a person should know about the source, such as a line left out.
     """
 
     rows: Sequence[tuple[int, int | None, Mapping[str, float]]]
     rounding: Mapping[str, float] | None = None
     per_epoch: bool = False
-    hint: str | None = None
-    signals: Mapping[str, str] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -59,11 +57,7 @@ def diagnose(source: str | Path, signals: Mapping[str, str] | None = None) -> Ve
 
 def examine(run: PastRun) -> Verdict:
     """The verdict on a past run: the very way that live numbers go."""
-    reader = Reader(
-        run.signals,
-        hint=run.hint,
-        relative_rounding=FLOAT32_ROUNDING,
-    )
+    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
     for step, epoch, log in run.rows:
         for reading in reader.read(step, log, epoch, run.rounding):
@@ -94,11 +88,11 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
     rows: list[tuple[int, int | None, Mapping[str, float]]] = []
-    start: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     ended = False
     for record in read_journal(path):
-        if record["record"] == "run":
-            start = start or record
+        if record["record"] == "reader":
+            settings = {key: record[key] for key in ("signals", "hint", "raw", "origin")}
         elif record["record"] == "logs":
             log = {name: float(number) for name, number in record["logs"].items()}
             rows.append((record["step"], record["epoch"], log))
@@ -106,9 +100,9 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     if not rows:
         raise InputError(f"the journal in {str(path)!r} holds no step yet. Look again later.")
     notes = [] if ended else ["the run has not ended, or was killed"]
-    return PastRun(
-        rows, hint=start.get("hint"), signals=signals or start.get("signals"), notes=notes
-    )
+    if signals:
+        settings["signals"] = signals
+    return PastRun(rows, settings=settings, notes=notes)
 
 
 # -- CSV -------------------------------------------------------------------------------------
@@ -130,7 +124,7 @@ def _read_csv(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         raise InputError(f"{str(path)!r} has a header but no rows. Log at least one step.")
     table = _Table(path, columns, [n for n, _ in numbered[: len(cells)]], cells)
     rows, per_epoch = _rows_of(table, names)
-    return PastRun(rows, _rounding_of(table, names), per_epoch, signals=signals, notes=notes)
+    return PastRun(rows, _rounding_of(table, names), per_epoch, {"signals": signals}, notes)
 
 
 def _text_of(path: Path) -> str:
@@ -141,7 +135,9 @@ def _text_of(path: Path) -> str:
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise InputError(f"{str(path)!r} is no text file. Give a CSV file or a run folder.") from None
+        raise InputError(
+            f"{str(path)!r} is no text file. Give a CSV file or a run folder."
+        ) from None
     if not text.strip():
         raise InputError(f"{str(path)!r} is empty. Give a CSV file with a header and rows.")
     return text.lstrip("\n")
@@ -196,7 +192,7 @@ def _rows_of(
         if rows and step <= rows[-1][0]:
             raise InputError(
                 f"line {table.lines[i]} of {str(table.path)!r}: {counted} {step} comes after "
-                f"{rows[-1][0]}. Steps must grow: sort the file, or split it where a new run begins."
+                f"{rows[-1][0]}. Sort the file, or split it where a new run begins."
             )
         epoch = None if per_epoch or epoch_column is None else _whole(table, i, epoch_column)
         log = {key: table.number(i, key) for key in names.keys.values()}

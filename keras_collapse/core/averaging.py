@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from statistics import median
 
 from keras_collapse.core.readings import Reading
@@ -234,13 +235,15 @@ def surprise(rows: Sequence[Row], began: Sequence[int | None]) -> float:
         if len(numbers) < 3 or max(numbers) - min(numbers) < 1e-12:
             continue
         implied, stretch, floor = numbers[:1], [1.0], [0.0]
-        for (last, since), (row, start) in zip(known, known[1:], strict=False):
+        for (last, since), (row, start) in pairwise(known):
             b = 1 if start is None else row.step - start + 1
             a = last.step - start + 1 if start is not None and start == since else 0
             implied.append((b * row.values[signal] - a * last.values[signal]) / (b - a))
             stretch.append(b / (b - a))
             floor.append(2 * row.rounding.get(signal, 0.0) * stretch[-1])
-        jumps = [x - sum(implied[max(i - 3, 0) : i]) / min(i, 3) for i, x in enumerate(implied) if i]
+        jumps = [
+            x - sum(implied[max(i - 3, 0) : i]) / min(i, 3) for i, x in enumerate(implied) if i
+        ]
         # Rounding alone makes jumps of its own size: no hypothesis gains by undercutting that.
         scale = max(median(map(abs, jumps)), median(floor), 1e-12)
         total += len(jumps) * math.log(scale) - sum(math.log(s) for s in stretch)
@@ -274,7 +277,7 @@ def batch_size_of(accuracies: Iterable[float], largest: int = 4096) -> int | Non
 def _epoch_starts(rows: Sequence[Row], origin: int) -> list[int]:
     """For each row the step its epoch began at."""
     starts = [origin]
-    for last, row in zip(rows, rows[1:], strict=False):
+    for last, row in pairwise(rows):
         starts.append(starts[-1] if row.epoch == last.epoch else last.step + 1)
     return starts
 

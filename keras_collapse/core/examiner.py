@@ -27,9 +27,7 @@ class Examiner:
     'failed'
     """
 
-    def __init__(
-        self, detectors: Sequence[Detector] | None = None, row_steps: int = 1
-    ) -> None:
+    def __init__(self, detectors: Sequence[Detector] | None = None, row_steps: int = 1) -> None:
         self.row_steps = row_steps
         self.detectors = list(default_detectors(row_steps) if detectors is None else detectors)
         self.steps = 0

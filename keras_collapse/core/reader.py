@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from keras_collapse.core.averaging import Averaging, Row, Unaverager
 from keras_collapse.core.findings import Finding, Severity
@@ -26,6 +26,8 @@ class Reader:
         averaging: how the numbers had been averaged, if known; recognised otherwise.
         hint: what the caller expects of the averaging; the numbers may overrule it.
         origin: the first step of a running mean, if known.
+        raw: log keys that hold their own batch's number although the others are running means
+            since the epoch began, as where a ``train_step`` returns metrics and tensors mixed.
         relative_rounding: error of a number relative to its size, where none is given with it.
 
     Raises:
@@ -42,12 +44,15 @@ class Reader:
         averaging: str | None = None,
         hint: str | None = None,
         origin: int | None = None,
+        raw: Collection[str] = (),
         relative_rounding: float = 0.0,
     ) -> None:
         self.names: SignalNames | None = None
         self.shared_halves: list[str] = []
         self.summed = False
         self._given = signals
+        self._raw = frozenset(raw)
+        self._means = RunningMeans()
         self._relative_rounding = relative_rounding
         self._undo = Unaverager(averaging, hint, origin)
         self._opening: list[Row] = []  # the rows the averaging was recognised from
@@ -77,6 +82,8 @@ class Reader:
         if self.names is None:
             self.names = recognise_names(logs, self._given)
         keys = self.names.keys
+        if self._raw:
+            logs = {**logs, **self._means.add(step, epoch, {k: logs[k] for k in self._raw})}
         values = {signal: float(logs[key]) for signal, key in keys.items() if key in logs}
         if rounding is None:
             errors = {k: abs(v) * self._relative_rounding for k, v in values.items()}
@@ -176,3 +183,23 @@ class Reader:
             reading.after,
             reading.inner,
         )
+
+
+class RunningMeans:
+    """Turns numbers of single batches into means since the epoch began, as Keras does."""
+
+    def __init__(self) -> None:
+        self._epoch: int | None = None
+        self._last = -1
+        self._count = 0
+        self._totals: dict[str, float] = {}
+
+    def add(self, step: int, epoch: int | None, numbers: Mapping[str, float]) -> dict[str, float]:
+        """The means up to and with this step."""
+        if epoch != self._epoch:
+            self._epoch, self._count, self._totals = epoch, 0, {}
+        steps, self._last = step - self._last, step
+        self._count += steps
+        for key, number in numbers.items():
+            self._totals[key] = self._totals.get(key, 0.0) + float(number) * steps
+        return {key: total / self._count for key, total in self._totals.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def merge(readings: Sequence[Reading]) -> Reading:
         return readings[0]
     first, last = readings[0], readings[-1]
     inner = first.inner
-    for left, right in zip(readings, readings[1:], strict=False):
+    for left, right in pairwise(readings):
         shared = left.after == right.before
         inner += right.inner + (0 if shared else left.after + right.before)
     values: dict[str, float] = {}

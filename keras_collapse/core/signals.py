@@ -45,9 +45,7 @@ class SignalNames:
     critic: bool = False
 
 
-def recognise_names(
-    names: Iterable[str], given: Mapping[str, str] | None = None
-) -> SignalNames:
+def recognise_names(names: Iterable[str], given: Mapping[str, str] | None = None) -> SignalNames:
     """Find the canonical signals among the names of a log.
 
     Known by default: the Keras documentation's ``d_loss, g_loss``; the book's second edition
@@ -74,9 +72,7 @@ def recognise_names(
             found[signal] = name
     for signal, name in (given or {}).items():
         if signal not in SIGNALS:
-            raise InputError(
-                f"signals: {signal!r} is no signal. Use these: {', '.join(SIGNALS)}."
-            )
+            raise InputError(f"signals: {signal!r} is no signal. Use these: {', '.join(SIGNALS)}.")
         if name not in names:
             raise InputError(
                 f"signals: no number is called {name!r}. Received: {', '.join(names) or 'none'}."

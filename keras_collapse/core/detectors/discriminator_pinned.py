@@ -125,10 +125,10 @@ class DiscriminatorPinned:
         self._losses_only = False
         halves = opposite_ends(block)
         if halves is not None:
-            real, fake, error = halves
+            real, fake, *errors = halves
             return both(
-                at_least(abs(real - fake), ONE_SIDED, error),
-                at_least(BLIND, real + fake - 1, error),
+                at_least(abs(real - fake), ONE_SIDED, sum(errors)),
+                at_least(BLIND, real + fake - 1, sum(errors)),
             )
         banded = [
             within(block.values[name], *band, block.uncertainty(name))
@@ -183,10 +183,13 @@ class DiscriminatorPinned:
             if "d_acc" in mean.values:
                 seen = f"its accuracy stays at {mean.values['d_acc']:.1%}"
         else:
-            real, fake, error = halves
-            if "d_acc_real" not in evidence:
-                evidence |= {"d_acc_real": round(real, 4), "d_acc_fake": round(fake, 4)}
-                evidence["d_acc_real_minus_fake_uncertainty"] = round(error, 4)
+            real, fake, *errors = halves
+            for signal, value, error in zip(
+                ("d_acc_real", "d_acc_fake"), (real, fake), errors, strict=True
+            ):
+                evidence[signal] = round(value, 4)
+                if error:
+                    evidence[f"{signal}_uncertainty"] = round(error, 4)
             answer = "real" if real > fake else "fake"
             seen = (
                 f'it calls nearly everything "{answer}": right on {_share(real)} of real '
@@ -204,22 +207,21 @@ class DiscriminatorPinned:
         )
 
 
-def opposite_ends(reading: Reading) -> tuple[float, float, float] | None:
-    """D's accuracy on real and on fake, and their difference's uncertainty; None if unknown.
+def opposite_ends(reading: Reading) -> tuple[float, float, float, float] | None:
+    """D's accuracy on real and on fake, and the uncertainty of each; None if unknown.
 
     Where the log has no halves, G's accuracy is the share of fakes that D calls real, so D is
     right on the others; and the mean of the halves is D's accuracy.
     """
     real, fake = reading.get("d_acc_real"), reading.get("d_acc_fake")
     if real is not None and fake is not None:
-        return real, fake, reading.uncertainty("d_acc_real") + reading.uncertainty("d_acc_fake")
+        return real, fake, reading.uncertainty("d_acc_real"), reading.uncertainty("d_acc_fake")
     d_acc, g_acc = reading.get("d_acc"), reading.get("g_acc")
     if d_acc is None or (fake is None and g_acc is None):
         return None
-    source = "d_acc_fake" if fake is not None else "g_acc"
+    error = reading.uncertainty("d_acc_fake" if fake is not None else "g_acc")
     missed = fake if fake is not None else 1 - (g_acc or 0.0)
-    error = 2 * (reading.uncertainty("d_acc") + reading.uncertainty(source))
-    return 2 * d_acc - missed, missed, error
+    return 2 * d_acc - missed, missed, 2 * reading.uncertainty("d_acc") + error, error
 
 
 def _share(accuracy: float) -> str:

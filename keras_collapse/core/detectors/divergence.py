@@ -88,8 +88,10 @@ class Divergence:
             "exploded": f"{signal} has exploded to {value:.3g}",
             "not finite": f"{signal} is {value}",
         }[what]
-        evidence: dict[str, object] = {"signal": signal, "value": value if what == "exploded"
-                                       else str(value)}
+        evidence: dict[str, object] = {
+            "signal": signal,
+            "value": value if what == "exploded" else str(value),
+        }
         if what == "exploded":
             evidence["early_scale"] = self._scale.get(signal, 1.0)
         return Finding(

@@ -1,0 +1,47 @@
+# Each target does all its own set-up in .venv; nothing is needed but Python 3.11-3.13 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+# tensorflow-cpu has no wheels outside Linux and Windows on x86.
+TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorflow-cpu,tensorflow)
+# Keras' oldest supported release, beside the newest that the environment holds.
+OLDEST_KERAS := 3.14.1
+
+.PHONY: demo test lint memory clean help
+
+help:
+	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
+	@echo "make test    the whole suite, with lint, types and layering"
+	@echo "make memory  the monitor's memory over 100,000 steps"
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
+	  "Python 3.11 to 3.13 is needed. Received: %d.%d. Run make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/demo-ready: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet -e '.[$(TENSORFLOW)]'
+	@touch $@
+
+.venv/test-ready: .venv/demo-ready
+	$(BIN)/pip install --quiet -e '.[$(TENSORFLOW),jax,dev]' torch==2.13.0
+	$(BIN)/pip install --quiet --no-deps --target .venv/keras-$(OLDEST_KERAS) keras==$(OLDEST_KERAS)
+	@touch $@
+
+demo: .venv/demo-ready
+	$(BIN)/keras-collapse demo
+
+lint: .venv/test-ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py
+
+memory: .venv/test-ready
+	KERAS_BACKEND=jax $(BIN)/python tests/memory.py
+
+clean:
+	rm -rf .venv collapse_runs mlruns mlflow.db

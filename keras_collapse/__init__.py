@@ -1,0 +1,61 @@
+"""Says whether a Keras GAN is failing, since when, why, and what cures it.
+
+Names are loaded when first used: diagnosing a file needs no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_collapse.core.errors import InputError
+    from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+    from keras_collapse.outputs.tracking import MLflowLogger
+    from keras_collapse.sources import diagnose
+    from keras_collapse.training.monitor import CollapseError, CollapseMonitor
+    from keras_collapse.training.seeding import SeedControl, SeedReport, seed_everything
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CollapseError": "training.monitor",
+    "CollapseMonitor": "training.monitor",
+    "Finding": "core.findings",
+    "InputError": "core.errors",
+    "MLflowLogger": "outputs.tracking",
+    "SeedControl": "training.seeding",
+    "SeedReport": "training.seeding",
+    "Severity": "core.findings",
+    "Status": "core.findings",
+    "Verdict": "core.findings",
+    "diagnose": "sources",
+    "seed_everything": "training.seeding",
+}
+
+__all__ = [
+    "CollapseError",
+    "CollapseMonitor",
+    "Finding",
+    "InputError",
+    "MLflowLogger",
+    "SeedControl",
+    "SeedReport",
+    "Severity",
+    "Status",
+    "Verdict",
+    "diagnose",
+    "seed_everything",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

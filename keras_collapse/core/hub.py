@@ -1,0 +1,108 @@
+"""Where the parts that watch one model meet: the monitor speaks, the outputs listen.
+
+Callbacks stand in a list in any order and do not know each other. Each model has one hub; what
+the monitor sees is published there, and a fault of one listener switches off that listener only.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.readings import Reading
+
+
+class Listener:
+    """What an output may want to hear; every method does nothing until overridden.
+
+    The methods run between training steps, on the thread that Keras calls callbacks on.
+    """
+
+    def on_run(self, facts: Mapping[str, Any]) -> None:
+        """A run begins; ``facts`` are its parameters and surroundings, by name."""
+
+    def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
+        """A batch's log, as Keras handed it over."""
+
+    def on_reading(self, reading: Reading) -> None:
+        """A reading, averaging undone."""
+
+    def on_samples(self, step: int, images: Any) -> None:
+        """G's samples from the fixed latents: uint8 (rows * height, columns * width[, 3])."""
+
+    def on_finding(self, finding: Finding) -> None:
+        """A finding that is new, graver or healed."""
+
+    def on_verdict(self, verdict: Verdict, samples: Any) -> None:
+        """The run has ended; ``samples`` is the last grid, or None."""
+
+
+class Hub:
+    """Passes what the monitor publishes to the listeners, in the order they came."""
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Any] = {}
+        self.posted: dict[str, Finding] = {}
+        self._listeners: list[Listener] = []
+
+    def join(self, listener: Listener) -> None:
+        """Hear everything from now on; joining twice is once."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def leave(self, listener: Listener) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def post(self, finding: Finding) -> None:
+        """Leave a finding for the monitor's verdict; one of each kind."""
+        self.posted[finding.kind] = finding
+
+    def tell(self, event: str, *arguments: Any) -> None:
+        """Call ``event`` (a method of `Listener`) on every listener."""
+        for listener in list(self._listeners):
+            guarded(listener, getattr(listener, event), *arguments, off=self.leave)
+
+
+_hubs: weakref.WeakKeyDictionary[Any, Hub] = weakref.WeakKeyDictionary()
+
+
+def hub_of(model: Any) -> Hub:
+    """The model's hub, made at first asking; it goes when the model goes."""
+    if model not in _hubs:
+        _hubs[model] = Hub()
+    return _hubs[model]
+
+
+def guarded(
+    part: Any,
+    action: Callable[..., Any],
+    *arguments: Any,
+    off: Callable[[Any], object] | None = None,
+    passing: Sequence[type[Exception]] = (),
+    **keywords: Any,
+) -> Any:
+    """Run a part's action; its fault is reported once and switches the part off, nothing more.
+
+    Args:
+        part: whose action it is, for the message.
+        action: what to do.
+        off: called with the part after a fault.
+        passing: exceptions that are meant and go through.
+    """
+    try:
+        return action(*arguments, **keywords)
+    except tuple(passing):
+        raise
+    except Exception as fault:
+        name = type(part).__name__
+        what = f"{type(fault).__name__}: {fault}"
+        warnings.warn(
+            f"{name} has switched itself off, the training goes on. Reason: {what}", stacklevel=3
+        )
+        if off is not None:
+            off(part)
+        return None

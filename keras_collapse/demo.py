@@ -1,0 +1,200 @@
+"""``keras-collapse demo``: the camel GAN of the examples, trained under the monitor."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.findings import Verdict
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRESET = "small"
+LINES = 10
+"""Progress lines in a run whose output is no terminal."""
+
+
+def run_demo(
+    data: Path | None,
+    seed: int,
+    epochs: int | None,
+    fault: str | None,
+    out: Path | None,
+    ui: int | None,
+) -> Verdict:
+    """Train the camel GAN, print the verdict and what to do next.
+
+    Raises:
+        InputError: no backend, a bad data file, seed, fault or folder, or a port in use; all
+            before anything is trained or written.
+    """
+    if epochs is not None and epochs < 1:
+        raise InputError(f"--epochs must be at least 1. Received: {epochs}.")
+    if ui is not None:
+        _check_port(ui)
+    backend = choose_backend()
+    _quieten()
+    camel_gan = _example("camel_gan")
+    if fault is not None and fault not in camel_gan.FAULTS:
+        raise InputError(
+            f"--fault must be one of {', '.join(camel_gan.FAULTS)}. Received: {fault}."
+        )
+
+    import keras_collapse as kc
+
+    print(f"Camel GAN, preset {PRESET!r}, seed {seed}, on Keras with {backend}", flush=True)
+    seeds = kc.seed_everything(seed)
+    size = camel_gan.PRESETS[PRESET]
+    try:
+        gan, images = camel_gan.build(PRESET, str(data) if data else None, seed, fault)
+        images = camel_gan.whole_batches(images, size.batch_size)
+    except (ValueError, OSError) as error:
+        raise InputError(str(error)) from None
+    monitor = kc.CollapseMonitor(run_dir=out)
+    monitor.open_journal()
+    epochs = epochs or size.epochs
+    gan.fit(
+        images,
+        batch_size=size.batch_size,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[
+            kc.SeedControl(seeds.seed, verbose=0),
+            monitor,
+            kc.MLflowLogger(run_name=f"camel-{fault or 'correct'}-{seed}"),
+            progress_callback(epochs * (len(images) // size.batch_size)),
+        ],
+    )
+    _say_next(monitor, ui)
+    return monitor.verdict
+
+
+def choose_backend() -> str:
+    """The backend Keras will use, or the first one installed if none was asked for.
+
+    Raises:
+        InputError: the one asked for is not installed, or none is.
+    """
+    wanted = os.environ.get("KERAS_BACKEND") or _configured_backend()
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    if wanted and wanted not in installed:
+        raise InputError(
+            f"the Keras backend {wanted!r} (from KERAS_BACKEND or keras.json) is not installed. "
+            f"Installed: {', '.join(installed) or 'none'}. "
+            f"Run: pip install 'keras-collapse[{wanted}]'"
+        )
+    if not installed:
+        raise InputError(
+            "no Keras backend is installed. Run: pip install 'keras-collapse[tensorflow]' "
+            "(or [jax], or [torch])"
+        )
+    os.environ["KERAS_BACKEND"] = wanted or installed[0]
+    return os.environ["KERAS_BACKEND"]
+
+
+def _configured_backend() -> str | None:
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    try:
+        wanted = json.loads((home / "keras.json").read_text()).get("backend")
+    except (OSError, ValueError):
+        return None
+    # Keras writes its default here unasked; it binds only where it can be had.
+    return wanted if wanted and importlib.util.find_spec(wanted) else None
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            raise InputError(
+                f"port {port} cannot be used (taken, or not allowed). Give another --ui."
+            ) from None
+
+
+def _quieten() -> None:
+    """Leave the screen to the demo: no start-up chatter of the libraries."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("alembic", "mlflow", "tensorflow", "absl", "jax"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+def _example(name: str) -> Any:
+    """Import one of the examples: beside the package in a wheel, above it in a checkout."""
+    here = Path(__file__).parent
+    folder = next(f for f in (here / "examples", here.parent / "examples") if f.is_dir())
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return importlib.import_module(name)
+
+
+def progress_callback(steps: int) -> Any:
+    """A callback that shows a bar with time left and the latest numbers, or a few plain lines."""
+    import keras
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console()
+    bar = Progress(
+        TextColumn("{task.completed}/{task.total} steps"),
+        BarColumn(bar_width=None),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+    class ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
+        async_safe = True
+
+        def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+            self.done = 0
+            self.task = bar.add_task("compiling", total=steps)
+            bar.start()
+
+        def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+            self.done += 1
+            words = _numbers(logs or {})
+            bar.update(self.task, completed=self.done, description=words)
+            if bar.disable and self.done % max(steps // LINES, 1) == 0:
+                print(f"step {self.done}/{steps}: {words}", flush=True)
+
+        def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+            bar.stop()
+
+    return ShowProgress()
+
+
+def _numbers(logs: Mapping[str, float]) -> str:
+    names = {"d_loss": "D loss", "d_acc_real": "real", "d_acc_fake": "fake", "g_loss": "G loss"}
+    return "  ".join(f"{words} {logs[key]:.3f}" for key, words in names.items() if key in logs)
+
+
+def _say_next(monitor: Any, ui: int | None) -> None:
+    """The exact next commands, and the UI if asked for."""
+    import mlflow
+
+    store = mlflow.get_tracking_uri()
+    mlflow_ui = f"mlflow ui --backend-store-uri {store}"
+    grid = monitor.run_dir / "samples.png"
+    print(f"Samples:     {grid}" if grid.exists() else "Samples:     none were drawn")
+    print(f"Look again:  keras-collapse diagnose {monitor.run_dir}")
+    print(f"In MLflow:   {mlflow_ui}")
+    if ui is not None:
+        print(f"MLflow at http://127.0.0.1:{ui}, until Ctrl-C", flush=True)
+        command = [sys.executable, "-m", *mlflow_ui.split(), "--port", str(ui)]
+        try:
+            subprocess.run(command, check=False)
+        except KeyboardInterrupt:
+            print("MLflow's UI was closed.")

@@ -1,0 +1,129 @@
+"""The verdict in a terminal, a notebook or a pipe: one table, at most a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+
+# A symbol beside each colour, for those who do not see colours.
+STATUS_STYLE = {
+    Status.HEALTHY: ("✔", "green"),
+    Status.WARNING: ("▲", "yellow"),
+    Status.FAILED: ("✘", "red"),
+    Status.UNKNOWN: ("?", "cyan"),
+}
+SEVERITY_STYLE = {
+    Severity.INFO: ("i", "cyan"),
+    Severity.WARNING: ("▲", "yellow"),
+    Severity.FAILED: ("✘", "red"),
+}
+PLAIN = {"✔": "OK", "▲": "!", "✘": "X"}
+
+
+def show(
+    verdict: Verdict,
+    source: str = "",
+    notes: Sequence[str] = (),
+    console: Console | None = None,
+) -> None:
+    """Print the verdict: a framed table on a terminal, plain lines into a pipe."""
+    console = console or Console()
+    if console.is_terminal or console.is_jupyter:
+        console.print(panel(verdict, source, notes, _symbols(console)))
+    else:
+        print(plain(verdict, source, notes), file=console.file, flush=True)
+
+
+def panel(
+    verdict: Verdict, source: str, notes: Sequence[str], symbols: bool = True
+) -> RenderableType:
+    """The verdict as a Rich panel."""
+    symbol, colour = STATUS_STYLE[verdict.status]
+    symbol = symbol if symbols else PLAIN.get(symbol, symbol)
+    head = Text.assemble((f"{symbol} {verdict.status.upper()}", f"bold {colour}"))
+    head.append(f"  {verdict.reason}")
+    rows: list[RenderableType] = [head]
+    for finding in verdict.findings:
+        rows += _finding_rows(finding, symbols)
+    for note in notes:
+        rows.append(Text(f"Note: {note}", style="dim"))
+    foot = _foot(verdict, source)
+    return Panel(
+        Group(*rows),
+        title="keras-collapse",
+        subtitle=Text(foot, style="dim", overflow="ellipsis", no_wrap=True),
+        border_style=colour,
+        title_align="left",
+        subtitle_align="left",
+        width=None,
+    )
+
+
+def _finding_rows(finding: Finding, symbols: bool) -> list[RenderableType]:
+    symbol, colour = SEVERITY_STYLE[finding.severity]
+    symbol = symbol if symbols else PLAIN.get(symbol, symbol)
+    title = Text.assemble(
+        ("\n" + f"{symbol} {finding.kind}", f"bold {colour}"),
+        (f"  {_span(finding)}", "dim"),
+    )
+    evidence = Table.grid(padding=(0, 2))
+    for name, value in _evidence(finding):
+        evidence.add_row(Text(name, style="dim"), Text(value, style="bold"))
+    rows: list[RenderableType] = [title, Padding(Text(finding.message), (0, 0, 0, 2))]
+    if finding.healed or finding.severity is Severity.INFO:
+        return rows
+    rows.append(Padding(evidence, (0, 0, 0, 2)))
+    for step, advice in enumerate(finding.advice, 1):
+        rows.append(Padding(Text(f"{step}. {advice}"), (0, 0, 0, 2)))
+    return rows
+
+
+def plain(verdict: Verdict, source: str = "", notes: Sequence[str] = ()) -> str:
+    """The verdict as text without colour, frame or escape codes."""
+    lines = [f"keras-collapse: {verdict.status.upper()}: {verdict.reason}"]
+    for finding in verdict.findings:
+        lines.append(f"  {finding.severity}: {finding.kind}, {_span(finding)}")
+        lines.append(f"    {finding.message}")
+        if finding.healed or finding.severity is Severity.INFO:
+            continue
+        shown = ", ".join(f"{name} {value}" for name, value in _evidence(finding))
+        lines.append(f"    evidence: {shown}")
+        lines += [f"    {step}. {advice}" for step, advice in enumerate(finding.advice, 1)]
+    lines += [f"  note: {note}" for note in notes]
+    return "\n".join([*lines, f"  {_foot(verdict, source)}"])
+
+
+def _span(finding: Finding) -> str:
+    healed = ", recovered" if finding.healed else ""
+    return f"steps {finding.first_step}–{finding.last_step}{healed}"
+
+
+def _evidence(finding: Finding) -> list[tuple[str, str]]:
+    """Name and value, uncertainties joined to their number."""
+    rows = []
+    for name, value in finding.evidence.items():
+        if name.endswith("_uncertainty"):
+            continue
+        error = finding.evidence.get(f"{name}_uncertainty")
+        rows.append((name, f"{value} ± {error}" if error else str(value)))
+    return rows
+
+
+def _foot(verdict: Verdict, source: str) -> str:
+    facts = [f"{verdict.steps} steps"]
+    if verdict.averaging:
+        facts.append(f"averaging: {verdict.averaging}")
+    if source:
+        facts.append(source)
+    return " · ".join(facts)
+
+
+def _symbols(console: Console) -> bool:
+    return (console.encoding or "").lower().startswith("utf")

@@ -1,0 +1,1 @@
+"""All that touches Keras: the monitor, the seeds, the networks."""
