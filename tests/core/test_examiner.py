@@ -1,0 +1,60 @@
+"""Findings fold into a verdict that claims no more than was seen."""
+
+from __future__ import annotations
+
+from keras_collapse.core.examiner import ENOUGH_STEPS, Examiner
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.readings import Reading
+
+
+def feed(examiner: Examiner, steps: range, **values: float) -> list[Finding]:
+    return [f for step in steps for f in examiner.update(Reading(step, 1, values))]
+
+
+def test_too_few_steps_are_unknown_not_healthy() -> None:
+    examiner = Examiner()
+    feed(examiner, range(100), d_acc_real=0.7, d_acc_fake=0.7)
+    verdict = examiner.verdict()
+    assert verdict.status == "unknown"
+    assert str(ENOUGH_STEPS) in verdict.reason
+
+
+def test_nothing_seen_is_unknown() -> None:
+    assert Examiner().verdict().status == "unknown"
+
+
+def test_enough_good_steps_are_healthy() -> None:
+    examiner = Examiner()
+    feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
+    assert examiner.verdict().status == "healthy"
+
+
+def test_what_cannot_be_judged_is_unknown_with_the_reason() -> None:
+    examiner = Examiner()
+    feed(examiner, range(1000), d_loss=0.69, g_loss=0.7)
+    verdict = examiner.verdict()
+    assert verdict.status == "unknown"
+    assert "losses" in verdict.reason
+
+
+def test_a_failure_is_told_once_at_each_change() -> None:
+    examiner = Examiner()
+    told = feed(examiner, range(500), d_acc_real=1.0, d_acc_fake=0.0)
+    assert [f.severity for f in told] == [Severity.WARNING, Severity.FAILED]
+    told = feed(examiner, range(500, 900), d_acc_real=0.7, d_acc_fake=0.7)
+    assert [f.healed for f in told] == [True]
+    assert examiner.verdict().status == "warning"
+    assert "recovered" in examiner.verdict().reason
+
+
+def test_an_info_finding_does_not_spoil_the_verdict() -> None:
+    examiner = Examiner()
+    feed(examiner, range(300), d_acc_real=0.7, d_acc_fake=0.7)
+    examiner.report(Finding("cumulative_metrics", Severity.INFO, 0, 299, "running means"))
+    assert examiner.verdict().status == "healthy"
+    assert [f.kind for f in examiner.verdict().findings] == ["cumulative_metrics"]
+
+
+def test_a_finding_survives_its_dictionary() -> None:
+    finding = Finding("x", Severity.WARNING, 1, 2, "m", {"a": 1.0}, ("b",), healed=True)
+    assert Finding.from_dict(finding.to_dict()).to_dict() == finding.to_dict()

@@ -1,0 +1,6 @@
+"""The examples are scripts beside each other, so tests find them as Python finds siblings."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))

@@ -1,0 +1,76 @@
+"""Runs the whole suite: once without a backend, then once for each backend and Keras release.
+
+Keras fixes its backend at import, so each combination needs a process of its own; two run side
+by side. The last line is the sum, in pytest's words.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PLAIN = ["keras_collapse/core", "tests/core", "tests/test_sources.py", "tests/test_cli.py"]
+KERAS = ["tests/training", "tests/outputs", "tests/examples"]
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pytest process."""
+
+    name: str
+    paths: list[str]
+    environment: dict[str, str]
+
+
+def jobs() -> list[Job]:
+    oldest = os.environ.get("OLDEST_KERAS")
+    found = [Job(f"{backend}", KERAS, {"KERAS_BACKEND": backend}) for backend in BACKENDS]
+    if oldest:
+        path = str((ROOT / oldest).resolve())
+        found += [
+            Job(
+                f"{backend}, oldest Keras",
+                ["tests/training"],
+                {"KERAS_BACKEND": backend, "PYTHONPATH": path},
+            )
+            for backend in BACKENDS
+        ]
+    # The longest first, so that neither core idles at the end.
+    return [Job("demo", ["tests/test_demo.py"], {}), *found, Job("core", PLAIN, {})]
+
+
+def run(job: Job) -> tuple[Job, int, str, float]:
+    began = time.monotonic()
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | job.environment
+    command = [sys.executable, "-m", "pytest", "-q", "--doctest-modules", *job.paths]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return job, done.returncode, done.stdout, time.monotonic() - began
+
+
+def main() -> int:
+    counts: dict[str, int] = {}
+    worst = 0
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for job, status, output, seconds in pool.map(run, jobs()):
+            print(f"===== {job.name}: {seconds:.0f} s\n{output}", flush=True)
+            worst = worst or status
+            closing = output.strip().splitlines()[-1] if output.strip() else ""
+            for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", closing):
+                counts[word] = counts.get(word, 0) + int(number)
+    failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
+    print(f"{counts.get('passed', 0)} passed, {failed} failed, {counts.get('skipped', 0)} skipped")
+    return worst
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

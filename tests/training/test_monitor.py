@@ -1,0 +1,378 @@
+"""The callback in real fits: right, harmless, and at home in every kind of fit."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from tiny import ring, tiny_gan, weights
+
+import keras_collapse as kc
+from keras_collapse.core.hub import Listener, hub_of
+from keras_collapse.core.journal import read_journal
+from keras_collapse.core.readings import Reading
+
+BACKEND = keras.backend.backend()
+
+
+class Ear(Listener):
+    """Keeps all it hears."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.logs: list[tuple[int, dict[str, float]]] = []
+        self.samples: list[int] = []
+
+    def on_reading(self, reading: Reading) -> None:
+        self.readings.append(reading)
+
+    def on_logs(self, step: int, logs: Any) -> None:
+        self.logs.append((step, dict(logs)))
+
+    def on_samples(self, step: int, images: Any) -> None:
+        self.samples.append(step)
+
+
+def fit(
+    gan: keras.Model, monitor: kc.CollapseMonitor, epochs: int = 2, data: Any = None, **how: Any
+) -> Ear:
+    ear = Ear()
+    hub_of(gan).join(ear)
+    settings = {"batch_size": 32, "verbose": 0} | how
+    gan.fit(ring() if data is None else data, epochs=epochs, callbacks=[monitor], **settings)
+    return ear
+
+
+def quiet(**settings: Any) -> kc.CollapseMonitor:
+    return kc.CollapseMonitor(verbose=0, **settings)
+
+
+def kinds(path: Path) -> list[str]:
+    return [record["record"] for record in read_journal(path)]
+
+
+# -- the main job ----------------------------------------------------------------------------
+
+
+def test_a_leaking_gan_fails_with_discriminator_pinned(capsys: pytest.CaptureFixture[str]) -> None:
+    # D sees two equal clouds: whatever it answers is one answer, and the leak makes that "real".
+    monitor = kc.CollapseMonitor()
+    fit(tiny_gan("leak", d_rate=8e-3, g_rate=8e-3), monitor, 40, np.zeros((512, 2), "float32"))
+    said = capsys.readouterr().out
+    assert monitor.verdict.status == "failed", said
+    assert monitor.verdict.cause is not None
+    assert monitor.verdict.cause.kind == "discriminator_pinned"
+    assert "discriminator_pinned since step" in said
+    assert "FAILED" in said
+
+
+def test_the_journal_gives_the_same_verdict_as_the_run() -> None:
+    monitor = quiet()
+    fit(tiny_gan(), monitor, 20)
+    assert monitor.run_dir is not None
+    assert kc.diagnose(monitor.run_dir) == monitor.verdict
+    assert monitor.verdict.steps == 320
+    assert monitor.verdict.averaging == "epoch"
+
+
+def test_readings_are_the_batches_own_numbers() -> None:
+    class Truth(keras.callbacks.Callback):
+        """Sees each batch alone: the epoch has one."""
+
+    gan = tiny_gan()
+    ear = fit(gan, quiet(), 60, ring(32))
+    raw = [log["d_loss"] for _, log in ear.logs]
+    assert np.allclose([r.values["d_loss"] for r in ear.readings], raw, atol=1e-6)
+    assert [r.step for r in ear.readings] == list(range(60))
+
+
+def test_epoch_means_are_undone() -> None:
+    ear = fit(tiny_gan(), quiet(), 4)
+    assert len(ear.readings) == 64
+    for epoch in range(4):
+        values = [r.values["d_loss"] for r in ear.readings[epoch * 16 : epoch * 16 + 16]]
+        assert np.mean(values) == pytest.approx(ear.logs[epoch * 16 + 15][1]["d_loss"], abs=1e-5)
+    assert max(r.uncertainty("d_loss") for r in ear.readings) < 1e-3
+
+
+# -- harmless --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("every", ["epoch", "batch", 5])
+def test_weights_are_bit_identical_with_and_without_it(every: Any) -> None:
+    def train(callbacks: list[Any]) -> list[np.ndarray]:
+        kc.seed_everything(3)
+        gan = tiny_gan()
+        gan.fit(ring(), batch_size=32, epochs=3, verbose=0, callbacks=callbacks)
+        return weights(gan)
+
+    bare = train([])
+    watched = train([quiet(every=every)])
+    assert len(bare) == len(watched) > 20
+    assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
+
+
+def test_a_fault_in_a_detector_is_reported_once_and_training_goes_on() -> None:
+    class Broken:
+        kind, judged, blind, findings = "broken", 0, "", ()
+
+        def update(self, reading: Reading) -> None:
+            raise RuntimeError("detector fault")
+
+    gan = tiny_gan()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(gan, quiet(detectors=[Broken()]), 6)
+    said = [str(w.message) for w in caught if "switched itself off" in str(w.message)]
+    assert len(said) == 1
+    assert "detector fault" in said[0]
+    assert len(gan.history.epoch) == 6
+
+
+def test_names_that_nobody_knows_are_listed_once_and_training_goes_on() -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse", metrics=["mae"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(ring(64), np.zeros(64), epochs=2, verbose=0, callbacks=[quiet()])
+    said = [str(w.message) for w in caught if "switched itself off" in str(w.message)]
+    assert len(said) == 1
+    assert "loss" in said[0]
+    assert "mae" in said[0]
+
+
+def test_a_run_folder_that_cannot_be_written_costs_only_the_journal(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monitor = quiet(run_dir=tmp_path / "file" / "run")
+    with pytest.warns(UserWarning, match="cannot write to the run folder"):
+        fit(tiny_gan(), monitor, 20)
+    assert monitor.verdict.steps == 320
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"every": "hour"}, {"every": 0}, {"on_failure": "explode"}, {"every": 1.5}]
+)
+def test_wrong_arguments_say_what_was_received(wrong: dict[str, Any]) -> None:
+    with pytest.raises(kc.InputError, match="Received"):
+        kc.CollapseMonitor(**wrong)
+
+
+# -- every kind of fit -----------------------------------------------------------------------
+
+
+def test_several_fits_are_one_run_with_one_count_of_steps() -> None:
+    gan, monitor = tiny_gan(), quiet()
+    ears = [fit(gan, monitor, 2), fit(gan, monitor, 2)]
+    assert [step for step, _ in ears[0].logs] == list(range(64))
+    assert monitor.run_dir is not None
+    records = list(read_journal(monitor.run_dir))
+    assert [r["step"] for r in records if r["record"] == "logs"] == list(range(64))
+    assert [r["record"] for r in records].count("run") == 1
+    assert kc.diagnose(monitor.run_dir) == monitor.verdict
+
+
+def test_one_monitor_on_two_models_keeps_two_runs() -> None:
+    monitor = quiet()
+    fit(tiny_gan(), monitor, 2)
+    first = monitor.run_dir
+    fit(tiny_gan(), monitor, 3)
+    assert monitor.run_dir != first
+    assert monitor.verdict.steps == 48
+
+
+def test_initial_epoch_counts_the_steps_before_it() -> None:
+    ear = fit(tiny_gan(), quiet(), 5, initial_epoch=3)
+    assert [step for step, _ in ear.logs] == list(range(48, 80))
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras' torch backend allows one step an execution")
+def test_several_steps_an_execution() -> None:
+    gan = tiny_gan(steps_per_execution=5)
+    ear = fit(gan, quiet(), 3)  # 16 steps an epoch: executions of 5, 5, 5 and 1
+    assert [step for step, _ in ear.logs] == [
+        start + last for start in (0, 16, 32) for last in (4, 9, 14, 15)
+    ]
+    assert [r.steps for r in ear.readings] == [5, 5, 5, 1] * 3
+    first = ear.readings[:4]
+    mean = sum(r.values["d_loss"] * r.steps for r in first) / 16
+    assert mean == pytest.approx(ear.logs[3][1]["d_loss"], abs=1e-5)
+
+
+def test_validation_numbers_are_kept_apart() -> None:
+    class Validated(type(tiny_gan())):  # type: ignore[misc]
+        pass
+
+    gan = tiny_gan()
+    gan.test_step = lambda *a: _validation(a)  # type: ignore[method-assign]
+    monitor = quiet()
+    ear = fit(gan, monitor, 2, validation_data=(ring(64),))
+    assert len(ear.readings) == 32
+    assert monitor.run_dir is not None
+    epochs = [r["logs"] for r in read_journal(monitor.run_dir) if r["record"] == "epoch"]
+    assert epochs[-1]["val_d_loss"] == 5.0
+    assert all(r.values["d_loss"] < 2 for r in ear.readings)
+
+
+def _validation(arguments: Any) -> Any:
+    logs = {"d_loss": keras.ops.convert_to_tensor(5.0)}
+    return (logs, arguments[0]) if BACKEND == "jax" else logs
+
+
+def test_beside_keras_own_callbacks_and_progress_bar(tmp_path: Path) -> None:
+    gan, ear = tiny_gan(), Ear()
+    hub_of(gan).join(ear)
+    callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv"), quiet()]
+    gan.fit(ring(), batch_size=32, epochs=2, verbose=1, callbacks=callbacks)
+    assert len(ear.readings) == 32
+
+
+@pytest.mark.parametrize("every", ["epoch", "batch", 7])
+def test_samples_are_looked_at_as_often_as_asked(every: Any, tmp_path: Path) -> None:
+    gan = tiny_gan()
+    pictures = keras.Sequential(
+        [gan.generator, keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))], name="generator"
+    )
+    pictures.build((None, 4))
+    gan.generator_for_looks = pictures
+    monitor = quiet(every=every, run_dir=tmp_path / "run")
+    original = monitor._begin
+
+    def begin() -> None:
+        original()
+        monitor._networks = type(monitor._networks)(pictures, gan.discriminator, (4,))
+
+    monitor._begin = begin  # type: ignore[method-assign]
+    ear = fit(gan, monitor, 2)
+    expected = {"epoch": [15, 31], "batch": list(range(32)), 7: [6, 13, 20, 27]}[every]
+    assert ear.samples == expected
+    assert (tmp_path / "run" / "samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+# -- when it fails ---------------------------------------------------------------------------
+
+
+def diverging() -> keras.Model:
+    return tiny_gan(d_rate=1e38, g_rate=1e38)
+
+
+def test_stop_ends_the_training_early() -> None:
+    gan = diverging()
+    monitor = quiet(on_failure="stop")
+    ear = fit(gan, monitor, 50)
+    assert monitor.verdict.cause is not None
+    assert monitor.verdict.cause.kind == "divergence"
+    assert len(ear.logs) < 50 * 16
+    assert not math.isfinite(ear.logs[-1][1]["d_loss"])
+
+
+def test_raise_comes_out_of_fit_with_the_finding() -> None:
+    monitor = quiet(on_failure="raise")
+    with pytest.raises(kc.CollapseError, match="divergence since step") as error:
+        fit(diverging(), monitor, 50)
+    assert error.value.finding.kind == "divergence"
+    assert monitor.run_dir is not None
+    assert kinds(monitor.run_dir)[-1] == "end"
+
+
+def test_a_function_is_called_with_the_finding() -> None:
+    heard: list[kc.Finding] = []
+    fit(diverging(), quiet(on_failure=heard.append), 10)
+    assert [f.kind for f in heard] == ["divergence"]
+
+
+def test_a_fault_in_that_function_does_not_reach_the_training() -> None:
+    def broken(finding: kc.Finding) -> None:
+        raise ValueError("mine")
+
+    gan = diverging()
+    with pytest.warns(UserWarning, match="mine"):
+        fit(gan, quiet(on_failure=broken), 4)
+    assert len(gan.history.epoch) == 4
+
+
+# -- other GANs ------------------------------------------------------------------------------
+
+
+class OnlyTensors(keras.Model):
+    """A model whose train step returns tensors, as the Keras documentation's WGAN does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critic = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        self.count = keras.Variable(0.0, trainable=False)
+        self.built = True
+
+    def train_step(self, *arguments: Any) -> Any:
+        if BACKEND != "jax":
+            self.count.assign_add(1.0)
+            return self._numbers(self.count.value)
+        state, _ = arguments
+        trainable, fixed, optimizer, metrics = state
+        return self._numbers(fixed[0] + 1), (trainable, [fixed[0] + 1], optimizer, metrics)
+
+    def _numbers(self, count: Any) -> Any:
+        return {"d_loss": -keras.ops.sin(count), "g_loss": keras.ops.cos(count * 1.7)}
+
+
+def test_tensors_of_a_train_step_are_read_as_single_batches() -> None:
+    model = OnlyTensors()
+    model.compile()
+    monitor = quiet()
+    ear = fit(model, monitor, 5)
+    assert monitor.verdict.averaging == "batch"
+    expected = -np.sin(np.arange(1, 81))
+    assert np.allclose([r.values["d_loss"] for r in ear.readings], expected, atol=1e-4)
+
+
+def test_a_model_without_a_generator_is_watched_without_samples(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = OnlyTensors()
+    model.compile()
+    monitor = kc.CollapseMonitor()
+    ear = fit(model, monitor, 2)
+    assert "no generator was found" in capsys.readouterr().out
+    assert ear.samples == []
+    assert len(ear.readings) == 32
+
+
+# -- a process that dies ---------------------------------------------------------------------
+
+KILLED = """
+import sys
+sys.path.insert(0, {here!r})
+from tiny import ring, tiny_gan
+import keras_collapse as kc
+gan = tiny_gan()
+gan.fit(ring(), batch_size=32, epochs=10**6, verbose=0,
+        callbacks=[kc.CollapseMonitor(verbose=0, run_dir={run!r})])
+"""
+
+
+def test_the_journal_is_readable_while_it_grows_and_whole_after_kill_9(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    program = KILLED.format(here=str(Path(__file__).parent), run=str(run))
+    process = subprocess.Popen([sys.executable, "-c", program])
+    journal = run / "journal.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (journal.exists() and journal.stat().st_size > 90_000):
+        assert process.poll() is None
+        time.sleep(0.1)
+    live = kc.diagnose(run)
+    assert live.steps > 100
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert all(json.loads(line) for line in journal.read_text().splitlines())
+    assert kc.diagnose(run).steps >= live.steps
+    assert kinds(run)[-1] != "end"

@@ -1,0 +1,61 @@
+"""A tiny GAN on a ring of Gaussians: the camel GAN's own model class, a millisecond a step."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+import keras
+from camel_gan import GAN
+from keras import layers
+
+
+def ring(count: int = 512, seed: int = 0) -> np.ndarray:
+    """Points on 8 Gaussians around a circle, float32 (count, 2)."""
+    rng = np.random.default_rng(seed)
+    angle = rng.integers(0, 8, count) * np.pi / 4
+    centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return (centres + rng.normal(0, 0.05, (count, 2))).astype("float32")
+
+
+def tiny_gan(
+    fault: str | None = None, d_rate: float = 1e-3, g_rate: float = 1e-3, **compiling: Any
+) -> GAN:
+    """Dropout, batch norm and latents drawn while training: all that could be disturbed."""
+    generator = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(16),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.Dense(2),
+        ],
+        name="generator",
+    )
+    discriminator = keras.Sequential(
+        [
+            keras.Input((2,)),
+            layers.Dense(16, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(1, activation="sigmoid"),
+        ],
+        name="discriminator",
+    )
+    gan = GAN(generator, discriminator, seed=7, fault=fault)
+    gan.compile(
+        d_optimizer=keras.optimizers.RMSprop(d_rate),
+        g_optimizer=keras.optimizers.RMSprop(g_rate),
+        **compiling,
+    )
+    return gan
+
+
+def weights(gan: GAN) -> list[np.ndarray]:
+    """Every variable: weights, running means, random generators, both optimizers."""
+    variables = [*gan.variables, *gan.optimizer.variables, *gan.d_optimizer.variables]
+    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in variables]
