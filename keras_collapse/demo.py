@@ -125,6 +125,7 @@ def _check_port(port: int) -> None:
 def _quieten() -> None:
     """Leave the screen to the demo: no start-up chatter of the libraries."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    importlib.import_module("mlflow")  # sets its own levels when it is imported
     for name in ("alembic", "mlflow", "tensorflow", "absl", "jax"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -87,7 +87,9 @@ def test_diagnose_imports_no_framework(pinned: Path) -> None:
         "except SystemExit: pass\n"
         f"print([m for m in {FRAMEWORKS} if m in sys.modules])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 

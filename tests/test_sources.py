@@ -18,8 +18,13 @@ def write(path: Path, text: str) -> Path:
 
 def csv_of(columns: dict[str, list[float]], pattern: str = "%.3f") -> str:
     rows = zip(*columns.values(), strict=True)
-    lines = [",".join(("%d" if k in ("step", "epoch") else pattern) % v
-                      for k, v in zip(columns, row, strict=True)) for row in rows]
+    lines = [
+        ",".join(
+            ("%d" if k in ("step", "epoch") else pattern) % v
+            for k, v in zip(columns, row, strict=True)
+        )
+        for row in rows
+    ]
     return "\n".join([",".join(columns), *lines]) + "\n"
 
 
@@ -60,8 +65,6 @@ def test_the_guides_run_is_pinned_behind_its_running_means(data: Path) -> None:
 
 
 # -- forms of a log --------------------------------------------------------------------------
-
-
 
 
 def test_a_log_without_a_step_column_counts_its_rows(tmp_path: Path) -> None:
@@ -106,7 +109,12 @@ def test_nan_in_a_log_is_a_divergence(tmp_path: Path) -> None:
 
 def test_numbers_printed_in_full_carry_no_rounding(tmp_path: Path) -> None:
     columns = {"step": [0, 1], "d_loss": [0.7, 0.123456789], "d_acc": [1.0, 0.5]}
-    text = "\n".join(["step,d_loss,d_acc", *(f"{s},{a!r},{b!r}" for s, a, b in zip(*columns.values(), strict=True))])
+    text = "\n".join(
+        [
+            "step,d_loss,d_acc",
+            *(f"{s},{a!r},{b!r}" for s, a, b in zip(*columns.values(), strict=True)),
+        ]
+    )
     assert read(write(tmp_path / "a.csv", text + "\n")).rounding is None
 
 

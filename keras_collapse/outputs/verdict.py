@@ -24,7 +24,7 @@ SEVERITY_STYLE = {
     Severity.WARNING: ("▲", "yellow"),
     Severity.FAILED: ("✘", "red"),
 }
-PLAIN = {"✔": "OK", "▲": "!", "✘": "X"}
+ASCII = str.maketrans({"–": "-", "±": "+/-", "·": "-"})
 
 
 def show(
@@ -35,23 +35,24 @@ def show(
 ) -> None:
     """Print the verdict: a framed table on a terminal, plain lines into a pipe."""
     console = console or Console()
-    if console.is_terminal or console.is_jupyter:
-        console.print(panel(verdict, source, notes, _symbols(console)))
-    else:
-        print(plain(verdict, source, notes), file=console.file, flush=True)
+    unicode = (console.encoding or "").lower().startswith("utf")
+    if unicode and (console.is_terminal or console.is_jupyter):
+        console.print(panel(verdict, source, notes))
+        return
+    text = plain(verdict, source, notes)
+    if not unicode:
+        text = text.translate(ASCII).encode("ascii", "replace").decode()
+    print(text, file=console.file, flush=True)
 
 
-def panel(
-    verdict: Verdict, source: str, notes: Sequence[str], symbols: bool = True
-) -> RenderableType:
+def panel(verdict: Verdict, source: str, notes: Sequence[str]) -> RenderableType:
     """The verdict as a Rich panel."""
     symbol, colour = STATUS_STYLE[verdict.status]
-    symbol = symbol if symbols else PLAIN.get(symbol, symbol)
     head = Text.assemble((f"{symbol} {verdict.status.upper()}", f"bold {colour}"))
     head.append(f"  {verdict.reason}")
     rows: list[RenderableType] = [head]
     for finding in verdict.findings:
-        rows += _finding_rows(finding, symbols)
+        rows += _finding_rows(finding)
     for note in notes:
         rows.append(Text(f"Note: {note}", style="dim"))
     foot = _foot(verdict, source)
@@ -66,9 +67,8 @@ def panel(
     )
 
 
-def _finding_rows(finding: Finding, symbols: bool) -> list[RenderableType]:
+def _finding_rows(finding: Finding) -> list[RenderableType]:
     symbol, colour = SEVERITY_STYLE[finding.severity]
-    symbol = symbol if symbols else PLAIN.get(symbol, symbol)
     title = Text.assemble(
         ("\n" + f"{symbol} {finding.kind}", f"bold {colour}"),
         (f"  {_span(finding)}", "dim"),
@@ -123,7 +123,3 @@ def _foot(verdict: Verdict, source: str) -> str:
     if source:
         facts.append(source)
     return " · ".join(facts)
-
-
-def _symbols(console: Console) -> bool:
-    return (console.encoding or "").lower().startswith("utf")

@@ -12,7 +12,9 @@ from keras_collapse.core.averaging import Row
 Batches = Mapping[str, Sequence[float]]
 
 
-def batches(seed: int, steps: int, drift: float = 0.02, noise: float = 0.03) -> dict[str, np.ndarray]:
+def batches(
+    seed: int, steps: int, drift: float = 0.02, noise: float = 0.03
+) -> dict[str, np.ndarray]:
     """Losses that wander and accuracies that scatter, as a GAN's do: signal to (steps,)."""
     rng = np.random.default_rng(seed)
     trend = np.cumsum(rng.normal(0, drift, steps))
@@ -40,7 +42,10 @@ def averaged(
     return [
         Row(
             step,
-            {s: round(float(v[step]), decimals) if decimals else float(v[step]) for s, v in means.items()},
+            {
+                s: round(float(v[step]), decimals) if decimals else float(v[step])
+                for s, v in means.items()
+            },
             dict.fromkeys(means, error),
             epochs[step],
         )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from logs import averaged, batches
 
 from keras_collapse.core.averaging import Row, Unaverager, batch_size_of

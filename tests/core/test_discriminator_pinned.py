@@ -30,7 +30,9 @@ def only(detector: DiscriminatorPinned) -> Finding:
 @pytest.mark.parametrize(("real", "fake"), [(1.0, 0.0), (0.0, 1.0), (0.97, 0.02)])
 def test_opposite_ends_fail_with_their_first_step(real: float, fake: float) -> None:
     detector = watch(
-        800, d_acc_real=lambda s: 0.7 if s < 300 else real, d_acc_fake=lambda s: 0.6 if s < 300 else fake
+        800,
+        d_acc_real=lambda s: 0.7 if s < 300 else real,
+        d_acc_fake=lambda s: 0.6 if s < 300 else fake,
     )
     finding = only(detector)
     assert finding.severity == "failed"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
 from logs import averaged, batches
 
 from keras_collapse.core.errors import InputError
@@ -15,7 +11,9 @@ from keras_collapse.core.reader import Reader
 from keras_collapse.core.readings import Reading
 
 
-def read_all(reader: Reader, logs: list[dict[str, float]], epoch: int | None = None) -> list[Reading]:
+def read_all(
+    reader: Reader, logs: list[dict[str, float]], epoch: int | None = None
+) -> list[Reading]:
     readings = [r for step, log in enumerate(logs) for r in reader.read(step, log, epoch)]
     return readings + reader.close()
 
@@ -53,7 +51,7 @@ def test_real_and_fake_columns_that_are_one_running_mean_are_not_believed() -> N
     rng = np.random.default_rng(0)
     real, fake = np.clip(rng.normal([[0.9], [0.2]], 0.05, (2, 300)), 0, 1)
     reader = Reader()
-    errors = {key: 0.0005 for key in ("d_acc_real", "d_acc_fake", "d_acc")}
+    errors = dict.fromkeys(("d_acc_real", "d_acc_fake", "d_acc"), 0.0005)
     readings = [
         r for s, log in enumerate(shared_log(real, fake)) for r in reader.read(s, log, None, errors)
     ]
