@@ -17,11 +17,11 @@ GAITS = ("standing", "walking")
 KINDS = tuple(" ".join(parts) for parts in product(HUMPS, FACINGS, GAITS))
 """What the labels of `draw` mean, in order."""
 
-PEN = 0.78
+PEN = 0.72
 """Half the pen's width in pixels; the edge fades over one more, as in the real drawings."""
-MARGIN = 1.2
+MARGIN = 2.1
 """Pixels of paper left around a drawing."""
-UNSURE = 0.012
+UNSURE = 0.014
 """How far a landmark lands from where it was meant, in drawing widths."""
 CHUNK = 512
 

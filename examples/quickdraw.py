@@ -1,13 +1,22 @@
-"""Quick, Draw! drawings for the examples: a file, a cached download, or the embedded default."""
+"""Quick, Draw! drawings for the examples: a file, a cached download, or the embedded default.
+
+As a script it downloads a category once, for all later runs to use: ``python quickdraw.py camel``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
+import re
 import urllib.error
+import urllib.parse
 import urllib.request
+import zipfile
+import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import camel_drawings
@@ -60,11 +69,20 @@ def load(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file of another form, or a category that is not at hand.
+        ValueError: a file of another form, a category that is not at hand or none, a cached
+            file that is not what was downloaded, or ``count`` below 1.
         ConnectionError: the download failed; what came stays, to be resumed.
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1. Received: {count}")
     if path is not None:
         return Drawings(_read(Path(path))[:count], None, str(path))
+    # A category becomes part of a path and of an address.
+    if not re.fullmatch(r"\w[\w -]*", category, re.ASCII):
+        raise ValueError(
+            f"a Quick, Draw! category is words, such as 'camel' or 'alarm clock'. "
+            f"Received: {category!r}"
+        )
     folder = cache or Path(
         os.environ.get("KERAS_COLLAPSE_CACHE", Path.home() / ".cache" / "keras-collapse")
     )
@@ -91,12 +109,22 @@ def _read(path: Path) -> np.ndarray:
         raise FileNotFoundError(f"no such data file: {str(path)!r}. Give a .npy or .npz file")
     if path.suffix not in (".npy", ".npz"):
         raise ValueError(f"drawings come as .npy or .npz. Received: {str(path)!r}")
+    return _drawings_in(path)
+
+
+def _drawings_in(path: Path) -> np.ndarray:
     try:
         images = _array_of(np.load(path, allow_pickle=False), path)
-    except (OSError, EOFError, ValueError) as error:
-        if isinstance(error, _WrongContent):
-            raise
-        raise ValueError(f"{str(path)!r} cannot be read as NumPy data ({error})") from None
+    except _WrongContent:
+        raise
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).partition("\n")[0]
+        # NumPy takes whatever it does not know for a pickle, and advises to trust it.
+        if "pickle" in reason:
+            reason = "it holds no plain array"
+        raise ValueError(
+            f"{str(path)!r} cannot be read as NumPy data ({reason}). Give a whole .npy or .npz file"
+        ) from None
     if images.ndim == 2 and images.shape[1] == SIDE * SIDE:
         images = images.reshape(-1, SIDE, SIDE)
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or not len(images):
@@ -119,6 +147,8 @@ def _array_of(loaded: object, path: Path) -> np.ndarray:
     if isinstance(loaded, np.ndarray):
         return loaded
     names = list(loaded.files)  # type: ignore[attr-defined]
+    if not names:
+        raise _WrongContent(f"{str(path)!r} holds no array. Save the drawings as 'images'")
     if "images" not in names and len(names) != 1:
         raise _WrongContent(
             f"{str(path)!r} holds several arrays and none is called 'images'. Received: {names}"
@@ -131,7 +161,9 @@ def _array_of(loaded: object, path: Path) -> np.ndarray:
 
 def _download(category: str, file: Path) -> None:
     """Fetch the official file; what a cut connection left is resumed next time."""
-    address = os.environ.get("KERAS_COLLAPSE_QUICKDRAW_URL", ADDRESS) + f"{category}.npy"
+    address = os.environ.get("KERAS_COLLAPSE_QUICKDRAW_URL", ADDRESS) + urllib.parse.quote(
+        f"{category}.npy"
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     have = part.stat().st_size if part.exists() else 0
@@ -143,9 +175,12 @@ def _download(category: str, file: Path) -> None:
             _receive(answer, part, resumed, total)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing lies beyond what we have: start over next time
-            part.unlink()
-        raise ConnectionError(f"{address} answered {error.code} {error.reason}") from None
-    except (urllib.error.URLError, OSError) as error:
+            part.unlink(missing_ok=True)
+            advice = "Repeat the command to start over"
+        else:
+            advice = "Check the category's name, or give a file"
+        raise ConnectionError(f"{address} answered {error.code} {error.reason}. {advice}") from None
+    except (urllib.error.URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", error)
         raise ConnectionError(
             f"cannot download {address} ({reason}). Go online and repeat (it will resume), give a "
@@ -156,6 +191,14 @@ def _download(category: str, file: Path) -> None:
             f"the download of {address} was cut off at {part.stat().st_size:,} of {total:,} bytes. "
             "Repeat the command to resume it"
         )
+    try:
+        _drawings_in(part)
+    except ValueError:
+        part.unlink()
+        raise ConnectionError(
+            f"{address} did not answer with drawings (a login page of the network?). "
+            "Repeat it elsewhere, or give a file"
+        ) from None
     record = {"address": address, "size": part.stat().st_size, "sha256": _sha256(part)}
     file.with_suffix(".json").write_text(json.dumps(record, indent=1))
     part.replace(file)
@@ -177,8 +220,15 @@ def _verify(file: Path) -> None:
     record_file = file.with_suffix(".json")
     if not record_file.exists():
         return
-    record = json.loads(record_file.read_text())
-    if file.stat().st_size != record["size"] or _sha256(file) != record["sha256"]:
+    try:
+        record = json.loads(record_file.read_text())
+        size, sha256 = record["size"], record["sha256"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"{str(record_file)!r} is no record of a download. Delete it and {str(file)!r}, and "
+            "download again"
+        ) from None
+    if file.stat().st_size != size or _sha256(file) != sha256:
         raise ValueError(
             f"{str(file)!r} is not what was downloaded (size or SHA-256 differ). "
             "Delete it and download again"
@@ -188,3 +238,18 @@ def _verify(file: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Download a Quick, Draw! category once.")
+    parser.add_argument("category", nargs="?", default="camel")
+    try:
+        drawings = load(parser.parse_args().category, download=True)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    print(f"{len(drawings.images):,} drawings from {drawings.source}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

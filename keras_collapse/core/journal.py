@@ -50,10 +50,22 @@ class Journal:
 
     def write(self, record: str, **fields: Any) -> None:
         """Append a record; it reaches the disk within `FLUSH_SECONDS` of the next one."""
-        line = json.dumps({"record": record, **_plain(fields)}, separators=(",", ":"))
+        self._append(json.dumps({"record": record, **_plain(fields)}, separators=(",", ":")))
+
+    def _append(self, line: str) -> None:
         self._lines.append(line)
         if time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
+
+    def write_logs(self, step: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Append a batch's log: `write` for the one record that is written at every step."""
+        numbers = ",".join(
+            f"{json.dumps(name)}:{number:.9g}"
+            if math.isfinite(number)
+            else f'{json.dumps(name)}:"{number}"'
+            for name, number in logs.items()
+        )
+        self._append(f'{{"record":"logs","step":{step},"epoch":{epoch},"logs":{{{numbers}}}}}')
 
     def flush(self) -> None:
         """Hand everything to the operating system now: after that a kill cannot take it."""

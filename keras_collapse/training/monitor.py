@@ -235,7 +235,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         numbers = {k: float(v) for k, v in logs.items() if isinstance(v, int | float)}
         if self._reader is None:
             self._reader = self._make_reader(numbers)
-        self._write("logs", step=step, epoch=self._epochs, logs=numbers)
+        if self._journal is not None:
+            journal = self._journal
+            guarded(journal, journal.write_logs, step, self._epochs, numbers, off=self._no_journal)
         self._hub.tell("on_logs", step, numbers)
         self._pass_on(self._reader.read(step, numbers, self._epochs))
 

@@ -24,10 +24,15 @@ def start(folder: Path) -> Journal:
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     journal = start(tmp_path)
-    journal.write("logs", step=3, logs={"d_loss": 0.123456789012, "g_loss": math.nan})
+    journal.write_logs(3, 0, {"d_loss": 0.123456789012, "g_loss": math.nan})
     journal.flush()
     *_, record = read_journal(tmp_path)
-    assert record == {"record": "logs", "step": 3, "logs": {"d_loss": 0.123456789, "g_loss": "nan"}}
+    assert record == {
+        "record": "logs",
+        "step": 3,
+        "epoch": 0,
+        "logs": {"d_loss": 0.123456789, "g_loss": "nan"},
+    }
 
 
 def test_a_cut_last_line_is_left_out(tmp_path: Path) -> None:

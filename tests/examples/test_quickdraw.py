@@ -27,26 +27,41 @@ class Server(ThreadingHTTPServer):
     body = bytes_of(IMAGES)
     cut_after: int | None = None
     knows_range = True
+    chunked = False
+    status = 0
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.ranges: list[str | None] = []
+        self.paths: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         asked = self.headers.get("Range")
         self.server.ranges.append(asked)
+        self.server.paths.append(self.path)
+        if self.server.status:
+            self.send_error(self.server.status)
+            return
         start = int(asked[6:-1]) if asked and self.server.knows_range else 0
         body = self.server.body[start:]
         self.send_response(206 if start else 200)
+        if self.server.chunked:  # promises more than it sends
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"ffff\r\nabc")
+            self.close_connection = True
+            return
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         cut = self.server.cut_after
         self.server.cut_after = None
         self.wfile.write(body if cut is None else body[:cut])
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -146,6 +161,27 @@ def test_files_that_are_no_drawings_are_refused(tmp_path: Path) -> None:
         load(path=tmp_path / "c.png")
 
 
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "nothing in it"])
+def test_a_damaged_npz_is_refused_in_one_line(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, **({} if damage == "nothing in it" else {"images": IMAGES}))
+    body = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(body[: len(body) // 2])
+    if damage == "overwritten":
+        path.write_bytes(body[:200] + bytes(1000) + body[1200:])
+    with pytest.raises(ValueError, match=r"cannot be read|holds no array") as error:
+        load(path=path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_below_one_is_refused(tmp_path: Path, count: int) -> None:
+    np.save(tmp_path / "a.npy", IMAGES)
+    with pytest.raises(ValueError, match=f"Received: {count}"):
+        load(path=tmp_path / "a.npy", count=count)
+
+
 # -- downloads -------------------------------------------------------------------------------
 
 
@@ -192,3 +228,48 @@ def test_offline_says_what_to_do(server: Server) -> None:
     with pytest.raises(ConnectionError, match="Go online and repeat") as error:
         load("cat", download=True)
     assert "\n" not in str(error.value)
+
+
+def test_a_category_of_two_words_is_quoted(server: Server) -> None:
+    load("alarm clock", download=True)
+    assert server.paths == ["/alarm%20clock.npy"]
+
+
+@pytest.mark.parametrize("category", ["../camel", "", "a/b", "camel\n"])
+def test_a_category_that_is_no_name_is_refused(server: Server, category: str) -> None:
+    with pytest.raises(ValueError, match="category is words"):
+        load(category, download=True)
+    assert server.ranges == []
+
+
+def test_an_answer_that_breaks_off_is_a_connection_error(server: Server) -> None:
+    server.chunked = True
+    with pytest.raises(ConnectionError, match="cannot download"):
+        load("cat", download=True)
+
+
+def test_an_answer_that_is_no_drawings_is_not_kept(server: Server, tmp_path: Path) -> None:
+    server.body = b"<html>please log in</html>"
+    with pytest.raises(ConnectionError, match="did not answer with drawings"):
+        load("cat", download=True)
+    assert list(cached(tmp_path).parent.iterdir()) == []
+
+
+def test_an_error_answer_says_what_to_do_and_never_breaks(server: Server, tmp_path: Path) -> None:
+    server.status = 404
+    with pytest.raises(ConnectionError, match=r"404.*Check the category"):
+        load("cat", download=True)
+    server.status = 416
+    cached(tmp_path).with_suffix(".part").write_bytes(b"too much")
+    for _ in range(2):  # with a part to throw away, and without
+        with pytest.raises(ConnectionError, match="start over"):
+            load("cat", download=True)
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("record", ["{", "{}", "[]"])
+def test_a_broken_record_names_what_to_delete(tmp_path: Path, record: str) -> None:
+    load("cat", download=True)
+    cached(tmp_path).with_suffix(".json").write_text(record)
+    with pytest.raises(ValueError, match=r"cat\.json.*Delete it"):
+        load("cat")
