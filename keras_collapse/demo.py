@@ -91,12 +91,11 @@ def choose_backend() -> str:
         raise InputError(
             f"the Keras backend {wanted!r} (from KERAS_BACKEND or keras.json) is not installed. "
             f"Installed: {', '.join(installed) or 'none'}. "
-            f"Run: pip install 'keras-collapse[{wanted}]'"
+            f"Run: pip install {wanted}"
         )
     if not installed:
         raise InputError(
-            "no Keras backend is installed. Run: pip install 'keras-collapse[tensorflow]' "
-            "(or [jax], or [torch])"
+            "no Keras backend is installed. Run: pip install tensorflow (or jax, or torch)"
         )
     os.environ["KERAS_BACKEND"] = wanted or installed[0]
     return os.environ["KERAS_BACKEND"]

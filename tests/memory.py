@@ -52,7 +52,7 @@ def main() -> int:
         findings = len(monitor.verdict.findings)
     grown, peak = (after - before) / 1e6, (peak - before) / 1e6
     print(
-        f"{STEPS:,} steps, {findings} findings: grown by {grown:.2f} MB, {peak:.2f} MB at the peak; "
+        f"{STEPS:,} steps, {findings} findings: grown by {grown:.2f} MB, at most {peak:.2f} MB; "
         f"{seconds / STEPS * 1e6:.0f} microseconds a step (traced); journal {size / 1e6:.1f} MB"
     )
     return 0 if peak < LIMIT_MB else 1

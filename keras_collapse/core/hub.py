@@ -98,7 +98,7 @@ def guarded(
     except tuple(passing):
         raise
     except Exception as fault:
-        name = type(part).__name__
+        name = getattr(part, "__name__", type(part).__name__)
         what = f"{type(fault).__name__}: {fault}"
         warnings.warn(
             f"{name} has switched itself off, the training goes on. Reason: {what}", stacklevel=3

@@ -232,7 +232,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         last = min(batch, known - 1) if known else batch
         step = self._epoch_start + last
         self._next_step = step + 1
-        numbers = {k: float(v) for k, v in logs.items() if isinstance(v, int | float)}
+        numbers = {k: float(v) for k, v in logs.items() if isinstance(v, (int, float))}
         if self._reader is None:
             self._reader = self._make_reader(numbers)
         if self._journal is not None:
@@ -287,7 +287,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if not self._length_unknown():
             for batch in sorted(self._waiting):
                 self._see(batch, self._waiting.pop(batch))
-        numbers = {k: float(v) for k, v in logs.items() if isinstance(v, int | float)}
+        numbers = {k: float(v) for k, v in logs.items() if isinstance(v, (int, float))}
         self._write("epoch", step=self._next_step - 1, epoch=self._epochs, logs=numbers)
         if self._journal is not None:
             self._journal.flush()

@@ -1,0 +1,48 @@
+"""In a notebook, run by a real kernel: the verdict is a table in the cell's output."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+CELLS = [
+    "import sys; sys.path.insert(0, {here!r})",
+    "from tiny import ring, tiny_gan\nimport keras_collapse as kc",
+    "monitor = kc.CollapseMonitor()\n"
+    "gan = tiny_gan()\n"
+    "history = gan.fit(ring(64), batch_size=32, epochs=3, verbose=0, callbacks=[monitor])",
+    "try:\n"
+    "    gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,\n"
+    "            callbacks=[monitor, kc.CollapseMonitor(on_failure='nonsense')])\n"
+    "except kc.InputError as error:\n"
+    "    print(error)",
+    "gan.fit(ring(64), batch_size=32, epochs=2, verbose=0, callbacks=[monitor])\n"
+    "print(monitor.verdict.steps)",
+]
+
+
+def text_of(cell: nbformat.NotebookNode) -> str:
+    said = []
+    for output in cell.outputs:
+        said.append(output.get("text") or output.get("data", {}).get("text/plain", ""))
+    return "".join(said)
+
+
+def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(tmp_path: Path) -> None:
+    here = str(Path(__file__).parents[1])
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [
+        nbformat.v4.new_code_cell(cell.replace("{here!r}", repr(here))) for cell in CELLS
+    ]
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute(
+        env=dict(os.environ)
+    )
+    said = [text_of(cell) for cell in notebook.cells]
+    assert "UNKNOWN" in said[2]
+    assert "too few steps" in said[2]
+    assert "\x1b[31mTraceback" not in "".join(said)
+    assert "Received: 'nonsense'" in said[3]
+    assert said[4].strip().endswith("10")
