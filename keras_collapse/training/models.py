@@ -1,16 +1,12 @@
-"""Finding G and D on a model, and sampling G without the training noticing."""
+"""Finding G, D and the latent's size on a model."""
 
 from __future__ import annotations
 
-import contextlib
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 GENERATOR_NAMES = ("generator", "gen", "g", "G", "netG", "g_model", "generator_model")
 DISCRIMINATOR_NAMES = (
@@ -88,88 +84,3 @@ def _latent_shape(model: keras.Model, generator: Any) -> tuple[int, ...] | None:
             if isinstance(size, int):
                 return (size,)
     return None
-
-
-def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
-    """G's samples for these latents, in inference mode, with nothing left changed.
-
-    Call it in the main thread and, on JAX during a fit, only after ``callback.model`` was read.
-
-    Args:
-        generator: the network.
-        latents: float32 (n, *latent_shape).
-
-    Returns:
-        The samples as float32 (n, ...).
-    """
-    with _undisturbed(generator):
-        samples = generator(keras.ops.convert_to_tensor(latents), training=False)
-        return np.asarray(keras.ops.convert_to_numpy(samples), dtype=np.float32)
-
-
-@contextlib.contextmanager
-def _undisturbed(network: Any) -> Iterator[None]:
-    """Put back every state that a forward pass can move: random generators, running means."""
-    states = [(v, keras.ops.convert_to_numpy(v.value)) for v in network.non_trainable_variables]
-    states = [(variable, np.array(value)) for variable, value in states]
-    python, numpy = random.getstate(), np.random.get_state()
-    with contextlib.ExitStack() as stack:
-        if keras.backend.backend() == "torch":
-            import torch
-
-            stack.enter_context(torch.no_grad())
-            stack.enter_context(torch.random.fork_rng())
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
-            for variable, value in states:
-                if not np.array_equal(keras.ops.convert_to_numpy(variable.value), value):
-                    variable.assign(value)
-
-
-def image_grid(samples: np.ndarray, columns: int = 8) -> np.ndarray | None:
-    """Samples side by side as one picture, or None if they are no images.
-
-    Args:
-        samples: (n, height, width), (n, height, width, c) or, where Keras is so configured,
-            (n, c, height, width) with c of 1 or 3; in [-1, 1], [0, 1] or [0, 255].
-        columns: pictures in a row.
-
-    Returns:
-        uint8 (rows * height, columns * width) or (…, 3), values not finite as 0, enlarged to at
-        least 400 pixels of width.
-    """
-    if samples.ndim == 3:
-        samples = samples[..., None]
-    if samples.ndim != 4:
-        return None
-    if keras.config.image_data_format() == "channels_first" and samples.shape[1] in (1, 3):
-        samples = np.moveaxis(samples, 1, -1)
-    if samples.shape[-1] not in (1, 3) or min(samples.shape[1:3]) < 4:
-        return None
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(samples.min()), float(samples.max())
-    if low < -0.05:
-        samples = (samples + 1) / 2
-    elif high > 1.5:
-        samples = samples / 255
-    pixels = (np.clip(samples, 0, 1) * 255).round().astype(np.uint8)
-    count, height, width, channels = pixels.shape
-    rows = -(-count // columns)
-    empty = np.zeros((rows * columns - count, height, width, channels), np.uint8)
-    tiles = np.concatenate([pixels, empty]).reshape(rows, columns, height, width, channels)
-    picture = tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
-    zoom = max(-(-400 // picture.shape[1]), 1)
-    picture = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return picture[..., 0] if channels == 1 else picture
-
-
-def save_picture(pixels: np.ndarray, path: Path) -> None:
-    """Write a uint8 picture as PNG, whole or not at all."""
-    from PIL import Image
-
-    part = path.with_suffix(".part")
-    Image.fromarray(pixels).save(part, format="PNG")
-    part.replace(path)

@@ -3,49 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_collapse.core.averaging import Averaging
 from keras_collapse.core.detectors import Detector
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Severity, Verdict
-from keras_collapse.core.hub import Hub, guarded, hub_of
-from keras_collapse.core.journal import SCHEMA, Journal
-from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
-from keras_collapse.core.readings import Reading
-from keras_collapse.core.signals import recognise_names
+from keras_collapse.core.hub import guarded, hub_of
 from keras_collapse.training.facts import facts_of, metric_names
-from keras_collapse.training.models import (
-    Networks,
-    draw,
-    find_networks,
-    image_grid,
-    save_picture,
-)
-
-RUNS_FOLDER = "collapse_runs"
-SAMPLES = 32
-LATENT_SEED = 20190528  # any number: the latents are fixed so that grids can be compared
+from keras_collapse.training.models import find_networks
+from keras_collapse.training.run import Run
+from keras_collapse.training.steps import StepCounter
 
 OnFailure = str | Callable[[Finding], object]
-
-
-def new_run_folder() -> Path:
-    """A folder in ``collapse_runs`` that does not exist yet, named by the time."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder, taken = Path(RUNS_FOLDER) / stamp, 1
-    while folder.exists():
-        taken += 1
-        folder = Path(RUNS_FOLDER) / f"{stamp}-{taken}"
-    return folder
 
 
 class CollapseError(RuntimeError):
@@ -109,34 +83,39 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             )
         self.every = every
         self.signals = signals
-        self.run_dir = Path(run_dir) if run_dir is not None else None
         self.on_failure = on_failure
         self.detectors = detectors
         self.verbose = verbose
-        # Keras then hands batches over in threads, out of order: `on_train_batch_end` sorts them.
+        # Keras then hands batches over in threads, out of order: the step counter sorts them.
         self.async_safe = every == "epoch"
-        self._given_run_dir = run_dir is not None
+        self._given_folder = Path(run_dir) if run_dir is not None else None
         self._lock = threading.Lock()
         self._watched: weakref.ReferenceType[Any] | None = None
         self._off = False
         self._reset()
 
     def _reset(self) -> None:
-        self._examiner = Examiner(self.detectors)
-        self._reader: Reader | None = None
-        self._journal: Journal | None = None
-        self._networks = Networks()
-        self._grid: np.ndarray | None = None
-        self._epochs = -1  # epochs begun, over all fit calls
-        self._next_step = 0
-        self._waiting: dict[int, Mapping[str, float]] = {}
-        self._next_batch = 0
+        self._run = Run(self._given_folder, self.signals, self.detectors)
+        self._steps = StepCounter()
         self._raised = False
 
     @property
     def verdict(self) -> Verdict:
         """The verdict as of now; ``unknown`` before anything was seen."""
-        return self._examiner.verdict(self._reader.averaging if self._reader else None)
+        return self._run.verdict
+
+    @property
+    def run_dir(self) -> Path | None:
+        """The run's folder; None before there is one."""
+        return self._run.folder
+
+    def open_journal(self) -> None:
+        """Open the journal now rather than when ``fit`` begins, and fail if that cannot be.
+
+        Raises:
+            InputError: the run's folder cannot be written to.
+        """
+        self._run.open_journal()
 
     # -- hooks -----------------------------------------------------------------------------
 
@@ -144,14 +123,14 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._guard(self._begin)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._guard(self._begin_epoch, epoch)
+        self._guard(self._steps.begin_epoch, epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         with self._lock:
             self._guard(self._take, batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._guard(self._end_epoch, epoch, logs or {})
+        self._guard(self._end_epoch, logs or {})
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         self._guard(self._end)
@@ -163,109 +142,40 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _switch_off(self, _: object) -> None:
         self._off = True
 
-    # -- a run's life ------------------------------------------------------------------------
+    # -- a fit's life ------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        model = self.model
+        model, params = self.model, self.params or {}
         if self._watched is not None and self._watched() is not model:
             self._reset()
         if self._watched is None or self._watched() is not model:
             self._watched = weakref.ref(model)
         self._model: Any = weakref.proxy(model)
-        self._hub: Hub = hub_of(model)
-        self._steps_per_execution = int(getattr(model, "steps_per_execution", 1) or 1)
-        self._metric_names = metric_names(model)
-        self._networks = find_networks(model)
-        if self._networks.missing and self.verbose:
-            print(f"keras-collapse: {self._networks.missing}.")
-        self._latents = None
-        if self._networks.latent_shape is not None:
-            shape = (SAMPLES, *self._networks.latent_shape)
-            self._latents = np.random.default_rng(LATENT_SEED).standard_normal(shape, np.float32)
-        if self._journal is None:
-            guarded(self, self.open_journal)
-        self._facts = facts_of(model, self.params or {}) | self._hub.facts
-        self._facts["run_dir"] = str(self.run_dir)
-        self._write("fit", step=self._next_step, facts=self._facts)
-        self._hub.tell("on_run", self._facts)
-
-    def open_journal(self) -> None:
-        """Open the journal now rather than when ``fit`` begins, and fail if that cannot be.
-
-        Raises:
-            InputError: the run's folder cannot be written to.
-        """
-        if self.run_dir is None or not self._given_run_dir:
-            self.run_dir = new_run_folder()
-        self._journal = Journal(self.run_dir)
-        weakref.finalize(self, self._journal.close)
-        self._write("run", schema=SCHEMA, time=time.time())
-
-    def _begin_epoch(self, epoch: int) -> None:
-        steps = (self.params or {}).get("steps")
-        if self._epochs < 0 and epoch > 0 and steps:
-            self._next_step = epoch * steps  # a resumed run: initial_epoch of its first fit
-        self._epochs += 1
-        self._epoch_start = self._next_step
-        self._next_batch = self._steps_per_execution - 1
-        self._waiting.clear()
+        self._means = metric_names(model)
+        self._steps.begin_fit(
+            int(getattr(model, "steps_per_execution", 1) or 1), params.get("steps")
+        )
+        networks = find_networks(model)
+        if networks.missing and self.verbose:
+            print(f"keras-collapse: {networks.missing}.")
+        self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
 
     def _take(self, batch: int, logs: Mapping[str, Any]) -> None:
-        """Batches may come out of order and from several threads; the reader wants them sorted."""
-        self._waiting[batch] = logs
-        # With several steps an execution, an epoch of unknown length may end within one: which
-        # execution is the last, and so shorter than it says, shows only when another follows.
-        ahead = self._steps_per_execution if self._length_unknown() else 0
-        while self._next_batch in self._waiting and self._next_batch + ahead in self._waiting:
-            self._see(self._next_batch, self._waiting.pop(self._next_batch))
-            self._next_batch += self._steps_per_execution
+        for step, log in self._steps.add(batch, logs):
+            self._see(step, log)
         if self.every != "epoch":
             steps = 1 if self.every == "batch" else int(self.every)
-            if self._next_step // steps > (self._next_step - self._steps_per_execution) // steps:
-                self._look(self.model)
+            now = self._steps.next_step
+            if now // steps > (now - self._steps.steps_per_execution) // steps:
+                self._look()
 
-    def _length_unknown(self) -> bool:
-        return self._steps_per_execution > 1 and not (self.params or {}).get("steps")
+    def _see(self, step: int, logs: Mapping[str, Any]) -> None:
+        numbers = plain_numbers(logs)
+        self._run.set_form(numbers, self._means, self._steps.epoch_start)
+        for finding in self._run.see(step, self._steps.epoch, numbers):
+            self._react(finding)
 
-    def _see(self, batch: int, logs: Mapping[str, Any]) -> None:
-        known = (self.params or {}).get("steps")
-        last = min(batch, known - 1) if known else batch
-        step = self._epoch_start + last
-        self._next_step = step + 1
-        numbers = {k: float(v) for k, v in logs.items() if isinstance(v, (int, float))}
-        if self._reader is None:
-            self._reader = self._make_reader(numbers)
-        if self._journal is not None:
-            journal = self._journal
-            guarded(journal, journal.write_logs, step, self._epochs, numbers, off=self._no_journal)
-        self._hub.tell("on_logs", step, numbers)
-        self._pass_on(self._reader.read(step, numbers, self._epochs))
-
-    def _make_reader(self, logs: Mapping[str, float]) -> Reader:
-        """Metrics of the model are means since the epoch began, tensors are the batch's own."""
-        keys = set(recognise_names(logs, self.signals).keys.values())
-        raw = keys - self._metric_names
-        hint = Averaging.BATCH if raw == keys else Averaging.EPOCH
-        settings: dict[str, Any] = {
-            "signals": self.signals,
-            "hint": str(hint),
-            "raw": sorted(raw) if raw != keys else [],
-            "origin": self._epoch_start,
-        }
-        self._write("reader", **settings)
-        return Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
-
-    def _pass_on(self, readings: Sequence[Reading]) -> None:
-        for reading in readings:
-            self._hub.tell("on_reading", reading)
-            for finding in self._examiner.update(reading):
-                self._report(finding)
-
-    def _report(self, finding: Finding) -> None:
-        self._write("finding", finding=finding.to_dict())
-        if self._journal is not None:
-            self._journal.flush()
-        self._hub.tell("on_finding", finding)
+    def _react(self, finding: Finding, ended: bool = False) -> None:
         if finding.severity is not Severity.FAILED or finding.healed:
             return
         if self.verbose:
@@ -280,59 +190,30 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._model.stop_training = True
         elif self.on_failure == "raise" and not self._raised:
             self._raised = True
-            self._finish()
+            if not ended:
+                self._run.finish()
             raise CollapseError(finding)
 
-    def _end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
-        if not self._length_unknown():
-            for batch in sorted(self._waiting):
-                self._see(batch, self._waiting.pop(batch))
-        numbers = {k: float(v) for k, v in logs.items() if isinstance(v, (int, float))}
-        self._write("epoch", step=self._next_step - 1, epoch=self._epochs, logs=numbers)
-        if self._journal is not None:
-            self._journal.flush()
+    def _end_epoch(self, logs: Mapping[str, Any]) -> None:
+        for step, log in self._steps.end_epoch():
+            self._see(step, log)
+        self._run.end_epoch(self._steps.next_step - 1, self._steps.epoch, plain_numbers(logs))
         if self.every == "epoch":
-            self._look(self.model)
+            self._look()
 
-    def _look(self, model: Any) -> None:
-        """Draw from the fixed latents; a fault here costs the samples, not the verdict."""
-        if self._latents is None:
-            return
-        generator = self._networks.generator
-        samples = guarded(self, draw, generator, self._latents, off=self._stop_looking)
-        if samples is None:
-            return
-        self._grid = image_grid(samples)
-        if self._grid is not None:
-            self._hub.tell("on_samples", self._next_step - 1, self._grid)
-            if self._journal is not None:
-                guarded(self, save_picture, self._grid, self._journal.folder / "samples.png")
-
-    def _stop_looking(self, _: object) -> None:
-        self._latents = None
+    def _look(self) -> None:
+        _ = self.model  # on JAX, reading it brings the weights of this step into the layers
+        self._run.look(self._steps.next_step - 1)
 
     def _end(self) -> None:
-        self._finish()
+        for finding in self._run.finish():
+            self._react(finding, ended=True)
         if self.verbose:
             from keras_collapse.outputs.verdict import show
 
-            show(self.verdict, source=str(self.run_dir) if self._journal else "")
+            show(self.verdict, source=str(self.run_dir or ""))
 
-    def _finish(self) -> None:
-        """Close the books of this fit: everything held back is judged, the verdict recorded."""
-        if self._reader is not None:
-            self._pass_on(self._reader.close())
-            for finding in [*self._reader.findings(), *self._hub.posted.values()]:
-                self._examiner.report(finding)
-        verdict = self.verdict
-        self._write("end", verdict=verdict.to_dict(str(self.run_dir)))
-        if self._journal is not None:
-            self._journal.flush()
-        self._hub.tell("on_verdict", verdict, self._grid)
 
-    def _write(self, record: str, **fields: Any) -> None:
-        if self._journal is not None:
-            guarded(self._journal, self._journal.write, record, off=self._no_journal, **fields)
-
-    def _no_journal(self, _: object) -> None:
-        self._journal = None
+def plain_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The entries of a log that are numbers."""
+    return {key: float(v) for key, v in logs.items() if isinstance(v, int | float)}

@@ -11,7 +11,8 @@ import pytest
 from keras import layers
 from tiny import tiny_gan, weights
 
-from keras_collapse.training.models import draw, find_networks, image_grid, save_picture
+from keras_collapse.training.models import find_networks
+from keras_collapse.training.samples import draw, image_grid, save_picture
 
 
 class Holder(keras.Model):

@@ -22,6 +22,8 @@ import keras_collapse as kc
 from keras_collapse.core.hub import Listener, hub_of
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.readings import Reading
+from keras_collapse.training import monitor as monitor_module
+from keras_collapse.training.models import Networks
 
 BACKEND = keras.backend.backend()
 
@@ -231,21 +233,17 @@ def test_beside_keras_own_callbacks_and_progress_bar(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("every", ["epoch", "batch", 7])
-def test_samples_are_looked_at_as_often_as_asked(every: Any, tmp_path: Path) -> None:
+def test_samples_are_looked_at_as_often_as_asked(
+    every: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gan = tiny_gan()
     pictures = keras.Sequential(
         [gan.generator, keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))], name="generator"
     )
     pictures.build((None, 4))
-    gan.generator_for_looks = pictures
+    found = Networks(pictures, gan.discriminator, (4,))
+    monkeypatch.setattr(monitor_module, "find_networks", lambda _: found)
     monitor = quiet(every=every, run_dir=tmp_path / "run")
-    original = monitor._begin
-
-    def begin() -> None:
-        original()
-        monitor._networks = type(monitor._networks)(pictures, gan.discriminator, (4,))
-
-    monitor._begin = begin  # type: ignore[method-assign]
     ear = fit(gan, monitor, 2)
     expected = {"epoch": [15, 31], "batch": list(range(32)), 7: [6, 13, 20, 27]}[every]
     assert ear.samples == expected

@@ -1,0 +1,182 @@
+"""One watched training: its readings, findings, journal and samples, however it is driven."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_collapse.core.averaging import Averaging
+from keras_collapse.core.detectors import Detector
+from keras_collapse.core.examiner import Examiner
+from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.hub import Hub, guarded
+from keras_collapse.core.journal import SCHEMA, Journal
+from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
+from keras_collapse.core.readings import Reading
+from keras_collapse.core.signals import recognise_names
+from keras_collapse.training.models import Networks
+from keras_collapse.training.samples import draw, image_grid, save_picture
+
+RUNS_FOLDER = "collapse_runs"
+SAMPLES = 32
+LATENT_SEED = 20190528  # any number: the latents are fixed so that grids can be compared
+
+
+def new_run_folder() -> Path:
+    """A folder in ``collapse_runs`` that does not exist yet, named by the time."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder, taken = Path(RUNS_FOLDER) / stamp, 1
+    while folder.exists():
+        taken += 1
+        folder = Path(RUNS_FOLDER) / f"{stamp}-{taken}"
+    return folder
+
+
+class Run:
+    """Takes a training's logs, step by step; keeps its journal, tells its hub, finds failures.
+
+    Args:
+        folder: the run's folder; a new one in ``collapse_runs`` if None.
+        signals: canonical signal to log key, for names that are not recognised.
+        detectors: the detectors to run; by default all.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        signals: Mapping[str, str] | None = None,
+        detectors: Sequence[Detector] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.grid: np.ndarray | None = None
+        self._signals = signals
+        self._examiner = Examiner(detectors)
+        self._reader: Reader | None = None
+        self._journal: Journal | None = None
+        self._hub = Hub()
+        self._networks = Networks()
+        self._latents: np.ndarray | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict as of now; ``unknown`` before anything was seen."""
+        return self._examiner.verdict(self._reader.averaging if self._reader else None)
+
+    def open_journal(self) -> None:
+        """Make the run's folder and open its journal.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        if self._journal is not None:
+            return
+        self.folder = self.folder or new_run_folder()
+        self._journal = Journal(self.folder)
+        weakref.finalize(self, self._journal.close)
+        self._write("run", schema=SCHEMA, time=time.time())
+
+    def begin(self, hub: Hub, networks: Networks, facts: Mapping[str, Any], next_step: int) -> None:
+        """A fit, or a loop, begins at ``next_step``; those before it belong to the run too."""
+        self._hub, self._networks = hub, networks
+        if networks.latent_shape is not None:
+            shape = (SAMPLES, *networks.latent_shape)
+            self._latents = np.random.default_rng(LATENT_SEED).standard_normal(shape, np.float32)
+        guarded(self, self.open_journal)
+        facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
+        self._write("fit", step=next_step, facts=facts)
+        hub.tell("on_run", facts)
+
+    def set_form(self, logs: Mapping[str, float], means: set[str], origin: int) -> None:
+        """Say, before the first log, what its numbers are.
+
+        Args:
+            logs: the first log.
+            means: keys that hold Keras' means since the epoch began; others are their batch's.
+            origin: the step at which the first mean began.
+        """
+        if self._reader is not None:
+            return
+        keys = set(recognise_names(logs, self._signals).keys.values())
+        raw = keys - means
+        hint = Averaging.BATCH if raw == keys else Averaging.EPOCH
+        settings: dict[str, Any] = {
+            "signals": self._signals,
+            "hint": str(hint),
+            "raw": sorted(raw) if raw != keys else [],
+            "origin": origin,
+        }
+        self._write("reader", **settings)
+        self._reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
+
+    def see(self, step: int, epoch: int, logs: Mapping[str, float]) -> list[Finding]:
+        """Take a step's log; give the findings that are new, graver or healed."""
+        assert self._reader is not None, "set_form comes first"
+        if self._journal is not None:
+            journal = self._journal
+            guarded(journal, journal.write_logs, step, epoch, logs, off=self._no_journal)
+        self._hub.tell("on_logs", step, logs)
+        return self._judge(self._reader.read(step, logs, epoch))
+
+    def end_epoch(self, step: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Note an epoch's own numbers, those on validation data among them."""
+        self._write("epoch", step=step, epoch=epoch, logs=logs)
+        self._flush()
+
+    def look(self, step: int) -> None:
+        """Draw from the fixed latents; a fault here costs the samples, not the verdict."""
+        if self._latents is None:
+            return
+        generator = self._networks.generator
+        samples = guarded(self, draw, generator, self._latents, off=self._stop_looking)
+        if samples is None:
+            return
+        self.grid = image_grid(samples)
+        if self.grid is not None:
+            self._hub.tell("on_samples", step, self.grid)
+            if self._journal is not None:
+                guarded(self, save_picture, self.grid, self._journal.folder / "samples.png")
+
+    def finish(self) -> list[Finding]:
+        """Close the books of this fit: what was held back is judged, the verdict recorded."""
+        changed: list[Finding] = []
+        if self._reader is not None:
+            changed = self._judge(self._reader.close())
+            for finding in [*self._reader.findings(), *self._hub.posted.values()]:
+                self._examiner.report(finding)
+        verdict = self.verdict
+        self._write("end", verdict=verdict.to_dict(str(self.folder)))
+        self._flush()
+        self._hub.tell("on_verdict", verdict, self.grid)
+        return changed
+
+    # -- inside --------------------------------------------------------------------------
+
+    def _judge(self, readings: Sequence[Reading]) -> list[Finding]:
+        changed: list[Finding] = []
+        for reading in readings:
+            self._hub.tell("on_reading", reading)
+            for finding in self._examiner.update(reading):
+                self._write("finding", finding=finding.to_dict())
+                self._flush()
+                self._hub.tell("on_finding", finding)
+                changed.append(finding)
+        return changed
+
+    def _stop_looking(self, _: object) -> None:
+        self._latents = None
+
+    def _write(self, record: str, **fields: Any) -> None:
+        if self._journal is not None:
+            guarded(self._journal, self._journal.write, record, off=self._no_journal, **fields)
+
+    def _flush(self) -> None:
+        if self._journal is not None:
+            guarded(self._journal, self._journal.flush, off=self._no_journal)
+
+    def _no_journal(self, _: object) -> None:
+        self._journal = None

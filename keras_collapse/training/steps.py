@@ -1,0 +1,75 @@
+"""Keras' batches as training steps: in order, and counted over epochs and fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class StepCounter:
+    """Sorts the batches of a ``fit`` and tells which training step each one ends with.
+
+    Keras may hand batches over in threads, out of order, and numbers them anew in each epoch;
+    with several steps an execution it names only the last batch of each.
+
+    Attributes:
+        next_step: the training step that follows the last one seen, 0-based.
+        epoch: the epoch now running, counted over all fits; -1 before the first.
+        epoch_start: the step it began with.
+
+    >>> counter = StepCounter()
+    >>> counter.begin_fit(steps_per_execution=1, steps_per_epoch=2)
+    >>> counter.begin_epoch(0)
+    >>> [step for step, _ in counter.add(1, {})], [step for step, _ in counter.add(0, {})]
+    ([], [0, 1])
+    """
+
+    def __init__(self) -> None:
+        self.next_step = 0
+        self.epoch = -1
+        self.epoch_start = 0
+        self.steps_per_execution = 1
+        self._steps_per_epoch: int | None = None
+        self._waiting: dict[int, Mapping[str, Any]] = {}
+        self._next_batch = 0
+
+    def begin_fit(self, steps_per_execution: int, steps_per_epoch: int | None) -> None:
+        """A fit begins; ``steps_per_epoch`` is None where its length is unknown."""
+        self.steps_per_execution = steps_per_execution
+        self._steps_per_epoch = steps_per_epoch
+
+    def begin_epoch(self, epoch: int) -> None:
+        """An epoch begins, numbered as Keras does: from ``initial_epoch``."""
+        if self.epoch < 0 and epoch > 0 and self._steps_per_epoch:
+            self.next_step = epoch * self._steps_per_epoch  # a resumed run
+        self.epoch += 1
+        self.epoch_start = self.next_step
+        self._next_batch = self.steps_per_execution - 1
+        self._waiting.clear()
+
+    def add(self, batch: int, logs: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Take a batch's log; give the logs whose turn has come, with their training steps."""
+        self._waiting[batch] = logs
+        # With several steps an execution, an epoch of unknown length may end within one: which
+        # execution is the last, and so shorter than it says, shows only when another follows.
+        ahead = self.steps_per_execution if self._length_unknown else 0
+        while self._next_batch in self._waiting and self._next_batch + ahead in self._waiting:
+            yield self._count(self._next_batch)
+            self._next_batch += self.steps_per_execution
+
+    def end_epoch(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Give the logs still waiting; of an execution that may be shorter than it says, none."""
+        if not self._length_unknown:
+            for batch in sorted(self._waiting):
+                yield self._count(batch)
+
+    @property
+    def _length_unknown(self) -> bool:
+        return self.steps_per_execution > 1 and not self._steps_per_epoch
+
+    def _count(self, batch: int) -> tuple[int, Mapping[str, Any]]:
+        logs = self._waiting.pop(batch)
+        known = self._steps_per_epoch
+        step = self.epoch_start + (min(batch, known - 1) if known else batch)
+        self.next_step = step + 1
+        return step, logs
