@@ -7,6 +7,7 @@ work (one line on stderr, no traceback).
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -109,7 +110,11 @@ def main() -> None:
     except InputError as error:
         status = _complain(str(error))
     except TyperException as error:
-        status = _complain(f"{error.format_message()} See keras-collapse --help.")
+        received = shlex.join(sys.argv[1:])
+        status = _complain(
+            f"{error.format_message().rstrip('.')}. Received: {received}. "
+            "See keras-collapse --help."
+        )
     except KeyboardInterrupt:
         status = _complain("interrupted.", 130)
     except BrokenPipeError:

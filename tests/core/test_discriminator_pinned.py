@@ -128,13 +128,39 @@ def test_a_loss_near_chance_alone_cannot_be_judged() -> None:
 
 
 def test_a_discriminating_loss_alone_is_judged() -> None:
-    detector = watch(800, d_loss=0.5, g_loss=1.2)
+    detector = watch(800, d_loss=lambda s: 0.7 if s < 10 else 0.5, g_loss=1.2)
     assert not detector.findings
     assert detector.judged == 800
+
+
+def test_a_sum_of_both_halves_is_judged_as_their_mean() -> None:
+    at_two_ln_2 = watch(800, d_loss=1.386, g_loss=0.7)
+    assert not at_two_ln_2.findings
+    assert "d_acc_real" in at_two_ln_2.blind
+    assert only(watch(800, d_loss=lambda s: 1.39 if s < 50 else 1.47, g_loss=0.7)).first_step == 50
+    assert watch(800, d_loss=lambda s: 1.39 if s < 50 else 1.1, g_loss=0.7).judged > 700
+
+
+def test_a_log_that_begins_late_or_has_a_row_per_epoch_shows_no_objective() -> None:
+    late = DiscriminatorPinned()
+    for step in range(500, 900):
+        late.update(Reading(step, 1, {"d_loss": 0.735}))
+    epochs = DiscriminatorPinned(row_steps=20)
+    for step in range(40):
+        epochs.update(Reading(step, 1, {"d_loss": 0.735}))
+    assert not late.findings
+    assert not epochs.findings
+    assert late.judged == epochs.judged == 0
+
+
+def test_a_critic_whose_loss_begins_by_chance_near_ln_2_is_no_cross_entropy() -> None:
+    detector = watch(800, d_loss=0.735, g_loss=lambda s: 0.01 if s < 10 else 0.7)
+    assert not detector.findings
+    assert "cross-entropies" in detector.blind
 
 
 @pytest.mark.parametrize("start", [-0.5, 0.0, 12.0])
 def test_no_cross_entropy_threshold_touches_another_objective(start: float) -> None:
     detector = watch(800, d_loss=lambda s: start if s < 100 else 0.735, g_loss=1.0)
     assert not detector.findings
-    assert "cross-entropy" in detector.blind
+    assert "cross-entropies" in detector.blind

@@ -30,6 +30,13 @@ answer gives 50 % exactly, chance scatters by 0.5/sqrt(2 * batch size), 0.011 at
 WORSE_THAN_CHANCE = 0.015
 """Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise; a D
 that is trained on its own labels alone can always fall back on ln 2."""
+CHANCE_AT_START = (0.55, 0.95)
+"""D's mean cross-entropy in a run's first steps: a fresh D answers about 1/2, hence ln 2 = 0.69.
+Twice that is the sum over both halves. Least squares begin near 0.25, 0.5 or 1, hinge at 1 or 2."""
+G_AT_START = (0.3, 1.5)
+"""|G's loss| in those steps, cross-entropies of either sign; a critic's G begins near 0."""
+START_STEPS = 10
+"""Steps that the first reading may cover at most to show how D began."""
 
 BLOCK_STEPS = 25
 """Steps in a block: one batch of 64 leaves 6 % of noise in an accuracy, 25 leave 1 %."""
@@ -89,12 +96,14 @@ class DiscriminatorPinned:
         self._episode: Episode | None = None
         self._closed: list[Finding] = []
         self._losses_only = False
-        self._cross_entropy: bool | None = None
+        self._share: float | None = None  # of the D loss that is its mean cross-entropy
 
     def update(self, reading: Reading) -> None:
         d_acc = reading.get("d_acc")
         if d_acc is not None:
             self._farthest = max(self._farthest, abs(d_acc - 0.5))
+        if self._share is None and "d_loss" in reading.values:
+            self._share = self._mean_share(reading)
         block = self._blocks.add(reading)
         if block is None:
             return
@@ -147,14 +156,14 @@ class DiscriminatorPinned:
     def _judge_by_losses(self, block: Reading) -> bool | None:
         """D loss alone cannot tell a pinned D from a balanced one; it can tell the extremes."""
         self._losses_only = True
-        d_loss = block.get("d_loss")
-        if self._cross_entropy is None and d_loss is not None:
-            # At its start any D answers about 1/2: a mean cross-entropy begins near ln 2.
-            self._cross_entropy = within(d_loss, 0.4, 1.1, 0.0)
-        if d_loss is None or not self._cross_entropy:
-            self.blind = "no accuracies, and the D loss is no mean cross-entropy"
+        if "d_loss" not in block.values or not self._share:
+            self.blind = (
+                "no accuracies were reported, and the losses do not begin as cross-entropies; "
+                "report d_acc_real and d_acc_fake to settle it"
+            )
             return None
-        error = block.uncertainty("d_loss")
+        d_loss = block.values["d_loss"] * self._share
+        error = block.uncertainty("d_loss") * self._share
         if at_least(d_loss, log(2) + WORSE_THAN_CHANCE, error):
             return True
         if at_least(log(2) - WORSE_THAN_CHANCE, d_loss, error):
@@ -164,6 +173,15 @@ class DiscriminatorPinned:
             "pinned one; report d_acc_real and d_acc_fake to settle it"
         )
         return None
+
+    def _mean_share(self, first: Reading) -> float:
+        """1 where the D loss is a mean cross-entropy, 1/2 where a sum of two, 0 where unknown."""
+        if self.row_steps > 1 or first.step >= START_STEPS:
+            return 0.0
+        if not G_AT_START[0] <= abs(first.values.get("g_loss", log(2))) <= G_AT_START[1]:
+            return 0.0
+        loss, (low, high) = first.values["d_loss"], CHANCE_AT_START
+        return next((share for share in (1.0, 0.5) if low <= loss * share <= high), 0.0)
 
     def _finding(self, episode: Episode) -> Finding | None:
         mean = episode.mean
