@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.sources import diagnose, read
@@ -170,3 +173,68 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_a_journal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no journal\.jsonl"):
         diagnose(tmp_path)
+
+
+CELL = st.sampled_from(
+    [
+        "0",
+        "1",
+        "0.693",
+        "0.5",
+        "1.000",
+        "1e-3",
+        "nan",
+        "inf",
+        "-inf",
+        "1e400",
+        "",
+        "abc",
+        '"',
+        "1,5",
+    ]
+)
+COLUMN = st.sampled_from(
+    [
+        "step",
+        "epoch",
+        "batch",
+        "d_loss",
+        "g_loss",
+        "d_acc",
+        "d_acc_real",
+        "d_acc_fake",
+        "g_acc",
+        "x",
+    ]
+)
+
+
+@given(
+    columns=st.lists(COLUMN, min_size=1, max_size=6, unique=True),
+    odd=st.lists(st.lists(CELL, min_size=1, max_size=6), max_size=3),
+    rows=st.sampled_from([0, 2, 60, 400]),
+    end=st.sampled_from(["", "\n"]),
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_text_gets_a_verdict_or_one_line(
+    columns: list[str], odd: list[list[str]], rows: int, end: str, tmp_path: Path
+) -> None:
+    whole = [",".join("0.7" if "_" in c else str(i) for c in columns) for i in range(rows)]
+    path = tmp_path / "any.csv"
+    path.write_text("\n".join([",".join(columns), *whole, *map(",".join, odd)]) + end)
+    try:
+        verdict = diagnose(path)
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        json.dumps(verdict.to_dict(""), allow_nan=False)
+
+
+def test_numbers_that_are_not_finite_are_words_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("d_loss,d_acc_real,d_acc_fake,g_loss\n" + "nan,1.0,0.0,inf\n" * 400)
+    evidence = [f["evidence"] for f in diagnose(path).to_dict("")["findings"]]
+    assert any(found.get("d_loss") == "nan" for found in evidence)
+    json.dumps(evidence, allow_nan=False)

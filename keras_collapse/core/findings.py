@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -55,13 +56,16 @@ class Finding:
     healed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as in ``diagnose --json``; ``healed`` only where it is true."""
+        """The finding as in ``diagnose --json``; ``healed`` only where it is true.
+
+        JSON has no NaN and no infinity: such evidence becomes a string.
+        """
         plain: dict[str, Any] = {
             "kind": self.kind,
             "severity": str(self.severity),
             "first_step": self.first_step,
             "last_step": self.last_step,
-            "evidence": dict(self.evidence),
+            "evidence": {name: _for_json(value) for name, value in self.evidence.items()},
             "message": self.message,
             "advice": list(self.advice),
         }
@@ -110,3 +114,7 @@ class Verdict:
             "reason": self.reason,
             "findings": [finding.to_dict() for finding in self.findings],
         }
+
+
+def _for_json(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
