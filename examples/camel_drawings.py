@@ -21,8 +21,15 @@ PEN = 0.72
 """Half the pen's width in pixels; the edge fades over one more, as in the real drawings."""
 MARGIN = 2.1
 """Pixels of paper left around a drawing."""
-UNSURE = 0.014
-"""How far a landmark lands from where it was meant, in drawing widths."""
+UNSURE = 0.028
+"""How far a landmark lands from where it was meant, in drawing widths. With half of it D tells
+drawings from G's early noise too easily: the leaking loop (camel_gan.py) then escapes its pinned
+state after 250 steps, which on real drawings it does not."""
+UNSURE_HUMPS = 0.012
+"""The same for humps: what tells two kinds apart is drawn with care."""
+UNSURE_LEGS = 0.016
+TILT, SLANT, STRETCH = 0.09, 0.10, 0.20
+"""How far a drawing is turned (radians, standard deviation), slanted, and stretched (at most)."""
 CHUNK = 512
 
 Curve = np.ndarray  # float (drawings, points, 2): x to the right, y down, in drawing widths
@@ -82,7 +89,7 @@ def _outline(two: np.ndarray, rng: np.random.Generator) -> Curve:
         (np.full(n, 0.46), back - 0.3 * high),
         (np.full(n, 0.40), back),
     ]
-    dip = rng.uniform(0.0, 0.25, n)  # between the humps, in hump heights
+    dip = rng.uniform(-0.2, 0.05, n)  # between the humps, in hump heights
     two_humps = [
         (np.full(n, 0.80), back),
         (np.full(n, 0.76), back - 0.65 * high),
@@ -112,7 +119,9 @@ def _outline(two: np.ndarray, rng: np.random.Generator) -> Curve:
         (np.full(n, 0.85), np.full(n, 0.60)),
         (np.full(n, 0.87), np.full(n, 0.53)),
     ]
-    return _curve(landmarks, rng, per_span=9)
+    unsure = np.full(len(landmarks), UNSURE)
+    unsure[1 : 1 + len(one_hump)] = UNSURE_HUMPS
+    return _curve(landmarks, rng, per_span=9, unsure=unsure)
 
 
 def _legs(walking: np.ndarray, rng: np.random.Generator) -> list[Curve]:
@@ -136,7 +145,7 @@ def _legs(walking: np.ndarray, rng: np.random.Generator) -> list[Curve]:
                 ],
                 rng,
                 per_span=7,
-                unsure=0.008,
+                unsure=UNSURE_LEGS,
             )
         )
     return legs
@@ -152,7 +161,7 @@ def _tail(rng: np.random.Generator, n: int) -> Curve:
         ],
         rng,
         per_span=8,
-        unsure=0.008,
+        unsure=UNSURE_LEGS,
     )
 
 
@@ -170,11 +179,11 @@ def _curve(
     landmarks: list[tuple[np.ndarray, np.ndarray]],
     rng: np.random.Generator,
     per_span: int,
-    unsure: float = UNSURE,
+    unsure: float | np.ndarray = UNSURE,
 ) -> Curve:
     """A Catmull-Rom spline through landmarks that the hand just misses."""
     knots = np.stack([np.stack(pair, axis=-1) for pair in landmarks], axis=1)
-    knots = knots + rng.normal(0, unsure, knots.shape)
+    knots = knots + rng.normal(0, 1, knots.shape) * np.reshape(unsure, (-1, 1))
     padded = np.concatenate([knots[:, :1], knots, knots[:, -1:]], axis=1)
     t = np.linspace(0, 1, per_span, endpoint=False)[:, None]
     basis = 0.5 * np.concatenate(
@@ -187,10 +196,10 @@ def _curve(
 
 
 def _tilt(points: Curve, rng: np.random.Generator) -> Curve:
-    """Nobody holds a phone quite straight: a small rotation, a slant, other proportions."""
+    """Nobody holds a phone quite straight: a rotation, a slant, other proportions."""
     n = len(points)
-    angle, slant = rng.normal(0, 0.05, n), rng.normal(0, 0.06, n)
-    wide, tall = rng.uniform(0.9, 1.15, n), rng.uniform(0.9, 1.1, n)
+    angle, slant = rng.normal(0, TILT, n), rng.normal(0, SLANT, n)
+    wide, tall = (rng.uniform(1 - STRETCH, 1 + STRETCH, n) for _ in range(2))
     turn = np.stack(
         [np.cos(angle) * wide, -np.sin(angle) + slant, np.sin(angle), np.cos(angle) * tall], axis=1
     ).reshape(n, 2, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from camel_drawings import KINDS, draw
+from sklearn.svm import SVC
 
 
 def test_form() -> None:
@@ -41,13 +42,11 @@ def test_no_drawing_repeats_another() -> None:
 
 
 def test_kinds_can_be_told_apart() -> None:
-    """A plain nearest neighbour names the kind of 98 % (measured: 99 %) of unseen drawings."""
+    """A support vector machine names the kind of 97 % (measured: 99 %) of unseen drawings."""
     images, labels = draw(3000)
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    known, asked = flat[:2500], flat[2500:]
-    distance = (known**2).sum(1)[None] - 2 * asked @ known.T
-    right = labels[:2500][distance.argmin(1)] == labels[2500:]
-    assert right.mean() >= 0.97
+    pixels = images.reshape(len(images), -1) / 255
+    known = SVC(C=10).fit(pixels[:2500], labels[:2500])
+    assert known.score(pixels[2500:], labels[2500:]) >= 0.97
 
 
 @pytest.mark.parametrize("count", [0, -3])
