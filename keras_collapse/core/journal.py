@@ -31,7 +31,7 @@ class Journal:
         folder: the run's folder, made if missing.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the folder cannot be made or written to, or holds a run already.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -41,12 +41,22 @@ class Journal:
         self._flushed = time.monotonic()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            self._file = os.open(self.path, flags, 0o644)
+        except FileExistsError as error:
+            if not self.path.exists():
+                raise self._cannot(error) from None
             raise InputError(
-                f"cannot write to the run folder {str(self.folder)!r} ({error.strerror}). "
-                "Give another one."
+                f"the run folder {str(self.folder)!r} already holds a run. Give another one."
             ) from None
+        except OSError as error:
+            raise self._cannot(error) from None
+
+    def _cannot(self, error: OSError) -> InputError:
+        return InputError(
+            f"cannot write to the run folder {str(self.folder)!r} ({error.strerror}). "
+            "Give another one."
+        )
 
     def write(self, record: str, **fields: Any) -> None:
         """Append a record; it reaches the disk within `FLUSH_SECONDS` of the next one."""

@@ -86,7 +86,7 @@ class Run:
         if networks.latent_shape is not None:
             shape = (SAMPLES, *networks.latent_shape)
             self._latents = np.random.default_rng(LATENT_SEED).standard_normal(shape, np.float32)
-        guarded(self, self.open_journal)
+        guarded(Journal, self.open_journal)
         facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
         self._write("fit", step=next_step, facts=facts)
         hub.tell("on_run", facts)

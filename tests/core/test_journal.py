@@ -82,3 +82,11 @@ def test_it_survives_kill_9_whole(tmp_path: Path) -> None:
     steps = [r["step"] for r in read_journal(tmp_path) if r["record"] == "logs"]
     assert steps == list(range(len(steps)))
     assert len(steps) > 1000
+
+
+def test_a_folder_that_holds_a_run_is_not_written_into(tmp_path: Path) -> None:
+    start(tmp_path).close()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(InputError, match="already holds a run"):
+        Journal(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
