@@ -24,7 +24,11 @@ def ring(count: int = 512, seed: int = 0) -> np.ndarray:
 
 
 def tiny_gan(
-    fault: str | None = None, d_rate: float = 1e-3, g_rate: float = 1e-3, **compiling: Any
+    fault: str | None = None,
+    d_rate: float = 1e-3,
+    g_rate: float = 1e-3,
+    noise: keras.layers.Layer | None = None,
+    **compiling: Any,
 ) -> GAN:
     """Dropout, batch norm and latents drawn while training: all that could be disturbed."""
     # XLA's compiling would cost TensorFlow more than these fits take.
@@ -37,6 +41,7 @@ def tiny_gan(
             layers.Dense(16),
             layers.BatchNormalization(),
             layers.Activation("relu"),
+            *([noise] if noise else []),
             layers.Dense(2),
         ],
         name="generator",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_collapse.training.state import put_back
 
 
 def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
@@ -24,31 +24,19 @@ def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
     Returns:
         The samples as float32 (n, ...).
     """
-    with _undisturbed(generator):
+    with put_back(generator.non_trainable_variables), no_gradients():
         samples = generator(keras.ops.convert_to_tensor(latents), training=False)
         return np.asarray(keras.ops.convert_to_numpy(samples), dtype=np.float32)
 
 
-@contextlib.contextmanager
-def _undisturbed(network: Any) -> Iterator[None]:
-    """Put back every state that a forward pass can move: random generators, running means."""
-    states = [(v, keras.ops.convert_to_numpy(v.value)) for v in network.non_trainable_variables]
-    states = [(variable, np.array(value)) for variable, value in states]
-    python, numpy = random.getstate(), np.random.get_state()
-    with contextlib.ExitStack() as stack:
-        if keras.backend.backend() == "torch":
-            import torch
+def no_gradients() -> contextlib.AbstractContextManager[object]:
+    """Where gradients are recorded unasked, as in PyTorch, record none."""
+    if keras.backend.backend() == "torch":
+        import torch
 
-            stack.enter_context(torch.no_grad())
-            stack.enter_context(torch.random.fork_rng())
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
-            for variable, value in states:
-                if not np.array_equal(keras.ops.convert_to_numpy(variable.value), value):
-                    variable.assign(value)
+        nothing: contextlib.AbstractContextManager[object] = torch.no_grad()
+        return nothing
+    return contextlib.nullcontext()
 
 
 def image_grid(samples: np.ndarray, columns: int = 8) -> np.ndarray | None:

@@ -121,6 +121,34 @@ def test_weights_are_bit_identical_with_and_without_it(every: Any) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
 
 
+class Noise(keras.layers.Layer):
+    """Noise from the global generators of Keras, NumPy and (beside JAX) the backend."""
+
+    def call(self, x: Any) -> Any:
+        if BACKEND == "jax":
+            return x
+        noise = keras.random.normal(keras.ops.shape(x)) + np.random.normal()
+        if BACKEND == "tensorflow":
+            import tensorflow as tf
+
+            return x + noise + tf.random.normal(tf.shape(x))
+        import torch
+
+        return x + noise + torch.randn(x.shape)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="Keras refuses unseeded noise under JAX")
+def test_sampling_a_generator_that_draws_unseeded_noise_moves_no_random_generator() -> None:
+    def train(callbacks: list[Any]) -> list[np.ndarray]:
+        kc.seed_everything(3)
+        gan = tiny_gan(run_eagerly=True, noise=Noise())
+        gan.fit(ring(128), batch_size=32, epochs=2, verbose=0, callbacks=callbacks)
+        return weights(gan)
+
+    bare, watched = train([]), train([quiet(every="batch")])
+    assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
+
+
 def test_a_fault_in_a_detector_is_reported_once_and_training_goes_on() -> None:
     class Broken:
         kind, judged, blind, findings = "broken", 0, "", ()

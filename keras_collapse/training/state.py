@@ -1,0 +1,71 @@
+"""Everything a forward pass or a training step can move, put back to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+_OWN_SEED = "keras_collapse"
+
+
+@contextlib.contextmanager
+def put_back(variables: Iterable[Any]) -> Iterator[None]:
+    """Put back these variables and every random generator when the block ends.
+
+    The generators: Python's, NumPy's, Keras' global one, PyTorch's (on every device) and the one
+    TensorFlow's eager operations draw their seeds from. JAX has none.
+
+    Args:
+        variables: Keras variables, those of ``SeedGenerator`` layers among them.
+    """
+    kept = [*variables, *_global_seed()]
+    values = [np.array(keras.ops.convert_to_numpy(v.value)) for v in kept]
+    python, numpy = random.getstate(), np.random.get_state()
+    with _backend_generators():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            for variable, value in zip(kept, values, strict=True):
+                now = np.asarray(keras.ops.convert_to_numpy(variable.value))
+                if now.tobytes() != value.tobytes():
+                    variable.assign(value)
+
+
+def _global_seed() -> list[Any]:
+    """The state of Keras' global seed generator; made now if there was none yet."""
+    from keras.src.random.seed_generator import global_seed_generator  # it has no public name
+
+    return [global_seed_generator().state]
+
+
+@contextlib.contextmanager
+def _backend_generators() -> Iterator[None]:
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        with torch.random.fork_rng():
+            yield
+    elif backend == "tensorflow":
+        from tensorflow.python.eager import context  # the generator has no public name
+
+        generator = getattr(context.context(), "_rng", None)
+        if not isinstance(generator, random.Random):  # nobody has seeded TensorFlow
+            yield
+            return
+        state = generator.getstate()
+        # A seed drawn twice would go on in the kernel that TensorFlow keeps for it.
+        generator.seed(_OWN_SEED)
+        try:
+            yield
+        finally:
+            generator.setstate(state)
+    else:
+        yield
