@@ -39,7 +39,7 @@ class Preset:
 
 PRESETS = {
     "full": Preset(width=1.0, batch_size=1024, epochs=13, drawings=121_399),
-    "small": Preset(width=0.25, batch_size=64, epochs=9, drawings=4096),
+    "small": Preset(width=0.25, batch_size=64, epochs=20, drawings=4096),
 }
 
 

@@ -71,7 +71,7 @@ def demo(
         Path | None, typer.Option(help="A .npy or .npz file of 28x28 drawings.", metavar="FILE")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the whole run.")] = 42,
-    epochs: Annotated[int | None, typer.Option(help="Epochs; by default the preset's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, by default 9.")] = None,
     fault: Annotated[
         str | None, typer.Option(help='Train it with a fault to see it found: "leak".')
     ] = None,
