@@ -17,7 +17,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PLAIN = ["keras_collapse/core", "tests/core", "tests/test_sources.py", "tests/test_cli.py"]
-KERAS = ["tests/training", "tests/outputs", "tests/examples"]
+KERAS = [
+    "keras_collapse/training",
+    "keras_collapse/outputs",
+    "tests/training",
+    "tests/outputs",
+    "tests/examples",
+]
 QUICK = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # The same tiny networks are compiled again and again: once is enough for JAX.
