@@ -10,6 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
+# Keras' global generator has no public name.
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
 _OWN_SEED = "keras_collapse"
 
 
@@ -23,7 +27,8 @@ def put_back(variables: Iterable[Any]) -> Iterator[None]:
     Args:
         variables: Keras variables, those of ``SeedGenerator`` layers among them.
     """
-    kept = [*variables, *_global_seed()]
+    seeds = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    kept = [*variables, *([seeds.state] if seeds is not None else [])]
     values = [np.array(keras.ops.convert_to_numpy(v.value)) for v in kept]
     python, numpy = random.getstate(), np.random.get_state()
     with _backend_generators():
@@ -32,17 +37,12 @@ def put_back(variables: Iterable[Any]) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
+            if seeds is None:  # one made meanwhile would have been made later, of another seed
+                global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
             for variable, value in zip(kept, values, strict=True):
                 now = np.asarray(keras.ops.convert_to_numpy(variable.value))
                 if now.tobytes() != value.tobytes():
                     variable.assign(value)
-
-
-def _global_seed() -> list[Any]:
-    """The state of Keras' global seed generator; made now if there was none yet."""
-    from keras.src.random.seed_generator import global_seed_generator  # it has no public name
-
-    return [global_seed_generator().state]
 
 
 @contextlib.contextmanager
