@@ -29,6 +29,10 @@ QUICK = {
     # The same tiny networks are compiled again and again: once is enough for JAX.
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".venv" / "jax-cache"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    # Two processes side by side: more threads would only wait for each other.
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
 }
 BACKENDS = ("tensorflow", "jax", "torch")
 

@@ -28,6 +28,8 @@ def tiny_gan(
     d_rate: float = 1e-3,
     g_rate: float = 1e-3,
     noise: keras.layers.Layer | None = None,
+    kind: type[GAN] = GAN,
+    score: str | None = "sigmoid",
     **compiling: Any,
 ) -> GAN:
     """Dropout, batch norm and latents drawn while training: all that could be disturbed."""
@@ -51,17 +53,41 @@ def tiny_gan(
             keras.Input((2,)),
             layers.Dense(16, activation="relu"),
             layers.Dropout(0.3),
-            layers.Dense(1, activation="sigmoid"),
+            layers.Dense(1, activation=score),
         ],
         name="discriminator",
     )
-    gan = GAN(generator, discriminator, seed=7, fault=fault)
+    gan = kind(generator, discriminator, seed=7, fault=fault)
     gan.compile(
         d_optimizer=keras.optimizers.RMSprop(d_rate),
         g_optimizer=keras.optimizers.RMSprop(g_rate),
         **compiling,
     )
     return gan
+
+
+class LeastSquares(GAN):
+    """Unbounded losses: cross-entropies are clipped, and PyTorch's refuse a NaN."""
+
+    def _loss_on_real(self, real: Any) -> Any:
+        score = self.discriminator(real, training=True)
+        loss = keras.ops.mean(keras.ops.square(score - 1))
+        return loss, {"d_loss_real": loss, "d_acc_real": keras.ops.mean(score > 0.5)}
+
+    def _loss_on_fake(self, real: Any) -> Any:
+        score = self.discriminator(self._draw(keras.ops.shape(real)[0]), training=True)
+        loss = keras.ops.mean(keras.ops.square(score))
+        return loss, {"d_loss_fake": loss, "d_acc_fake": keras.ops.mean(score <= 0.5)}
+
+    def _generator_loss(self, real: Any) -> Any:
+        score = self.discriminator(self._draw(keras.ops.shape(real)[0]), training=True)
+        loss = keras.ops.mean(keras.ops.square(score - 1))
+        return loss, {"g_loss": loss, "g_acc": keras.ops.mean(score > 0.5)}
+
+
+def diverging_gan() -> GAN:
+    """One whose losses leave the ground within its first steps."""
+    return tiny_gan(d_rate=1e38, g_rate=1e38, kind=LeastSquares, score=None)
 
 
 def weights(gan: GAN) -> list[np.ndarray]:

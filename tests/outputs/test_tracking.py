@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from tiny import ring, tiny_gan, weights
+from tiny import diverging_gan, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.signals import SIGNALS
@@ -24,9 +25,11 @@ from keras_collapse.core.signals import SIGNALS
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
 
-def train(*extra: Any, epochs: int = 20, **settings: Any) -> tuple[kc.CollapseMonitor, str]:
+def train(
+    *extra: Any, epochs: int = 20, make: Callable[[], keras.Model] = tiny_gan
+) -> tuple[kc.CollapseMonitor, str]:
     kc.seed_everything(8)
-    gan = tiny_gan(**settings)
+    gan = make()
     monitor, logger = kc.CollapseMonitor(verbose=0), kc.MLflowLogger()
     callbacks = [logger, *extra, monitor]  # the order in the list does not matter
     gan.fit(ring(), batch_size=32, epochs=epochs, verbose=0, callbacks=callbacks)
@@ -45,7 +48,7 @@ def test_every_reading_is_a_metric_at_its_true_step(store: MlflowClient) -> None
 
 
 def test_verdict_and_cause_are_tags_and_the_description_says_why(store: MlflowClient) -> None:
-    monitor, run_id = train(epochs=3, d_rate=1e38, g_rate=1e38)
+    monitor, run_id = train(epochs=3, make=diverging_gan)
     run = store.get_run(run_id)
     assert monitor.verdict.cause is not None
     assert run.data.tags["collapse.verdict"] == "failed"

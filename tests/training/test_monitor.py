@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tiny import ring, tiny_gan, weights
+from tiny import diverging_gan, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.hub import Listener, hub_of
@@ -281,12 +281,8 @@ def test_samples_are_looked_at_as_often_as_asked(
 # -- when it fails ---------------------------------------------------------------------------
 
 
-def diverging() -> keras.Model:
-    return tiny_gan(d_rate=1e38, g_rate=1e38)
-
-
 def test_stop_ends_the_training_early() -> None:
-    gan = diverging()
+    gan = diverging_gan()
     monitor = quiet(on_failure="stop")
     ear = fit(gan, monitor, 50)
     assert monitor.verdict.cause is not None
@@ -298,7 +294,7 @@ def test_stop_ends_the_training_early() -> None:
 def test_raise_comes_out_of_fit_with_the_finding() -> None:
     monitor = quiet(on_failure="raise")
     with pytest.raises(kc.CollapseError, match="divergence since step") as error:
-        fit(diverging(), monitor, 50)
+        fit(diverging_gan(), monitor, 50)
     assert error.value.finding.kind == "divergence"
     assert monitor.run_dir is not None
     assert kinds(monitor.run_dir)[-1] == "end"
@@ -306,7 +302,7 @@ def test_raise_comes_out_of_fit_with_the_finding() -> None:
 
 def test_a_function_is_called_with_the_finding() -> None:
     heard: list[kc.Finding] = []
-    fit(diverging(), quiet(on_failure=heard.append), 10)
+    fit(diverging_gan(), quiet(on_failure=heard.append), 10)
     assert [f.kind for f in heard] == ["divergence"]
 
 
@@ -314,7 +310,7 @@ def test_a_fault_in_that_function_does_not_reach_the_training() -> None:
     def broken(_: kc.Finding) -> None:
         raise ValueError("mine")
 
-    gan = diverging()
+    gan = diverging_gan()
     with pytest.warns(UserWarning, match="mine"):
         fit(gan, quiet(on_failure=broken), 4)
     assert len(gan.history.epoch) == 4
