@@ -11,7 +11,7 @@ from typing import Any
 from keras_collapse.core.averaging import Averaging, batch_size_of
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.findings import Verdict
+from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.journal import FILE_NAME, read_journal
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.signals import SignalNames, recognise_names
@@ -19,8 +19,20 @@ from keras_collapse.core.signals import SignalNames, recognise_names
 STEP_COLUMNS = ("step", "global_step", "iteration", "iter")
 EPOCH_STEPS = 20
 """Training steps an epoch is taken to have at least, where a log has one row per epoch."""
+READER_SETTINGS = ("signals", "averaging", "hint", "raw", "origin")
+"""What a journal says of the `Reader` its run had."""
 FULL_PRECISION = 7
 """Decimals from which a file was not rounded for printing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One line of a log: what `Reader.read` takes."""
+
+    step: int
+    epoch: int | None
+    logs: Mapping[str, float]
+    rounding: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +40,17 @@ class PastRun:
     """A run that has ended, as its log tells it.
 
     Args:
-        rows: (step, epoch, log) in order.
-        rounding: log key to the largest error of a printed number; None: float32 precision.
+        rows: its log, in order.
         per_epoch: one row an epoch, so a "step" is an epoch.
         settings: of the `Reader`, as the run itself had them.
+        reports: findings that rest on no reading, as the run itself had them.
         notes: what a person should know about the source, such as a line left out.
     """
 
-    rows: Sequence[tuple[int, int | None, Mapping[str, float]]]
-    rounding: Mapping[str, float] | None = None
+    rows: Sequence[LogRow]
     per_epoch: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    reports: Sequence[Finding] = ()
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -59,16 +71,16 @@ def examine(run: PastRun) -> Verdict:
     """The verdict on a past run: the very way that live numbers go."""
     reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
-    for step, epoch, log in run.rows:
-        for reading in reader.read(step, log, epoch, run.rounding):
+    for row in run.rows:
+        for reading in reader.read(row.step, row.logs, row.epoch, row.rounding):
             examiner.update(reading)
     for reading in reader.close():
         examiner.update(reading)
-    for finding in reader.findings():
+    for finding in (*reader.findings(), *run.reports):
         examiner.report(finding)
     averaging = reader.averaging
     if run.per_epoch and averaging == Averaging.BATCH:
-        shares = [v for _, _, log in run.rows for k, v in log.items() if "acc" in k.lower()]
+        shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
         averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
     return examiner.verdict(averaging)
 
@@ -87,22 +99,36 @@ def read(source: str | Path, signals: Mapping[str, str] | None = None) -> PastRu
 def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
-    rows: list[tuple[int, int | None, Mapping[str, float]]] = []
+    rows: list[LogRow] = []
+    reports: list[Finding] = []
     settings: dict[str, Any] = {}
     ended = False
     for record in read_journal(path):
         if record["record"] == "reader":
-            settings = {key: record[key] for key in ("signals", "hint", "raw", "origin")}
+            settings = {key: record[key] for key in READER_SETTINGS}
         elif record["record"] == "logs":
-            log = {name: float(number) for name, number in record["logs"].items()}
-            rows.append((record["step"], record["epoch"], log))
+            errors = record.get("rounding")
+            rows.append(
+                LogRow(
+                    record["step"],
+                    record["epoch"],
+                    _floats(record["logs"]),
+                    _floats(errors) if errors is not None else None,
+                )
+            )
+        elif record["record"] == "report":
+            reports.append(Finding.from_dict(record["finding"]))
         ended = record["record"] == "end"
     if not rows:
         raise InputError(f"the journal in {str(path)!r} holds no step yet. Look again later.")
     notes = [] if ended else ["the run has not ended, or was killed"]
     if signals:
         settings["signals"] = signals
-    return PastRun(rows, settings=settings, notes=notes)
+    return PastRun(rows, settings=settings, reports=reports, notes=notes)
+
+
+def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(number) for name, number in numbers.items()}
 
 
 # -- CSV -------------------------------------------------------------------------------------
@@ -124,7 +150,7 @@ def _read_csv(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         raise InputError(f"{str(path)!r} has a header but no rows. Log at least one step.")
     table = _Table(path, columns, [n for n, _ in numbered[: len(cells)]], cells)
     rows, per_epoch = _rows_of(table, names)
-    return PastRun(rows, _rounding_of(table, names), per_epoch, {"signals": signals}, notes)
+    return PastRun(rows, per_epoch, {"signals": signals}, notes=notes)
 
 
 def _text_of(path: Path) -> str:
@@ -177,26 +203,26 @@ class _Table:
             ) from None
 
 
-def _rows_of(
-    table: _Table, names: SignalNames
-) -> tuple[list[tuple[int, int | None, Mapping[str, float]]], bool]:
-    """(step, epoch, log) of each row, and whether a row is an epoch."""
+def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
+    """The rows, and whether a row is an epoch."""
+    rounding = _rounding_of(table, names)
     lower = {name.lower(): name for name in table.columns}
     step_column = next((lower[name] for name in STEP_COLUMNS if name in lower), None)
     epoch_column = lower.get("epoch")
     per_epoch = step_column is None and epoch_column is not None and "batch" not in lower
     counted = step_column or (epoch_column if per_epoch else None)
-    rows: list[tuple[int, int | None, Mapping[str, float]]] = []
+    rows: list[LogRow] = []
     for i in range(len(table.cells)):
         step = i if counted is None else _whole(table, i, counted)
-        if rows and step <= rows[-1][0]:
+        if rows and step <= rows[-1].step:
             raise InputError(
                 f"line {table.lines[i]} of {str(table.path)!r}: {counted} {step} comes after "
-                f"{rows[-1][0]}. Sort the file, or split it where a new run begins."
+                f"{rows[-1].step}. Sort the file, or split it where a new run begins."
             )
         epoch = None if per_epoch or epoch_column is None else _whole(table, i, epoch_column)
         log = {key: table.number(i, key) for key in names.keys.values()}
-        rows.append((step, epoch, {k: v for k, v in log.items() if v is not None}))
+        known = {k: v for k, v in log.items() if v is not None}
+        rows.append(LogRow(step, epoch, known, rounding))
     return rows, per_epoch
 
 

@@ -118,7 +118,7 @@ def test_numbers_printed_in_full_carry_no_rounding(tmp_path: Path) -> None:
             *(f"{s},{a!r},{b!r}" for s, a, b in zip(*columns.values(), strict=True)),
         ]
     )
-    assert read(write(tmp_path / "a.csv", text + "\n")).rounding is None
+    assert read(write(tmp_path / "a.csv", text + "\n")).rows[0].rounding is None
 
 
 def test_a_cut_last_line_is_left_out_and_said(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {}
-        self.posted: dict[str, Finding] = {}
+        self._posted: dict[str, Finding] = {}
         self._listeners: list[Listener] = []
 
     def join(self, listener: Listener) -> None:
@@ -59,7 +59,12 @@ class Hub:
 
     def post(self, finding: Finding) -> None:
         """Leave a finding for the monitor's verdict; one of each kind."""
-        self.posted[finding.kind] = finding
+        self._posted[finding.kind] = finding
+
+    def take_posted(self) -> list[Finding]:
+        """The findings left since the last asking."""
+        found, self._posted = list(self._posted.values()), {}
+        return found
 
     def tell(self, event: str, *arguments: Any) -> None:
         """Call ``event`` (a method of `Listener`) on every listener."""

@@ -1,8 +1,9 @@
 """The append-only record of a run: one JSON object a line, written by the monitor.
 
 Records, told apart by ``record``: ``run`` (once, first: what is needed to read the rest),
-``logs`` (one a batch: the numbers as Keras handed them over), ``epoch``, ``finding`` (as it was
-when it was first reported or changed), ``note`` and ``end``. A journal without ``end`` is of a
+``fit``, ``reader`` (how the logs are to be read), ``logs`` (one a batch: the numbers as Keras
+handed them over), ``epoch``, ``finding`` (as it was when it was first found or changed), ``report``
+(a finding that rests on no reading) and ``end``. A journal without ``end`` is of a
 run that goes on or was killed. Numbers that are not finite are written as strings.
 """
 
@@ -67,15 +68,18 @@ class Journal:
         if time.monotonic() - self._flushed >= FLUSH_SECONDS:
             self.flush()
 
-    def write_logs(self, step: int, epoch: int, logs: Mapping[str, float]) -> None:
+    def write_logs(
+        self,
+        step: int,
+        epoch: int,
+        logs: Mapping[str, float],
+        rounding: Mapping[str, float] | None = None,
+    ) -> None:
         """Append a batch's log: `write` for the one record that is written at every step."""
-        numbers = ",".join(
-            f"{json.dumps(name)}:{number:.9g}"
-            if math.isfinite(number)
-            else f'{json.dumps(name)}:"{number}"'
-            for name, number in logs.items()
+        errors = f',"rounding":{_object(rounding)}' if rounding is not None else ""
+        self._append(
+            f'{{"record":"logs","step":{step},"epoch":{epoch},"logs":{_object(logs)}{errors}}}'
         )
-        self._append(f'{{"record":"logs","step":{step},"epoch":{epoch},"logs":{{{numbers}}}}}')
 
     def flush(self) -> None:
         """Hand everything to the operating system now: after that a kill cannot take it."""
@@ -120,6 +124,17 @@ def read_journal(source: str | Path) -> Iterator[dict[str, Any]]:
                     f"Received: schema {record.get('schema')!r}. Use the version that wrote it."
                 )
             yield record
+
+
+def _object(numbers: Mapping[str, float]) -> str:
+    """Names and numbers as a JSON object, faster than ``json.dumps``."""
+    inside = ",".join(
+        f"{json.dumps(name)}:{number:.9g}"
+        if math.isfinite(number)
+        else f'{json.dumps(name)}:"{number}"'
+        for name, number in numbers.items()
+    )
+    return f"{{{inside}}}"
 
 
 def _plain(value: Any) -> Any:

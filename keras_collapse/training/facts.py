@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_collapse.training.models import optimizers_of
+
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "keras_collapse")
 
 
@@ -33,19 +35,11 @@ def facts_of(model: keras.Model, params: Mapping[str, Any]) -> dict[str, Any]:
     }
     facts |= {name: params[name] for name in ("epochs", "steps") if params.get(name) is not None}
     facts |= {f"version.{name}": version for name, version in _versions().items()}
-    for name, optimizer in _optimizers(model).items():
+    for name, optimizer in optimizers_of(model).items():
         for setting, value in optimizer.get_config().items():
             if isinstance(value, str | int | float | bool):
                 facts[f"{name}.{setting}"] = value
     return facts
-
-
-def _optimizers(model: keras.Model) -> dict[str, Any]:
-    found: dict[int, tuple[str, Any]] = {}
-    for name, value in vars(model).items():
-        if isinstance(value, keras.optimizers.Optimizer):
-            found.setdefault(id(value), (name.lstrip("_"), value))
-    return dict(found.values())
 
 
 def _size(variable: Any) -> int:

@@ -51,7 +51,7 @@ def find_networks(model: keras.Model) -> Networks:
     if generator is None:
         missing = "no generator was found on the model, so no samples are drawn"
         return Networks(None, discriminator, None, f"{missing} (looked for model.generator)")
-    shape = _latent_shape(model, generator)
+    shape = latent_shape(generator, model)
     missing = ""
     if shape is None:
         missing = (
@@ -72,8 +72,9 @@ def _network(model: keras.Model, names: Sequence[str], parts: Sequence[str]) -> 
     return None
 
 
-def _latent_shape(model: keras.Model, generator: Any) -> tuple[int, ...] | None:
-    shape = getattr(generator, "input_shape", None) if generator.built else None
+def latent_shape(generator: Any, model: Any = None) -> tuple[int, ...] | None:
+    """The shape of one latent, by the generator's input or by a number that says so; or None."""
+    shape = getattr(generator, "input_shape", None) if getattr(generator, "built", False) else None
     if isinstance(shape, tuple) and len(shape) > 1 and all(isinstance(n, int) for n in shape[1:]):
         return tuple(shape[1:])
     if isinstance(shape, list | dict) or (isinstance(shape, tuple) and shape[1:]):
@@ -84,3 +85,15 @@ def _latent_shape(model: keras.Model, generator: Any) -> tuple[int, ...] | None:
             if isinstance(size, int):
                 return (size,)
     return None
+
+
+def optimizers_of(model: keras.Model) -> dict[str, Any]:
+    """The optimizers that a model or its networks hold, by the names of their attributes."""
+    networks = find_networks(model)
+    owners = {"": model, "discriminator.": networks.discriminator, "generator.": networks.generator}
+    found: dict[int, tuple[str, Any]] = {}
+    for prefix, owner in owners.items():
+        for name, value in vars(owner).items() if owner is not None else ():
+            if isinstance(value, keras.optimizers.Optimizer):
+                found.setdefault(id(value), (prefix + name.lstrip("_"), value))
+    return dict(found.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -15,9 +16,14 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.hub import guarded, hub_of
 from keras_collapse.training.facts import facts_of, metric_names
-from keras_collapse.training.models import find_networks
+from keras_collapse.training.loops import LoopWatch
+from keras_collapse.training.models import Networks, find_networks, latent_shape, optimizers_of
 from keras_collapse.training.run import Run
 from keras_collapse.training.steps import StepCounter
+from keras_collapse.training.wiring import FitWiring
+
+LOOK_STEPS = 100
+"""Steps between looks at G's samples in a loop, which has no epochs."""
 
 OnFailure = str | Callable[[Finding], object]
 
@@ -88,6 +94,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self.verbose = verbose
         # Keras then hands batches over in threads, out of order: the step counter sorts them.
         self.async_safe = every == "epoch"
+        self._model: Any = None  # a weak proxy
         self._given_folder = Path(run_dir) if run_dir is not None else None
         self._lock = threading.Lock()
         self._watched: weakref.ReferenceType[Any] | None = None
@@ -97,6 +104,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _reset(self) -> None:
         self._run = Run(self._given_folder, self.signals, self.detectors)
         self._steps = StepCounter()
+        self._wiring: FitWiring | None = None
         self._raised = False
 
     @property
@@ -142,6 +150,95 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _switch_off(self, _: object) -> None:
         self._off = True
 
+    # -- loops -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def watching(
+        self,
+        generator: Any = None,
+        discriminator: Any = None,
+        combined: Any = None,
+        callbacks: Sequence[Any] = (),
+    ) -> Iterator[Self]:
+        """Watch a loop of your own: everything that ``fit`` gets, from the loop as it stands.
+
+        Given D and the combined model, each ``train_on_batch`` of theirs is read: a training step
+        ends with the combined model's. In loops of any other kind call `update` in each step.
+
+        Args:
+            generator: latents to samples.
+            discriminator: samples to scores, trained by its own ``train_on_batch``.
+            combined: latents to scores, whose ``train_on_batch`` trains G.
+            callbacks: others to take part, such as ``SeedControl(42)`` and ``MLflowLogger()``.
+
+        Yields:
+            The monitor.
+
+        Example::
+
+            monitor = kc.CollapseMonitor()
+            with monitor.watching(generator=g, discriminator=d, combined=gan):
+                for _ in range(steps):
+                    d.train_on_batch(real, ones)
+                    d.train_on_batch(g.predict(latents, verbose=0), zeros)
+                    gan.train_on_batch(latents, ones)
+        """
+        model = next((m for m in (combined, discriminator, generator) if m is not None), self)
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.on_train_begin()
+        self._guard(self._begin_loop, model, generator, discriminator)
+        watch = None
+        if discriminator is not None and combined is not None:
+            watch = LoopWatch(
+                generator, discriminator, combined, self._see_step, self._tell_one, self._guard
+            )
+            watch.start()
+        try:
+            yield self
+        finally:
+            if watch is not None:
+                watch.stop()
+        self._guard(self._end)
+        for callback in callbacks:
+            callback.on_train_end()
+
+    def update(self, **signals: float) -> None:
+        """Take the numbers of one training step of a loop of any kind.
+
+        Args:
+            **signals: name to number, such as ``d_loss=0.69, g_loss=0.7, d_acc_real=0.5``; names
+                are recognised as those of logs are.
+        """
+        if self._watched is None:
+            self._guard(self._begin_loop, self, None, None)
+        self._guard(self._see_step, signals)
+
+    def _begin_loop(self, model: Any, generator: Any, discriminator: Any) -> None:
+        if self._watched is not None and self._watched() is not model:
+            self._reset()
+        self._watched = weakref.ref(model)
+        self._model = weakref.proxy(model)
+        known = Networks(generator, discriminator, latent_shape(generator), "")
+        facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
+        self._run.begin(hub_of(model), known, facts, self._steps.next_step)
+
+    def _see_step(
+        self, logs: Mapping[str, Any], rounding: Mapping[str, float] | None = None
+    ) -> None:
+        numbers = {name: float(number) for name, number in logs.items()}
+        self._run.set_form(numbers, averaging=None if rounding is None else "batch")
+        step = self._steps.next_step
+        self._steps.next_step = step + 1
+        for finding in self._run.see(step, 0, numbers, rounding):
+            self._react(finding)
+        steps = LOOK_STEPS if self.every == "epoch" else self._look_every
+        if (step + 1) % steps == 0:
+            self._run.look(step)
+
+    def _tell_one(self, finding: Finding) -> None:
+        self._tell([finding])
+
     # -- a fit's life ------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -150,7 +247,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._reset()
         if self._watched is None or self._watched() is not model:
             self._watched = weakref.ref(model)
-        self._model: Any = weakref.proxy(model)
+        self._model = weakref.proxy(model)
         self._means = metric_names(model)
         self._steps.begin_fit(
             int(getattr(model, "steps_per_execution", 1) or 1), params.get("steps")
@@ -159,12 +256,25 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
         self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
+        self._wiring = guarded(self, self._watch_wiring, model, networks)
+
+    def _watch_wiring(self, model: Any, networks: Networks) -> FitWiring | None:
+        optimizers = optimizers_of(model)
+        if not optimizers or networks.generator is None or networks.discriminator is None:
+            return None
+        if not (networks.generator.built and networks.discriminator.built):
+            return None
+        return FitWiring(
+            model, networks.generator, networks.discriminator, list(optimizers.values())
+        )
 
     def _take(self, batch: int, logs: Mapping[str, Any]) -> None:
+        if self._wiring is not None:
+            self._tell(self._wiring.after_step(self._steps.next_step))
         for step, log in self._steps.add(batch, logs):
             self._see(step, log)
         if self.every != "epoch":
-            steps = 1 if self.every == "batch" else int(self.every)
+            steps = self._look_every
             now = self._steps.next_step
             if now // steps > (now - self._steps.steps_per_execution) // steps:
                 self._look()
@@ -194,12 +304,25 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 self._run.finish()
             raise CollapseError(finding)
 
+    def _tell(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self._run.report(finding)
+            self._react(finding)
+
     def _end_epoch(self, logs: Mapping[str, Any]) -> None:
+        _ = self.model  # on JAX, reading it brings the weights of this step into the layers
+        if self._wiring is not None:
+            wiring, self._wiring = self._wiring, None
+            self._tell(wiring.after_epoch(max(self._steps.next_step - 1, 0)))
         for step, log in self._steps.end_epoch():
             self._see(step, log)
         self._run.end_epoch(self._steps.next_step - 1, self._steps.epoch, plain_numbers(logs))
         if self.every == "epoch":
             self._look()
+
+    @property
+    def _look_every(self) -> int:
+        return 1 if self.every == "batch" else int(self.every)
 
     def _look(self) -> None:
         _ = self.model  # on JAX, reading it brings the weights of this step into the layers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,36 +91,65 @@ class Run:
         self._write("fit", step=next_step, facts=facts)
         hub.tell("on_run", facts)
 
-    def set_form(self, logs: Mapping[str, float], means: set[str], origin: int) -> None:
+    def set_form(
+        self,
+        logs: Mapping[str, float],
+        means: Collection[str] = (),
+        origin: int = 0,
+        averaging: str | None = None,
+    ) -> None:
         """Say, before the first log, what its numbers are.
 
         Args:
             logs: the first log.
             means: keys that hold Keras' means since the epoch began; others are their batch's.
             origin: the step at which the first mean began.
+            averaging: how the numbers are averaged, if that is certain.
         """
         if self._reader is not None:
             return
         keys = set(recognise_names(logs, self._signals).keys.values())
-        raw = keys - means
+        raw = keys - set(means)
         hint = Averaging.BATCH if raw == keys else Averaging.EPOCH
         settings: dict[str, Any] = {
             "signals": self._signals,
             "hint": str(hint),
             "raw": sorted(raw) if raw != keys else [],
             "origin": origin,
+            "averaging": averaging,
         }
         self._write("reader", **settings)
         self._reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
 
-    def see(self, step: int, epoch: int, logs: Mapping[str, float]) -> list[Finding]:
-        """Take a step's log; give the findings that are new, graver or healed."""
+    def see(
+        self,
+        step: int,
+        epoch: int,
+        logs: Mapping[str, float],
+        rounding: Mapping[str, float] | None = None,
+    ) -> list[Finding]:
+        """Take a step's log; give the findings that are new, graver or healed.
+
+        Args:
+            step: the training step, growing.
+            epoch: the epoch, counted over all fits.
+            logs: log key to number.
+            rounding: log key to the number's largest error, where that is not float32's.
+        """
         assert self._reader is not None, "set_form comes first"
         if self._journal is not None:
             journal = self._journal
-            guarded(journal, journal.write_logs, step, epoch, logs, off=self._no_journal)
+            write = journal.write_logs
+            guarded(journal, write, step, epoch, logs, rounding, off=self._no_journal)
         self._hub.tell("on_logs", step, logs)
-        return self._judge(self._reader.read(step, logs, epoch))
+        return self._judge(self._reader.read(step, logs, epoch, rounding))
+
+    def report(self, finding: Finding) -> None:
+        """Take a finding that rests on no reading: of the wiring, the seeds, the averaging."""
+        self._examiner.report(finding)
+        self._write("report", finding=finding.to_dict())
+        self._flush()
+        self._hub.tell("on_finding", finding)
 
     def end_epoch(self, step: int, epoch: int, logs: Mapping[str, float]) -> None:
         """Note an epoch's own numbers, those on validation data among them."""
@@ -146,8 +175,10 @@ class Run:
         changed: list[Finding] = []
         if self._reader is not None:
             changed = self._judge(self._reader.close())
-            for finding in [*self._reader.findings(), *self._hub.posted.values()]:
+            for finding in self._reader.findings():
                 self._examiner.report(finding)
+        for finding in self._hub.take_posted():
+            self.report(finding)
         verdict = self.verdict
         self._write("end", verdict=verdict.to_dict(str(self.folder)))
         self._flush()

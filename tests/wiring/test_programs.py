@@ -1,0 +1,37 @@
+"""Every program's faults are named within its first steps, and a correct one raises no alarm."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from programs import PROGRAMS, STEPS, Program
+
+import keras_collapse as kc
+
+WIRING = {
+    "discriminator_leak",
+    "generator_leak",
+    "discriminator_frozen",
+    "generator_frozen",
+    "shared_optimizer",
+}
+
+
+def test_there_are_enough_of_both() -> None:
+    faulty = [program for program in PROGRAMS if program.faults]
+    assert len(faulty) >= 20
+    assert len(PROGRAMS) - len(faulty) >= 25
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=[program.name for program in PROGRAMS])
+def test_faults_are_named_and_nothing_else(program: Program) -> None:
+    monitor = kc.CollapseMonitor(verbose=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        program.train(monitor)
+    assert not [str(w.message) for w in caught if "switched itself off" in str(w.message)]
+    found = {f.kind: f for f in monitor.verdict.findings if f.kind in WIRING}
+    assert set(found) == program.faults
+    assert all(finding.first_step < STEPS for finding in found.values())
+    assert all(finding.advice for finding in found.values())
