@@ -172,6 +172,7 @@ class LoopWatch:
         self._step = Step()
         self._steps = 0
         self._moved: dict[str, set[str]] = {D: set(), "combined": set()}
+        self._idle: set[str] = set()
         self._told: set[str] = set()
 
     def start(self) -> None:
@@ -186,7 +187,7 @@ class LoopWatch:
         def train_on_batch(x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
             before: list[dict[str, Any]] = []
             if self._steps < WIRING_STEPS:
-                self._guard(lambda: before.append(self._weights()))
+                self._guard(lambda: before.append(self._weights(name)))
             returned = original(x, y, *args, **kwargs)
             self._guard(self._take, name, returned, y, before)
             return returned
@@ -208,9 +209,15 @@ class LoopWatch:
 
     # -- the wiring ------------------------------------------------------------------------
 
-    def _weights(self) -> dict[str, Any]:
-        found = {name: weights_of(network) for name, network in self._networks.items()}
-        return {name: (weights, values_of(weights)) for name, weights in found.items()}
+    def _weights(self, name: str) -> dict[str, Any]:
+        """What each network is made of and holds, before a call of the model named."""
+        rate = keras.ops.convert_to_numpy(self._models[name].optimizer.learning_rate)
+        if float(rate) == 0.0:  # a warm-up that begins at zero: nothing can move yet
+            self._idle.add(name)
+        found = {network: weights_of(self._networks[network]) for network in (G, D)}
+        of_g = {id(variable) for variable in found[G]}
+        found[D] = [variable for variable in found[D] if id(variable) not in of_g]
+        return {network: (weights, values_of(weights)) for network, weights in found.items()}
 
     def _compare(self, name: str, before: Mapping[str, Any]) -> None:
         for network, (weights, values) in before.items():
@@ -223,8 +230,8 @@ class LoopWatch:
         kinds = {
             "discriminator_leak": D in of_g,
             "generator_leak": G in of_d,
-            "discriminator_frozen": bool(step.d_calls) and D not in of_d and not self._idle(D),
-            "generator_frozen": G not in of_g and not self._idle("combined"),
+            "discriminator_frozen": bool(step.d_calls) and D not in of_d and D not in self._idle,
+            "generator_frozen": G not in of_g and "combined" not in self._idle,
             "shared_optimizer": self._shares_optimizer(),
         }
         evidence = {
@@ -237,11 +244,7 @@ class LoopWatch:
         if any(calls.cumulative for calls in self._calls.values()):
             self._tell(_cumulative(self._steps))
         self._moved = {D: set(), "combined": set()}
-
-    def _idle(self, name: str) -> bool:
-        """Is the learning rate zero just now, as at the start of a warm-up?"""
-        optimizer = self._models[name].optimizer
-        return float(keras.ops.convert_to_numpy(optimizer.learning_rate)) == 0.0
+        self._idle.clear()
 
     def _shares_optimizer(self) -> bool:
         return self._models[D].optimizer is self._models["combined"].optimizer
