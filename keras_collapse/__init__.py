@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from keras_collapse.core.findings import Finding, Severity, Status, Verdict
     from keras_collapse.outputs.tracking import MLflowLogger
     from keras_collapse.sources import diagnose
+    from keras_collapse.training.audit import audit
     from keras_collapse.training.monitor import CollapseError, CollapseMonitor
     from keras_collapse.training.seeding import SeedControl, SeedReport, seed_everything
 
@@ -29,6 +30,7 @@ _HOME = {
     "Severity": "core.findings",
     "Status": "core.findings",
     "Verdict": "core.findings",
+    "audit": "training.audit",
     "diagnose": "sources",
     "seed_everything": "training.seeding",
 }
@@ -44,6 +46,7 @@ __all__ = [
     "Severity",
     "Status",
     "Verdict",
+    "audit",
     "diagnose",
     "seed_everything",
 ]

@@ -1,4 +1,4 @@
-"""The command line: ``keras-collapse demo | diagnose``.
+"""The command line: ``keras-collapse demo | diagnose | audit``.
 
 Exit status: 0 healthy or nothing found, 1 a problem was found, 2 the command could not do its
 work (one line on stderr, no traceback).
@@ -16,6 +16,7 @@ import typer
 from typer.exceptions import TyperException
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.examiner import verdict_of
 from keras_collapse.core.findings import Status, Verdict
 
 PROBLEM = 1
@@ -86,6 +87,44 @@ def demo(
     from keras_collapse.demo import run_demo
 
     return status_of(run_demo(data, seed, epochs, fault, out, ui))
+
+
+@app.command()
+def audit(
+    place: Annotated[
+        str,
+        typer.Argument(
+            help="A function without arguments that returns a compiled GAN and its data.",
+            metavar="FILE.py:build",
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> int:
+    """Take one real training step and say whether the GAN is wired as its author believes."""
+    from keras_collapse import programs
+
+    programs.choose_backend()
+    programs.quieten()
+    built = programs.run(f"{place}()", programs.load_function(place))
+    if not isinstance(built, tuple) or len(built) != 2:
+        raise InputError(
+            f"{place} must return a compiled GAN and its data. Received: {type(built).__name__}."
+        )
+    from keras_collapse.training.audit import audit as take_step
+    from keras_collapse.training.audit import one_batch
+
+    findings = programs.run("the audit", take_step, built[0], one_batch(built[1]))
+    verdict = verdict_of(findings)
+    if as_json:
+        report = {
+            k: v for k, v in verdict.to_dict(place).items() if k not in ("steps", "averaging")
+        }
+        print(json.dumps(report, indent=1, allow_nan=False))
+    else:
+        from keras_collapse.outputs.verdict import show
+
+        show(verdict, place)
+    return status_of(verdict)
 
 
 def status_of(verdict: Verdict) -> int:

@@ -84,3 +84,13 @@ class Examiner:
                     f"{ENOUGH_STEPS} are needed"
                 )
         return Status.HEALTHY, f"no failure found in {self.steps} steps"
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The verdict on one training step: as bad as its worst finding."""
+    worst = max((f.severity for f in findings), key=lambda severity: severity.rank, default=None)
+    status = {Severity.FAILED: Status.FAILED, Severity.WARNING: Status.WARNING}.get(
+        worst or Severity.INFO, Status.HEALTHY
+    )
+    found = ", ".join(dict.fromkeys(finding.kind for finding in findings))
+    return Verdict(status, tuple(findings), found or "no fault of the wiring found in one step", 1)
