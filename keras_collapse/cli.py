@@ -1,4 +1,4 @@
-"""The command line: ``keras-collapse demo | diagnose | audit``.
+"""The command line: ``keras-collapse demo | diagnose | audit | compare | run``.
 
 Exit status: 0 healthy or nothing found, 1 a problem was found, 2 the command could not do its
 work (one line on stderr, no traceback).
@@ -125,6 +125,40 @@ def audit(
 
         show(verdict, place)
     return status_of(verdict)
+
+
+@app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="A run folder or its journal.", metavar="RUN_A")],
+    run_b: Annotated[Path, typer.Argument(help="Another.", metavar="RUN_B")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+) -> int:
+    """Say whether two runs were the same to the bit: 0 identical, 1 different, 2 cannot tell."""
+    from keras_collapse.core import comparison
+
+    found = comparison.compare(run_a, run_b)
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
+    else:
+        word = {True: "IDENTICAL", False: "DIFFERENT", None: "CANNOT TELL"}[found.identical]
+        print(f"keras-collapse: {word}: {found.message}")
+        if found.source:
+            print(f"  likeliest source: {found.source}")
+    return {True: 0, False: PROBLEM, None: NOT_DONE}[found.identical]
+
+
+@app.command(
+    name="run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def run_seeded(
+    context: typer.Context,
+    script: Annotated[Path, typer.Argument(help="Your script; its arguments follow.")],
+    seed: Annotated[int, typer.Option(help="Seed of everything, set before Python starts.")] = 42,
+) -> int:
+    """Run a script in a fresh process whose every source of randomness is seeded."""
+    from keras_collapse.seeded import run_script
+
+    return run_script(script, seed, context.args)
 
 
 def status_of(verdict: Verdict) -> int:

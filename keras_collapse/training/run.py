@@ -19,6 +19,7 @@ from keras_collapse.core.journal import SCHEMA, Journal
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings import Reading
 from keras_collapse.core.signals import recognise_names
+from keras_collapse.training.fingerprints import fingerprints
 from keras_collapse.training.models import Networks
 from keras_collapse.training.samples import draw, image_grid, save_picture
 
@@ -89,6 +90,7 @@ class Run:
         guarded(Journal, self.open_journal)
         facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
         self._write("fit", step=next_step, facts=facts)
+        self.fingerprint(next_step - 1)
         hub.tell("on_run", facts)
 
     def set_form(
@@ -154,7 +156,15 @@ class Run:
     def end_epoch(self, step: int, epoch: int, logs: Mapping[str, float]) -> None:
         """Note an epoch's own numbers, those on validation data among them."""
         self._write("epoch", step=step, epoch=epoch, logs=logs)
+        self.fingerprint(step)
         self._flush()
+
+    def fingerprint(self, step: int) -> None:
+        """Record hashes of G's and D's variables as they are after this step."""
+        if self._journal is not None and self._networks.discriminator is not None:
+            hashes = guarded(fingerprints, fingerprints, self._networks)
+            if hashes:
+                self._write("fingerprint", step=step, weights=hashes)
 
     def look(self, step: int) -> None:
         """Draw from the fixed latents; a fault here costs the samples, not the verdict."""

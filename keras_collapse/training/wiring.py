@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.training.fingerprints import digest
 
 G, D = "generator", "discriminator"
 
@@ -226,16 +226,6 @@ class FitWiring:
         new = [f for f in findings if f.kind not in self._told]
         self._told |= {f.kind for f in new}
         return new
-
-
-def digest(variables: Iterable[Any]) -> str:
-    """A hash of the variables' paths, shapes and bits, equal only if all of these are."""
-    total = hashlib.blake2b(digest_size=16)
-    for variable in variables:
-        value = np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value))
-        total.update(f"{variable.path}{value.shape}{value.dtype}".encode())
-        total.update(value.data if value.size else b"")
-    return total.hexdigest()
 
 
 _FIT = "In train_step: "
