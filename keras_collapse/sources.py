@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +205,6 @@ class _Table:
 
 def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
     """The rows, and whether a row is an epoch."""
-    rounding = _rounding_of(table, names)
     lower = {name.lower(): name for name in table.columns}
     step_column = next((lower[name] for name in STEP_COLUMNS if name in lower), None)
     epoch_column = lower.get("epoch")
@@ -222,8 +221,9 @@ def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
         epoch = None if per_epoch or epoch_column is None else _whole(table, i, epoch_column)
         log = {key: table.number(i, key) for key in names.keys.values()}
         known = {k: v for k, v in log.items() if v is not None}
-        rows.append(LogRow(step, epoch, known, rounding))
-    return rows, per_epoch
+        rows.append(LogRow(step, epoch, known))
+    rounding = _rounding_of(table, names)
+    return [replace(row, rounding=rounding) for row in rows], per_epoch
 
 
 def _whole(table: _Table, row: int, column: str) -> int:
