@@ -14,8 +14,8 @@ from keras_collapse.core.journal import read_journal
 ROUNDING = 1e-4
 """Relative difference of two readings up to which it is the size of float32 operations in another
 order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
-IGNORED = ("run_dir", "epochs")
-"""Facts that differ without any effect on a step."""
+IGNORED = ("run_dir", "epochs", "model")
+"""Facts that differ without any effect on a step; automatic names count up within a process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ def facts_of(model: keras.Model, params: Mapping[str, Any]) -> dict[str, Any]:
     facts |= {name: params[name] for name in ("epochs", "steps") if params.get(name) is not None}
     facts |= {f"version.{name}": version for name, version in _versions().items()}
     for name, optimizer in optimizers_of(model).items():
+        facts[name] = type(optimizer).__name__
         for setting, value in optimizer.get_config().items():
-            if isinstance(value, str | int | float | bool):
+            if setting != "name" and isinstance(value, str | int | float | bool):
                 facts[f"{name}.{setting}"] = value
     return facts
 

@@ -18,6 +18,11 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.hub import guarded, hub_of
 
+_NO_GPU = "no GPU, so neither cuDNN nor cuBLAS"
+_CUBLAS = "cuBLAS (set CUBLAS_WORKSPACE_CONFIG=:4096:8 before Python starts)"
+_XLA = "GPU operations (set XLA_FLAGS=--xla_gpu_deterministic_ops=true before Python starts)"
+# What makes two runs on this very machine differ.
+_NONDETERMINISTIC = (_CUBLAS, _XLA)
 LARGEST_SEED = 2**32 - 1
 """NumPy's global generator takes no larger one."""
 
@@ -158,8 +163,9 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         unknown.append("the order of data already shuffled before fit")
         findings = [_seeded_too_late(self.seed, too_late)] if too_late else []
         unknown += operations.get("unknown", [])
-        if operations.get("unknown"):
-            findings.append(_nondeterministic(operations["unknown"]))
+        risks = [source for source in unknown if source in _NONDETERMINISTIC]
+        if risks:
+            findings.append(_nondeterministic(risks))
         self.report = SeedReport(
             self.seed,
             enforced + operations.get("enforced", []),
@@ -222,25 +228,39 @@ def _make_deterministic() -> dict[str, list[str]]:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-        return {"enforced": ["deterministic operations (TensorFlow)"]}
+        gpus = tf.config.list_physical_devices("GPU")
+        return {
+            "enforced": ["deterministic operations (TensorFlow, cuDNN among them)"],
+            "verified": [] if gpus else [_NO_GPU],
+            "unknown": _threads(tf.config.threading.get_intra_op_parallelism_threads()),
+        }
     if backend == "torch":
         import torch
 
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
         done = ["deterministic operations (PyTorch, warning where there are none)"]
-        if torch.cuda.is_available() and not os.environ.get("CUBLAS_WORKSPACE_CONFIG"):
-            return {"enforced": done, "unknown": ["cuBLAS (set CUBLAS_WORKSPACE_CONFIG=:4096:8)"]}
-        return {"enforced": done}
+        lists = {"enforced": done, "verified": [], "unknown": _threads(torch.get_num_threads())}
+        if not torch.cuda.is_available():
+            lists["verified"].append(_NO_GPU)
+        elif not os.environ.get("CUBLAS_WORKSPACE_CONFIG"):
+            lists["unknown"].append(_CUBLAS)
+        return lists
     if backend == "jax":
         import jax
 
         if jax.default_backend() == "cpu":
-            return {"verified": ["deterministic operations (JAX on CPU)"]}
+            done = ["deterministic operations (JAX on CPU)", _NO_GPU]
+            return {"verified": done, "unknown": _threads(0)}
         if "deterministic_ops" in os.environ.get("XLA_FLAGS", ""):
             return {"verified": ["deterministic operations (XLA_FLAGS)"]}
-        return {"unknown": ["GPU operations (set XLA_FLAGS=--xla_gpu_deterministic_ops=true)"]}
+        return {"unknown": [_XLA]}
     return {"unknown": [f"operations of the {backend} backend"]}
+
+
+def _threads(count: int) -> list[str]:
+    """Sums over threads are the same from run to run, not from one thread count to another."""
+    return [f"thread count on another machine ({count or os.cpu_count()} here)"]
 
 
 def _surroundings() -> tuple[list[str], list[str]]:
