@@ -6,12 +6,13 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint memory clean help
+.PHONY: demo test lint memory wiring-table clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
 	@echo "make test    the whole suite, with lint, types and layering"
 	@echo "make memory  the monitor's memory over 100,000 steps"
+	@echo "make wiring-table  docs/wiring-table.md: every program, backend and Keras release"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
@@ -42,6 +43,9 @@ test: lint
 
 memory: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/memory.py
+
+wiring-table: .venv/test-ready
+	$(BIN)/python tests/wiring/table.py .venv/keras-$(OLDEST_KERAS)
 
 clean:
 	rm -rf .venv collapse_runs mlruns mlflow.db

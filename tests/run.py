@@ -21,6 +21,7 @@ KERAS = [
     "keras_collapse/training",
     "keras_collapse/outputs",
     "tests/training",
+    "tests/wiring",
     "tests/outputs",
     "tests/examples",
 ]
@@ -54,7 +55,7 @@ def jobs() -> list[Job]:
         found += [
             Job(
                 f"{backend}, oldest Keras",
-                ["tests/training"],
+                ["tests/training", "tests/wiring/test_programs.py"],
                 {"KERAS_BACKEND": backend, "PYTHONPATH": path},
             )
             for backend in BACKENDS
