@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from keras_collapse.outputs.tracking import MLflowLogger
     from keras_collapse.sources import diagnose
     from keras_collapse.training.audit import audit
-    from keras_collapse.training.monitor import CollapseError, CollapseMonitor
+    from keras_collapse.training.monitor import CollapseMonitor
+    from keras_collapse.training.reaction import CollapseError
     from keras_collapse.training.seeding import SeedControl, SeedReport, seed_everything
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "CollapseError": "training.monitor",
+    "CollapseError": "training.reaction",
     "CollapseMonitor": "training.monitor",
     "Finding": "core.findings",
     "InputError": "core.errors",

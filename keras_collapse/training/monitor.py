@@ -13,27 +13,18 @@ import keras
 
 from keras_collapse.core.detectors import Detector
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import guarded, hub_of
 from keras_collapse.training.facts import facts_of, metric_names
 from keras_collapse.training.loops import LoopWatch
-from keras_collapse.training.models import Networks, find_networks, latent_shape, optimizers_of
+from keras_collapse.training.models import Networks, find_networks, latent_shape
+from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
 from keras_collapse.training.run import Run
-from keras_collapse.training.steps import StepCounter
-from keras_collapse.training.wiring import FitWiring
+from keras_collapse.training.steps import StepCounter, plain_numbers
+from keras_collapse.training.wiring import FitWiring, watch_fit
 
 LOOK_STEPS = 100
 """Steps between looks at G's samples in a loop, which has no epochs."""
-
-OnFailure = str | Callable[[Finding], object]
-
-
-class CollapseError(RuntimeError):
-    """Raised out of ``fit`` by ``on_failure="raise"``; ``finding`` says what failed."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(f"{finding.kind} since step {finding.first_step}: {finding.message}")
-        self.finding = finding
 
 
 class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
@@ -82,16 +73,11 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             raise InputError(
                 f'every must be "epoch", "batch" or a number of steps. Received: {every!r}'
             )
-        if not callable(on_failure) and on_failure not in ("warn", "stop", "raise"):
-            raise InputError(
-                'on_failure must be "warn", "stop", "raise" or a function. '
-                f"Received: {on_failure!r}"
-            )
         self.every = every
         self.signals = signals
-        self.on_failure = on_failure
         self.detectors = detectors
         self.verbose = verbose
+        self._reaction = Reaction(on_failure, verbose)
         # Keras then hands batches over in threads, out of order: the step counter sorts them.
         self.async_safe = every == "epoch"
         self._model: Any = None  # a weak proxy
@@ -105,7 +91,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._run = Run(self._given_folder, self.signals, self.detectors)
         self._steps = StepCounter()
         self._wiring: FitWiring | None = None
-        self._raised = False
+        self._reaction.reset()
 
     @property
     def verdict(self) -> Verdict:
@@ -256,17 +242,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
         self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
-        self._wiring = guarded(self, self._watch_wiring, model, networks)
-
-    def _watch_wiring(self, model: Any, networks: Networks) -> FitWiring | None:
-        optimizers = optimizers_of(model)
-        if not optimizers or networks.generator is None or networks.discriminator is None:
-            return None
-        if not (networks.generator.built and networks.discriminator.built):
-            return None
-        return FitWiring(
-            model, networks.generator, networks.discriminator, list(optimizers.values())
-        )
+        self._wiring = guarded(FitWiring, watch_fit, model, networks)
 
     def _take(self, batch: int, logs: Mapping[str, Any]) -> None:
         if self._wiring is not None:
@@ -285,24 +261,11 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         for finding in self._run.see(step, self._steps.epoch, numbers):
             self._react(finding)
 
-    def _react(self, finding: Finding, ended: bool = False) -> None:
-        if finding.severity is not Severity.FAILED or finding.healed:
-            return
-        if self.verbose:
-            print(
-                f"\nkeras-collapse: {finding.kind} since step {finding.first_step}. "
-                f"{finding.message}",
-                flush=True,
-            )
-        if callable(self.on_failure):
-            guarded(self.on_failure, self.on_failure, finding)
-        elif self.on_failure == "stop":
-            self._model.stop_training = True
-        elif self.on_failure == "raise" and not self._raised:
-            self._raised = True
-            if not ended:
-                self._run.finish()
-            raise CollapseError(finding)
+    def _react(self, finding: Finding, finish: Callable[[], object] | None = None) -> None:
+        self._reaction.to(finding, self._stop, finish or self._run.finish)
+
+    def _stop(self) -> None:
+        self._model.stop_training = True
 
     def _tell(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
@@ -330,13 +293,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _end(self) -> None:
         for finding in self._run.finish():
-            self._react(finding, ended=True)
+            self._react(finding, finish=lambda: None)
         if self.verbose:
             from keras_collapse.outputs.verdict import show
 
             show(self.verdict, source=str(self.run_dir or ""))
-
-
-def plain_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """The entries of a log that are numbers."""
-    return {key: float(v) for key, v in logs.items() if isinstance(v, int | float)}

@@ -73,3 +73,8 @@ class StepCounter:
         step = self.epoch_start + (min(batch, known - 1) if known else batch)
         self.next_step = step + 1
         return step, logs
+
+
+def plain_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The entries of a log that are numbers."""
+    return {key: float(v) for key, v in logs.items() if isinstance(v, int | float)}

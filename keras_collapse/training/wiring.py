@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.fingerprints import digest
+from keras_collapse.training.models import Networks, optimizers_of
 
 G, D = "generator", "discriminator"
 
@@ -226,6 +227,14 @@ class FitWiring:
         new = [f for f in findings if f.kind not in self._told]
         self._told |= {f.kind for f in new}
         return new
+
+
+def watch_fit(model: Any, networks: Networks) -> FitWiring | None:
+    """Begin to watch a fit's wiring; None where the networks or optimizers are out of sight."""
+    g, d, optimizers = networks.generator, networks.discriminator, optimizers_of(model)
+    if g is None or d is None or not (g.built and d.built and optimizers):
+        return None
+    return FitWiring(model, g, d, list(optimizers.values()))
 
 
 _FIT = "In train_step: "
