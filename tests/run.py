@@ -55,7 +55,7 @@ def jobs() -> list[Job]:
         found += [
             Job(
                 f"{backend}, oldest Keras",
-                ["tests/training", "tests/wiring/test_programs.py"],
+                ["tests/training/test_models.py", "tests/training/test_monitor.py"],
                 {"KERAS_BACKEND": backend, "PYTHONPATH": path},
             )
             for backend in BACKENDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keras_collapse.core.detectors import Detector, default_detectors
-from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
 from keras_collapse.core.readings import Reading
 
 ENOUGH_STEPS = 250
@@ -55,7 +55,7 @@ class Examiner:
     def verdict(self, averaging: str | None = None) -> Verdict:
         """What all findings say together, now."""
         findings = [f for d in self.detectors for f in d.findings] + self._others
-        findings.sort(key=lambda f: (f.healed, -f.severity.rank, f.first_step))
+        findings.sort(key=lambda f: (f.healed, -f.severity.rank, f.kind not in ROOTS, f.first_step))
         status, reason = self._status(findings)
         return Verdict(status, tuple(findings), reason, self.steps, averaging)
 

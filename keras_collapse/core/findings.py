@@ -31,6 +31,15 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+ROOTS = (
+    "discriminator_leak",
+    "generator_leak",
+    "discriminator_frozen",
+    "generator_frozen",
+)
+"""Faults of the wiring: what else is found in such a run follows from them, so they come first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One failure, with the numbers that show it.
@@ -83,7 +92,7 @@ class Verdict:
 
     Args:
         status: ``healthy``, ``warning``, ``failed`` or ``unknown``.
-        findings: worst first, then earliest first.
+        findings: worst first, then faults of the wiring, then earliest first.
         reason: the status in one sentence.
         steps: how many training steps it rests on.
         averaging: how the numbers handed in had been averaged (see `core.averaging`).

@@ -40,9 +40,17 @@ def put_back(variables: Iterable[Any]) -> Iterator[None]:
             if seeds is None:  # one made meanwhile would have been made later, of another seed
                 global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
             for variable, value in zip(kept, values, strict=True):
-                now = np.asarray(keras.ops.convert_to_numpy(variable.value))
-                if now.tobytes() != value.tobytes():
+                if not _holds(variable, value):
                     variable.assign(value)
+
+
+def _holds(variable: Any, value: np.ndarray) -> bool:
+    """Has the variable this value, to the bit? One that JAX's failed fit has emptied has none."""
+    try:
+        now = np.asarray(keras.ops.convert_to_numpy(variable.value))
+    except TypeError:
+        return False
+    return now.tobytes() == value.tobytes()
 
 
 @contextlib.contextmanager

@@ -211,6 +211,10 @@ def alone():
 """
 
 
+# The command's own work is the same on every backend, and a process costs ten seconds.
+once = pytest.mark.skipif(keras.backend.backend() != "jax", reason="asked once, under JAX")
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     here = Path(__file__).parent
     Path("mine.py").write_text(PROGRAM.format(here=str(here.parent), programs=str(here)))
@@ -223,6 +227,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@once
 def test_the_command_names_the_fault() -> None:
     done = command("mine.py:leaking", "--json")
     assert done.returncode == 1, done.stderr
@@ -232,12 +237,14 @@ def test_the_command_names_the_fault() -> None:
     assert "a line of the program's own" in done.stderr
 
 
+@once
 def test_the_command_finds_nothing_in_a_correct_program() -> None:
     done = command("mine.py:build")
     assert done.returncode == 0, done.stderr
     assert "no fault of the wiring found" in done.stdout
 
 
+@once
 @pytest.mark.parametrize(
     ("place", "said"),
     [
