@@ -7,6 +7,7 @@ trains whom.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -287,6 +288,27 @@ def loop_freeze_and_leave(monitor: kc.CollapseMonitor) -> None:
     g, d = generator(), compiled(discriminator())
     d.trainable = False
     loop(monitor, g, d, compiled(joined(g, d)))
+
+
+@has("discriminator_leak")
+def loop_never_frozen_with_five_d_steps(monitor: kc.CollapseMonitor) -> None:
+    g, d, gan = networks()
+    loop(monitor, g, d, gan, d_steps=5)
+
+
+@has("discriminator_leak", torch="discriminator_leak discriminator_frozen")
+def loop_trace_then_freeze(monitor: kc.CollapseMonitor) -> None:
+    """Frozen after its first step: too late for G's, and PyTorch never trains D again."""
+    g, d, gan = networks()
+    with (
+        monitor.watching(generator=g, discriminator=d, combined=gan),
+        contextlib.suppress(ValueError),  # JAX: the optimizer no longer fits the variables
+    ):
+        for _ in range(STEPS):
+            d.train_on_batch(REAL, ONES)
+            d.train_on_batch(g.predict(latents(), verbose=0), ZEROS)
+            gan.train_on_batch(latents(), ONES)
+            d.trainable = False
 
 
 @has("discriminator_leak", "discriminator_frozen")
@@ -639,6 +661,20 @@ class DWithoutGradient(SeparateHalves):
 @has("discriminator_frozen")
 def fit_d_without_gradient(monitor: kc.CollapseMonitor) -> None:
     fit(monitor, build(DWithoutGradient))
+
+
+@has("discriminator_frozen")
+def fit_d_left_frozen(monitor: kc.CollapseMonitor) -> None:
+    d = discriminator()
+    d.trainable = False
+    fit(monitor, build(d=d))
+
+
+@has("generator_frozen")
+def fit_g_left_frozen(monitor: kc.CollapseMonitor) -> None:
+    g = generator()
+    g.trainable = False
+    fit(monitor, build(g=g))
 
 
 @has("discriminator_frozen")
