@@ -12,7 +12,7 @@ from keras_collapse.core.averaging import Averaging, batch_size_of
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.journal import FILE_NAME, read_journal
+from keras_collapse.core.journal import FILE_NAME, read_journal, understood
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.signals import SignalNames, recognise_names
 
@@ -103,22 +103,23 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     reports: list[Finding] = []
     settings: dict[str, Any] = {}
     ended = False
-    for record in read_journal(path):
-        if record["record"] == "reader":
-            settings = {key: record[key] for key in READER_SETTINGS}
-        elif record["record"] == "logs":
-            errors = record.get("rounding")
-            rows.append(
-                LogRow(
-                    record["step"],
-                    record["epoch"],
-                    _floats(record["logs"]),
-                    _floats(errors) if errors is not None else None,
+    with understood(path):
+        for record in read_journal(path):
+            if record["record"] == "reader":
+                settings = {key: record[key] for key in READER_SETTINGS}
+            elif record["record"] == "logs":
+                errors = record.get("rounding")
+                rows.append(
+                    LogRow(
+                        record["step"],
+                        record["epoch"],
+                        _floats(record["logs"]),
+                        _floats(errors) if errors is not None else None,
+                    )
                 )
-            )
-        elif record["record"] == "report":
-            reports.append(Finding.from_dict(record["finding"]))
-        ended = record["record"] == "end"
+            elif record["record"] == "report":
+                reports.append(Finding.from_dict(record["finding"]))
+            ended = record["record"] == "end"
     if not rows:
         raise InputError(f"the journal in {str(path)!r} holds no step yet. Look again later.")
     notes = [] if ended else ["the run has not ended, or was killed"]

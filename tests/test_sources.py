@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keras_collapse.core.comparison import compare
 from keras_collapse.core.errors import InputError
 from keras_collapse.sources import diagnose, read
 
@@ -239,3 +240,24 @@ def test_numbers_that_are_not_finite_are_words_in_json(tmp_path: Path) -> None:
     evidence = [f["evidence"] for f in diagnose(path).to_dict("")["findings"]]
     assert any(found.get("d_loss") == "nan" for found in evidence)
     json.dumps(evidence, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"record":"reader"}',
+        '{"record":"logs","step":0}',
+        '{"record":"logs","step":0,"epoch":0,"logs":{"d_loss":"abc"}}',
+        '{"record":"report","finding":{"kind":"x"}}',
+        '{"record":"logs","step":0,"epoch":0,"logs":7}',
+        '["record"]',
+        "{}",
+    ],
+)
+def test_a_record_of_another_make_is_one_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "journal.jsonl").write_text('{"record":"run","schema":1}\n' + line + "\n")
+    with pytest.raises(InputError) as caught:
+        diagnose(tmp_path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError):
+        compare(tmp_path, tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.journal import read_journal
+from keras_collapse.core.journal import read_journal, understood
 
 ROUNDING = 1e-4
 """Relative difference of two readings up to which it is the size of float32 operations in another
@@ -124,14 +124,16 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
 
 def _read(source: str | Path) -> _Run:
     run = _Run()
-    for record in read_journal(source):
-        kind = record["record"]
-        if kind == "fit" and not run.facts:
-            run.facts = _flat(record["facts"])
-        elif kind == "logs":
-            run.logs[record["step"]] = record["logs"]
-        elif kind == "fingerprint":
-            run.weights[record["step"]] = [(p, d) for p, d in record["weights"]]
+    with understood(source):
+        for record in read_journal(source):
+            kind = record["record"]
+            if kind == "fit" and not run.facts:
+                run.facts = _flat(record["facts"])
+            elif kind == "logs":
+                run.logs[record["step"]] = record["logs"]
+                sum(map(float, record["logs"].values()))  # NaN is kept as a word, equal to itself
+            elif kind == "fingerprint":
+                run.weights[record["step"]] = [(p, d) for p, d in record["weights"]]
     if not run.logs:
         raise InputError(f"the journal in {str(source)!r} holds no step yet. Look again later.")
     return run

@@ -10,6 +10,7 @@ finite are written as strings.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -125,6 +126,22 @@ def read_journal(source: str | Path) -> Iterator[dict[str, Any]]:
                     f"Received: schema {record.get('schema')!r}. Use the version that wrote it."
                 )
             yield record
+
+
+@contextlib.contextmanager
+def understood(source: str | Path) -> Iterator[None]:
+    """Where records are taken apart: one that lacks something is a person's broken file.
+
+    Raises:
+        InputError: instead of a KeyError and the like.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"a record of the journal in {str(source)!r} is not as this version writes it "
+            f"({type(error).__name__}: {error}). Use the version that wrote it."
+        ) from None
 
 
 def _object(numbers: Mapping[str, float]) -> str:
