@@ -83,7 +83,8 @@ class Finding:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        return cls(**{**plain, "severity": Severity(plain["severity"])})
+        typed = {"severity": Severity(plain["severity"]), "advice": tuple(plain["advice"])}
+        return cls(**{**plain, **typed})
 
 
 @dataclass(frozen=True, slots=True)
