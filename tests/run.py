@@ -25,6 +25,11 @@ KERAS = [
     "tests/outputs",
     "tests/examples",
 ]
+OLDEST = [
+    "tests/training/test_models.py",
+    "tests/training/test_monitor.py",
+    "tests/wiring/test_loops.py",
+]
 QUICK = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # The same tiny networks are compiled again and again: once is enough for JAX.
@@ -55,7 +60,7 @@ def jobs() -> list[Job]:
         found += [
             Job(
                 f"{backend}, oldest Keras",
-                ["tests/training/test_models.py", "tests/training/test_monitor.py"],
+                OLDEST,
                 {"KERAS_BACKEND": backend, "PYTHONPATH": path},
             )
             for backend in BACKENDS
