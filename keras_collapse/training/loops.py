@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.wiring import D, G, fault, moved, values_of, weights_of
+from keras_collapse.training.wiring import D, G, StandIn, fault, moved, values_of, weights_of
 
 FLOAT32_ULPS = 2.0**-22
 """Relative error of a running mean that Keras keeps in float32: two units in the last place."""
@@ -173,18 +174,23 @@ class LoopWatch:
         self._steps = 0
         self._moved: dict[str, set[str]] = {D: set(), "combined": set()}
         self._idle: set[str] = set()
+        self._standing: list[StandIn] = []
         self._told: set[str] = set()
 
     def start(self) -> None:
         for name, model in self._models.items():
-            model.train_on_batch = self._standing_in(name, model.train_on_batch)
+            make = functools.partial(self._standing_in, name)
+            self._standing.append(StandIn(model, "train_on_batch", make))
 
     def stop(self) -> None:
-        for model in self._models.values():
-            del model.train_on_batch
+        standing, self._standing = self._standing, []
+        for one in reversed(standing):
+            one.remove()
 
     def _standing_in(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def train_on_batch(x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if not self._standing:
+                return original(x, y, *args, **kwargs)
             before: list[dict[str, Any]] = []
             if self._steps < WIRING_STEPS:
                 self._guard(lambda: before.append(self._weights(name)))

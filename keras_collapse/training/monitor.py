@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             )
         self.every = every
         self.signals = signals
+        self.on_failure = on_failure
         self.detectors = detectors
         self.verbose = verbose
         self._reaction = Reaction(on_failure, verbose)
@@ -85,12 +87,19 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._lock = threading.Lock()
         self._watched: weakref.ReferenceType[Any] | None = None
         self._off = False
+        self._wiring: FitWiring | None = None
         self._reset()
+
+    def _leave_wiring(self) -> None:
+        """Stop watching the wiring, as of a fit that failed in its first step."""
+        if self._wiring is not None:
+            self._wiring.stop()
+        self._wiring = None
 
     def _reset(self) -> None:
         self._run = Run(self._given_folder, self.signals, self.detectors)
         self._steps = StepCounter()
-        self._wiring: FitWiring | None = None
+        self._leave_wiring()
         self._reaction.reset()
 
     @property
@@ -110,6 +119,17 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             InputError: the run's folder cannot be written to.
         """
         self._run.open_journal()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CollapseMonitor:
+        """A fresh monitor with the same arguments: tuners copy callbacks for each trial."""
+        return CollapseMonitor(
+            self.every,
+            copy.deepcopy(self.signals, memo),
+            self._given_folder,
+            self.on_failure,
+            copy.deepcopy(self.detectors, memo),
+            self.verbose,
+        )
 
     # -- hooks -----------------------------------------------------------------------------
 
@@ -242,6 +262,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
         self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
+        self._leave_wiring()
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
 
     def _take(self, batch: int, logs: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,33 @@ def moved(variables: Sequence[Any], before: Sequence[np.ndarray]) -> list[str]:
     ]
 
 
+class StandIn:
+    """Replaces one object's method, and puts it back whatever others have done meanwhile.
+
+    Args:
+        owner: the object.
+        name: of its method.
+        make: gives the replacement for the original.
+    """
+
+    def __init__(
+        self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
+        self._owner, self._name = owner, name
+        self._before = vars(owner).get(name)
+        self._ours = make(getattr(owner, name))
+        setattr(owner, name, self._ours)
+
+    def remove(self) -> None:
+        """Put the original back; where another stands before us, ours stays, and must be inert."""
+        if vars(self._owner).get(self._name) is not self._ours:
+            return
+        if self._before is None:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._before)
+
+
 class UpdatesSeen:
     """Notes which networks each optimizer is handed gradients for, while watching is on.
 
@@ -89,23 +117,22 @@ class UpdatesSeen:
         self._owner = {id(v): D for v in discriminator.variables}
         self._owner |= {id(v): G for v in generator.variables}
         self._measure = measure
-        self._watching = False
+        self._standing: list[StandIn] = []
 
     def start(self) -> None:
         for place, optimizer in enumerate(self._optimizers):
-            optimizer.apply = self._standing_in(place, optimizer)
-        self._watching = True
+            make = functools.partial(self._standing_in, place, optimizer)
+            self._standing.append(StandIn(optimizer, "apply", make))
 
     def stop(self) -> None:
         """Leave every optimizer as it was; stopping twice is once."""
-        if self._watching:
-            self._watching = False
-            for optimizer in self._optimizers:
-                del optimizer.apply
+        standing, self._standing = self._standing, []
+        for one in standing:
+            one.remove()
 
-    def _standing_in(self, place: int, optimizer: Any) -> Callable[..., Any]:
-        original = optimizer.apply
-
+    def _standing_in(
+        self, place: int, optimizer: Any, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
         def apply(grads: Any, trainable_variables: Any = None) -> Any:
             grads = list(grads)
             variables = trainable_variables
@@ -113,7 +140,8 @@ class UpdatesSeen:
                 variables = getattr(optimizer, "_trainable_variables", ())
             else:
                 variables = trainable_variables = list(variables)
-            self._note(place, grads, variables)
+            if self._standing and len(self.updates) < MOST_UPDATES:
+                self._note(place, grads, variables)
             return original(grads, trainable_variables)
 
         if keras.backend.backend() == "tensorflow":
@@ -175,6 +203,8 @@ def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
     return [fault(kind, step, evidence) for kind in dict.fromkeys(kinds)]
 
 
+MOST_UPDATES = 200
+"""Optimizer calls to remember: far more than the steps that are watched hold."""
 EAGER_STEPS = 10
 """Steps to wait for an update of each network where the step is not compiled: a loop may train G
 on every fifth step only. A compiled step holds all its updates when it is traced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -215,6 +216,35 @@ def test_one_monitor_on_two_models_keeps_two_runs() -> None:
     fit(tiny_gan(), monitor, 3)
     assert monitor.run_dir != first
     assert monitor.verdict.steps == 48
+
+
+def test_two_monitors_on_one_fit_do_not_meet() -> None:
+    gan, first, second = tiny_gan("leak"), quiet(), quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        gan.fit(ring(128), batch_size=32, epochs=2, verbose=0, callbacks=[first, second])
+    assert first.run_dir != second.run_dir
+    for monitor in (first, second):
+        assert monitor.verdict.steps == 8
+        assert [f.kind for f in monitor.verdict.findings] == ["discriminator_leak"]
+
+
+def test_a_step_that_fails_at_once_leaves_the_next_fit_watched() -> None:
+    gan, monitor = tiny_gan(), quiet()
+    with pytest.raises(Exception, match=r"(?s)."):
+        gan.fit(np.zeros((64, 5), "float32"), batch_size=32, verbose=0, callbacks=[monitor])
+    gan = tiny_gan("leak")
+    fit(gan, monitor, 1)
+    assert "discriminator_leak" in [f.kind for f in monitor.verdict.findings]
+    assert "apply" not in vars(gan.optimizer)
+
+
+def test_a_deep_copy_is_a_fresh_monitor_with_the_same_arguments() -> None:
+    monitor = quiet(every=5, signals={"d_loss": "d_loss"}, on_failure="stop")
+    fit(tiny_gan(), monitor, 1)
+    fresh = copy.deepcopy(monitor)
+    assert (fresh.every, fresh.signals, fresh.on_failure) == (5, {"d_loss": "d_loss"}, "stop")
+    assert (fresh.verdict.steps, fresh.run_dir) == (0, None)
 
 
 def test_initial_epoch_counts_the_steps_before_it() -> None:
