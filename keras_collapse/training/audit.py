@@ -15,17 +15,8 @@ from keras_collapse.core.findings import Finding
 from keras_collapse.training.checks import CHECKS
 from keras_collapse.training.models import find_networks, optimizers_of
 from keras_collapse.training.state import put_back
-from keras_collapse.training.wiring import (
-    D,
-    G,
-    Update,
-    UpdatesSeen,
-    fault,
-    judge_updates,
-    moved,
-    values_of,
-    weights_of,
-)
+from keras_collapse.training.updates import D, G, Update, UpdatesSeen
+from keras_collapse.training.wiring import fault, judge_updates, moved, values_of, weights_of
 
 AUDIT_BATCH = 32
 """Samples of a batch that is cut from a whole data set."""

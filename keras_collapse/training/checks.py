@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.wiring import D, G
+from keras_collapse.training.updates import D, G
 
 if TYPE_CHECKING:
     from keras_collapse.training.audit import StepSeen

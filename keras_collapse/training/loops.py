@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.wiring import D, G, StandIn, fault, moved, values_of, weights_of
+from keras_collapse.training.updates import D, G, StandIn
+from keras_collapse.training.wiring import fault, moved, values_of, weights_of
 
 FLOAT32_ULPS = 2.0**-22
 """Relative error of a running mean that Keras keeps in float32: two units in the last place."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,8 +11,7 @@ import numpy as np
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.fingerprints import digest
 from keras_collapse.training.models import Networks, optimizers_of
-
-G, D = "generator", "discriminator"
+from keras_collapse.training.updates import D, G, Update, UpdatesSeen
 
 # Variables that a forward pass moves, or that only count: no optimizer trains them.
 _STATES = (
@@ -26,21 +23,6 @@ _STATES = (
     "variance",
     "count",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One call of an optimizer's ``apply``.
-
-    Args:
-        optimizer: which one, by its place among those watched.
-        networks: the networks (`G`, `D`) among whose weights it was handed gradients.
-        norms: the gradient's Euclidean norm in each of them; empty where it was only traced.
-    """
-
-    optimizer: int
-    networks: frozenset[str]
-    norms: Mapping[str, float]
 
 
 def weights_of(network: Any) -> list[Any]:
@@ -64,104 +46,6 @@ def moved(variables: Sequence[Any], before: Sequence[np.ndarray]) -> list[str]:
         for variable, old in zip(variables, before, strict=True)
         if np.array(keras.ops.convert_to_numpy(variable.value)).tobytes() != old.tobytes()
     ]
-
-
-class StandIn:
-    """Replaces one object's method, and puts it back whatever others have done meanwhile.
-
-    Args:
-        owner: the object.
-        name: of its method.
-        make: gives the replacement for the original.
-    """
-
-    def __init__(
-        self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
-    ) -> None:
-        self._owner, self._name = owner, name
-        self._before = vars(owner).get(name)
-        self._ours = make(getattr(owner, name))
-        setattr(owner, name, self._ours)
-
-    def remove(self) -> None:
-        """Put the original back; where another stands before us, ours stays, and must be inert."""
-        if vars(self._owner).get(self._name) is not self._ours:
-            return
-        if self._before is None:
-            delattr(self._owner, self._name)
-        else:
-            setattr(self._owner, self._name, self._before)
-
-
-class UpdatesSeen:
-    """Notes which networks each optimizer is handed gradients for, while watching is on.
-
-    It stands in for ``apply`` on each optimizer. Where the step is compiled, ``apply`` runs only
-    while it is traced: what is seen is then the compiled step itself, at no cost to any step.
-
-    Args:
-        optimizers: those to watch.
-        generator, discriminator: the networks.
-        measure: gives the gradient norm of a list of gradients; without it none are taken.
-    """
-
-    def __init__(
-        self,
-        optimizers: Sequence[Any],
-        generator: Any,
-        discriminator: Any,
-        measure: Callable[[Sequence[Any]], float] | None = None,
-    ) -> None:
-        self.updates: list[Update] = []
-        self._optimizers = optimizers
-        self._owner = {id(v): D for v in discriminator.variables}
-        self._owner |= {id(v): G for v in generator.variables}
-        self._measure = measure
-        self._standing: list[StandIn] = []
-
-    def start(self) -> None:
-        for place, optimizer in enumerate(self._optimizers):
-            make = functools.partial(self._standing_in, place, optimizer)
-            self._standing.append(StandIn(optimizer, "apply", make))
-
-    def stop(self) -> None:
-        """Leave every optimizer as it was; stopping twice is once."""
-        standing, self._standing = self._standing, []
-        for one in standing:
-            one.remove()
-
-    def _standing_in(
-        self, place: int, optimizer: Any, original: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        def apply(grads: Any, trainable_variables: Any = None) -> Any:
-            grads = list(grads)
-            variables = trainable_variables
-            if variables is None:
-                variables = getattr(optimizer, "_trainable_variables", ())
-            else:
-                variables = trainable_variables = list(variables)
-            if self._standing and len(self.updates) < MOST_UPDATES:
-                self._note(place, grads, variables)
-            return original(grads, trainable_variables)
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(apply)
-            return unconverted
-        return apply
-
-    def _note(self, place: int, grads: Sequence[Any], variables: Sequence[Any]) -> None:
-        by_network: dict[str, list[Any]] = {}
-        for gradient, variable in zip(grads, variables, strict=False):
-            owner = self._owner.get(id(variable))
-            if gradient is not None and owner is not None:
-                by_network.setdefault(owner, []).append(gradient)
-        norms = {}
-        if self._measure is not None:
-            norms = {network: self._measure(found) for network, found in by_network.items()}
-        if by_network:
-            self.updates.append(Update(place, frozenset(by_network), norms))
 
 
 def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
@@ -203,8 +87,6 @@ def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
     return [fault(kind, step, evidence) for kind in dict.fromkeys(kinds)]
 
 
-MOST_UPDATES = 200
-"""Optimizer calls to remember: far more than the steps that are watched hold."""
 EAGER_STEPS = 10
 """Steps to wait for an update of each network where the step is not compiled: a loop may train G
 on every fifth step only. A compiled step holds all its updates when it is traced."""
