@@ -1,4 +1,7 @@
-"""Runs the whole suite: once without a backend, then once for each backend and Keras release.
+"""Runs the suite: once without a backend, then once for each backend and Keras release.
+
+``--wiring`` runs the slow part instead: the audit and the pairs of runs on TensorFlow and JAX, which
+the suite tests on PyTorch, where nothing is compiled.
 
 Keras fixes its backend at import, so each combination needs a process of its own; two run side
 by side. The last line is the sum, in pytest's words.
@@ -21,10 +24,12 @@ KERAS = [
     "keras_collapse/training",
     "keras_collapse/outputs",
     "tests/training",
-    "tests/wiring",
     "tests/outputs",
     "tests/examples",
+    "tests/wiring/test_programs.py",
+    "tests/wiring/test_loops.py",
 ]
+SLOW = ["tests/wiring/test_audit.py", "tests/wiring/test_pairs.py"]
 OLDEST = [
     "tests/training/test_models.py",
     "tests/training/test_monitor.py",
@@ -54,7 +59,10 @@ class Job:
 
 def jobs() -> list[Job]:
     oldest = os.environ.get("OLDEST_KERAS")
-    found = [Job(f"{backend}", KERAS, {"KERAS_BACKEND": backend}) for backend in BACKENDS]
+    found = [
+        Job(backend, KERAS + SLOW * (backend == "torch"), {"KERAS_BACKEND": backend})
+        for backend in BACKENDS
+    ]
     if oldest:
         path = str((ROOT / oldest).resolve())
         found += [
@@ -85,11 +93,15 @@ def run(job: Job) -> tuple[Job, int, str, float]:
     return job, done.returncode, done.stdout, time.monotonic() - began
 
 
-def main() -> int:
+def slow_jobs() -> list[Job]:
+    return [Job(f"{name}, slow", SLOW, {"KERAS_BACKEND": name}) for name in ("tensorflow", "jax")]
+
+
+def main(chosen: list[Job]) -> int:
     counts: dict[str, int] = {}
     worst = 0
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for job, status, output, seconds in pool.map(run, jobs()):
+        for job, status, output, seconds in pool.map(run, chosen):
             print(f"===== {job.name}: {seconds:.0f} s\n{output}", flush=True)
             worst = worst or status
             closing = output.strip().splitlines()[-1] if output.strip() else ""
@@ -101,4 +113,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(slow_jobs() if sys.argv[1:] == ["--wiring"] else jobs()))

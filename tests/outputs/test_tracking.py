@@ -173,7 +173,7 @@ gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,
     ("how", "status", "said"),
     [
         ("raise ValueError('mine')", "FAILED", "ValueError: mine"),
-        ("os.kill(os.getpid(), signal.SIGINT)", "KILLED", "KeyboardInterrupt"),
+        ("signal.raise_signal(signal.SIGINT)", "KILLED", "KeyboardInterrupt"),
     ],
 )
 def test_a_run_that_did_not_end_well_is_never_finished(

@@ -21,7 +21,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 HEAD = """# Programs and the faults found in them
 
 Every program of [`tests/wiring/programs.py`](../tests/wiring/programs.py), trained for {steps}
-steps under the monitor. Made by `make wiring-table`; a cell is `ok` where exactly the
+steps under the monitor. Made by `make wiring`; a cell is `ok` where exactly the
 faults that the program has were found, by its step {steps} at the latest.
 
 """

@@ -212,7 +212,7 @@ def alone():
 
 
 # The command's own work is the same on every backend, and a process costs ten seconds.
-once = pytest.mark.skipif(keras.backend.backend() != "jax", reason="asked once, under JAX")
+once = pytest.mark.skipif(keras.backend.backend() != "torch", reason="asked once, on PyTorch")
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
