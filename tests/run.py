@@ -1,7 +1,7 @@
 """Runs the suite: once without a backend, then once for each backend and Keras release.
 
-``--wiring`` runs the slow part instead: the audit and the pairs of runs on TensorFlow and JAX, which
-the suite tests on PyTorch, where nothing is compiled.
+``--wiring`` runs the slow part instead: the audit and the pairs of runs on TensorFlow and JAX. The
+suite has them on PyTorch, where nothing is compiled.
 
 Keras fixes its backend at import, so each combination needs a process of its own; two run side
 by side. The last line is the sum, in pytest's words.

@@ -154,6 +154,7 @@ ENDED = """
 import os, signal, sys, warnings
 sys.path.insert(0, {here!r})
 warnings.simplefilter("ignore")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
 import keras
 from tiny import ring, tiny_gan
 import keras_collapse as kc
