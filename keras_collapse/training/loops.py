@@ -11,11 +11,10 @@ import keras
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.reader import FLOAT32_ROUNDING
 from keras_collapse.training.updates import D, G, StandIn
 from keras_collapse.training.wiring import fault, moved, values_of, weights_of
 
-FLOAT32_ULPS = 2.0**-22
-"""Relative error of a running mean that Keras keeps in float32: two units in the last place."""
 WIRING_STEPS = 2
 """D+G steps whose weights are compared before and after each call. A fault of the wiring shows in
 the first; the second is for a D frozen only after its first step."""
@@ -66,12 +65,12 @@ class Calls:
         before, self._count = self._count, self._samples()
         last, self._last = self._last, means
         if not 0 < before < self._count or last.keys() != means.keys():
-            rounding = {name: abs(mean) * FLOAT32_ULPS for name, mean in means.items()}
+            rounding = {name: abs(mean) * FLOAT32_ROUNDING for name, mean in means.items()}
             return Call(means, rounding, _label(labels))
         self.cumulative = True
         fresh = self._count - before
         own = {n: (self._count * m - before * last[n]) / fresh for n, m in means.items()}
-        stretch = FLOAT32_ULPS * (self._count + before) / fresh
+        stretch = FLOAT32_ROUNDING * (self._count + before) / fresh
         return Call(own, {n: abs(m) * stretch for n, m in means.items()}, _label(labels))
 
     def _named(self, returned: Any) -> dict[str, float]:
