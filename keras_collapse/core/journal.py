@@ -28,7 +28,9 @@ FLUSH_SECONDS = 1.0
 
 
 class Journal:
-    """Writes the journal of one run; every write to disk holds whole lines.
+    """Writes the journal of one run in whole lines.
+
+    A kill in the middle of a write can cut the last line; `read_journal` leaves that one out.
 
     Args:
         folder: the run's folder, made if missing.

@@ -78,7 +78,9 @@ def test_it_survives_kill_9_whole(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert path.read_bytes().endswith(b"\n")
+    # The kill may cut a write of megabytes: its last line at most, which is left out.
+    whole = path.read_bytes().count(b"\n")
+    assert len(list(read_journal(tmp_path))) == whole
     steps = [r["step"] for r in read_journal(tmp_path) if r["record"] == "logs"]
     assert steps == list(range(len(steps)))
     assert len(steps) > 1000
