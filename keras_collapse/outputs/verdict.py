@@ -102,6 +102,8 @@ def plain(verdict: Verdict, source: str = "", notes: Sequence[str] = ()) -> str:
 
 def _span(finding: Finding) -> str:
     healed = ", recovered" if finding.healed else ""
+    if finding.first_step == finding.last_step:
+        return f"step {finding.first_step}{healed}"
     return f"steps {finding.first_step}–{finding.last_step}{healed}"
 
 
@@ -112,7 +114,8 @@ def _evidence(finding: Finding) -> list[tuple[str, str]]:
         if name.endswith("_uncertainty"):
             continue
         error = finding.evidence.get(f"{name}_uncertainty")
-        rows.append((name, f"{value} ± {error}" if error else str(value)))
+        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows.append((name, f"{words} ± {error}" if error else words))
     return rows
 
 
