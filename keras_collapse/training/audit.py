@@ -15,7 +15,7 @@ from keras_collapse.core.findings import Finding
 from keras_collapse.training.checks import CHECKS
 from keras_collapse.training.models import find_networks, optimizers_of
 from keras_collapse.training.state import put_back
-from keras_collapse.training.updates import D, G, Update, UpdatesSeen
+from keras_collapse.training.updates import D, G, StandIn, Update, UpdatesSeen
 from keras_collapse.training.wiring import fault, judge_updates, moved, values_of, weights_of
 
 AUDIT_BATCH = 32
@@ -132,8 +132,9 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
             seen.moved[name] = moved(weights, values)
             seen.states_moved[name] = moved(states, old)
     seen.updates = updates.updates
+    older = {id(variable) for variable in known}
     for variable in _all_variables(gan, generator, discriminator, optimizers):
-        if id(variable) not in set(map(id, known)) and variable.name != "learning_rate":
+        if id(variable) not in older and variable.name != "learning_rate":
             variable.assign(np.zeros(variable.shape, variable.dtype))  # made by this step
     return seen
 
@@ -183,27 +184,25 @@ def _listening(seen: StepSeen) -> Iterator[None]:
         return loss_call(self, y_true, y_pred, *args, **kwargs)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_hearing(seen.generator, lambda x, y: _note(y, seen.drawn.append)))
-        stack.enter_context(_hearing(seen.discriminator, lambda x, y: _note(x, seen.shown.append)))
+        drawn = _hearing(seen.generator, lambda x, y: _note(y, seen.drawn.append))
+        stack.callback(drawn.remove)
+        shown = _hearing(seen.discriminator, lambda x, y: _note(x, seen.shown.append))
+        stack.callback(shown.remove)
         keras.losses.Loss.__call__ = loss
         stack.callback(setattr, keras.losses.Loss, "__call__", loss_call)
         yield
 
 
-@contextlib.contextmanager
-def _hearing(network: Any, hear: Callable[[Any, Any], None]) -> Iterator[None]:
-    original = network.call
+def _hearing(network: Any, hear: Callable[[Any, Any], None]) -> StandIn:
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            outputs = original(inputs, *args, **kwargs)
+            hear(inputs, outputs)
+            return outputs
 
-    def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        outputs = original(inputs, *args, **kwargs)
-        hear(inputs, outputs)
-        return outputs
+        return call
 
-    network.call = call
-    try:
-        yield
-    finally:
-        del network.call
+    return StandIn(network, "call", make)
 
 
 def _note(tensor: Any, keep: Callable[[np.ndarray], None]) -> None:

@@ -82,6 +82,11 @@ class UpdatesSeen:
         self._measure = measure
         self._standing: list[StandIn] = []
 
+    @property
+    def watching(self) -> bool:
+        """Whether it stands in just now."""
+        return bool(self._standing)
+
     def start(self) -> None:
         for place, optimizer in enumerate(self._optimizers):
             make = functools.partial(self._standing_in, place, optimizer)
@@ -103,7 +108,7 @@ class UpdatesSeen:
                 variables = getattr(optimizer, "_trainable_variables", ())
             else:
                 variables = trainable_variables = list(variables)
-            if self._standing and len(self.updates) < MOST_UPDATES:
+            if self.watching and len(self.updates) < MOST_UPDATES:
                 self._note(place, grads, variables)
             return original(grads, trainable_variables)
 

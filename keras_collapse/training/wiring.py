@@ -113,6 +113,8 @@ class FitWiring:
 
     def after_step(self, step: int) -> list[Finding]:
         """Faults that show by now; call it after each step until the first epoch has ended."""
+        if not self._seen.watching:
+            return []
         found = judge_updates(self._seen.updates, step)
         networks = {network for update in self._seen.updates for network in update.networks}
         if self._compiled or networks == {G, D} or step >= EAGER_STEPS:
