@@ -1,7 +1,7 @@
 """Runs the suite: once without a backend, then once for each backend and Keras release.
 
-``--wiring`` runs the slow part instead: the audit and the pairs of runs on TensorFlow and JAX. The
-suite has them on PyTorch, where nothing is compiled.
+``--wiring`` runs the slow part instead: the audit, the objectives and the pairs of runs on
+TensorFlow and JAX. The suite has them on PyTorch, where nothing is compiled.
 
 Keras fixes its backend at import, so each combination needs a process of its own; two run side
 by side. The last line is the sum, in pytest's words.
@@ -29,7 +29,11 @@ KERAS = [
     "tests/wiring/test_programs.py",
     "tests/wiring/test_loops.py",
 ]
-SLOW = ["tests/wiring/test_audit.py", "tests/wiring/test_pairs.py"]
+SLOW = [
+    "tests/wiring/test_audit.py",
+    "tests/wiring/test_objectives.py",
+    "tests/wiring/test_pairs.py",
+]
 OLDEST = [
     "tests/training/test_models.py",
     "tests/training/test_monitor.py",

@@ -16,6 +16,8 @@ ROUNDING = 1e-4
 order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
 IGNORED = ("run_dir", "epochs", "model")
 """Facts that differ without any effect on a step; automatic names count up within a process."""
+_DATA = {"batch": "data", "real": "real samples", "latents": "latents"}
+"""What of a step's data is hashed, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ class Comparison:
     Args:
         identical: True, False, or None where the journals cannot tell.
         first_step: the first training step that differs; None where none does or none is known.
-        first: the first thing that differs: ``initial weights``, ``readings``, ``weights`` or
-            ``length``; empty where none does.
+        first: the first thing that differs: ``initial weights``, ``data``, ``readings``,
+            ``weights`` or ``length``; empty where none does.
         message: that in words.
         source: the likeliest cause, in words.
         settings: facts that differ, name to the two values.
@@ -61,6 +63,8 @@ class _Run:
 
     facts: dict[str, Any] = field(default_factory=dict)
     logs: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    # Step to name and hash of what of its data was within reach.
+    data: dict[int, Mapping[str, str]] = field(default_factory=dict)
     # Step to (path, digest) of each variable after it; -1 where a run begins.
     weights: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
@@ -131,6 +135,7 @@ def _read(source: str | Path) -> _Run:
                 run.facts = _flat(record["facts"])
             elif kind == "logs":
                 run.logs[record["step"]] = record["logs"]
+                run.data[record["step"]] = dict(record.get("data") or {})
                 sum(map(float, record["logs"].values()))  # NaN is kept as a word, equal to itself
             elif kind == "fingerprint":
                 run.weights[record["step"]] = [(p, d) for p, d in record["weights"]]
@@ -152,8 +157,13 @@ def _differences(a: _Run, b: _Run, common: Sequence[int]) -> Iterator[tuple[int,
     if found:
         yield common[0], "initial weights", found
     for step in common:
+        ours, theirs = a.data[step], b.data[step]
+        other = [name for name in ours if ours[name] != theirs.get(name, ours[name])]
+        if other:
+            yield step, "data", other
         if a.logs[step] != b.logs[step]:
-            yield step, "readings", (a.logs[step], b.logs[step])
+            seen = bool(ours) and bool(theirs)
+            yield step, "readings", (a.logs[step], b.logs[step], seen)
         changed = _differing_weights(a, b, step)
         if changed:
             yield step, "weights", changed
@@ -188,7 +198,16 @@ def _words(kind: str, step: int, differing: Any, first: int) -> tuple[str, str]:
             "something outside of the logged step changes weights, or operations run in another "
             "order by less than the readings show",
         )
-    ours, theirs = differing
+    if kind == "data":
+        what = " and ".join(_DATA[name] for name in differing)
+        return f"The {what} of step {step} differ; until then all is identical.", (
+            "data shuffled or augmented without this seed, or other data"
+            if "latents" not in differing
+            else "latents drawn from a generator that is not seeded"
+            if differing == ["latents"]
+            else "data and latents drawn from generators that are not seeded"
+        )
+    ours, theirs, data_seen = differing
     names = [n for n in sorted(ours.keys() | theirs.keys()) if ours.get(n) != theirs.get(n)]
     name = names[0]
     message = f"The readings differ first at step {step}: {name} {ours.get(name)} and "
@@ -199,6 +218,11 @@ def _words(kind: str, step: int, differing: Any, first: int) -> tuple[str, str]:
         return message, (
             "operations that add in another order from run to run (nondeterministic operations, "
             "another thread count or device)"
+        )
+    if data_seen:
+        return f"{message} Its data are identical.", (
+            "a random draw inside of the step: latents, noise or dropout from a generator that is "
+            "not seeded"
         )
     if step == first:
         return message, (

@@ -78,11 +78,13 @@ class Journal:
         epoch: int,
         logs: Mapping[str, float],
         rounding: Mapping[str, float] | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         """Append a batch's log: `write` for the one record that is written at every step."""
-        errors = f',"rounding":{_object(rounding)}' if rounding is not None else ""
+        more = f',"rounding":{_object(rounding)}' if rounding is not None else ""
+        more += f',"data":{json.dumps(data, separators=(",", ":"))}' if data else ""
         self._append(
-            f'{{"record":"logs","step":{step},"epoch":{epoch},"logs":{_object(logs)}{errors}}}'
+            f'{{"record":"logs","step":{step},"epoch":{epoch},"logs":{_object(logs)}{more}}}'
         )
 
     def flush(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,38 +12,16 @@ import numpy as np
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
-from keras_collapse.training.checks import CHECKS
+from keras_collapse.training.checks import CHECKS, StepSeen, drawn_rows
 from keras_collapse.training.models import find_networks, optimizers_of
+from keras_collapse.training.objectives import ask, judge
+from keras_collapse.training.stand_in import StandIn, hearing, sample_among
 from keras_collapse.training.state import put_back
-from keras_collapse.training.updates import D, G, StandIn, Update, UpdatesSeen
+from keras_collapse.training.updates import D, G, UpdatesSeen
 from keras_collapse.training.wiring import fault, judge_updates, moved, values_of, weights_of
 
 AUDIT_BATCH = 32
 """Samples of a batch that is cut from a whole data set."""
-
-
-@dataclass
-class StepSeen:
-    """What one training step did.
-
-    Args:
-        generator, discriminator: the networks.
-        updates: the optimizers' calls, in order, with gradient norms.
-        drawn: what G returned, call by call.
-        shown: what D was given, call by call.
-        losses: (loss, predictions) of each call of a Keras loss.
-        moved: network to the paths of its weights that changed.
-        states_moved: network to the paths of its other variables that changed.
-    """
-
-    generator: Any
-    discriminator: Any
-    updates: list[Update] = field(default_factory=list)
-    drawn: list[np.ndarray] = field(default_factory=list)
-    shown: list[np.ndarray] = field(default_factory=list)
-    losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
-    moved: dict[str, list[str]] = field(default_factory=dict)
-    states_moved: dict[str, list[str]] = field(default_factory=dict)
 
 
 def audit(gan: Any, batch: Any) -> list[Finding]:
@@ -78,6 +56,8 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
     if not getattr(gan, "compiled", False):
         raise InputError("the model is not compiled. Call gan.compile(...) before the audit.")
     seen = _take_step(gan, batch, networks.generator, networks.discriminator)
+    fake = [None if x is None else drawn_rows(x, seen.drawn) for x in seen.shown]
+    wishes = ask(lambda: _controlled_step(gan, batch, seen), networks.discriminator, fake)
     found = judge_updates(seen.updates)
     kinds = {finding.kind for finding in found}
     for name, paths in seen.moved.items():
@@ -85,6 +65,7 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
             found.append(fault(f"{name}_frozen", 0, {"weights": "bit-identical after the step"}))
     for check in CHECKS:
         found += check(seen)
+    found += judge(wishes)
     return sorted(found, key=lambda finding: -finding.severity.rank)
 
 
@@ -114,11 +95,10 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
         for weights in [weights_of(network)]
         for states in [[v for v in network.variables if id(v) not in set(map(id, weights))]]
     }
-    with put_back(known), _eagerly(gan), _listening(seen):
+    with put_back(known), _listening(seen):
         updates.start()
         try:
-            x, y = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
-            gan.fit(x, y, batch_size=_length(x), epochs=1, shuffle=False, verbose=0)
+            _fit_once(gan, batch)
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
@@ -137,6 +117,20 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
         if id(variable) not in older and variable.name != "learning_rate":
             variable.assign(np.zeros(variable.shape, variable.dtype))  # made by this step
     return seen
+
+
+def _controlled_step(gan: Any, batch: Any, seen: StepSeen) -> Mapping[str, float]:
+    """The step once more, with the same random draws, and put back: its log."""
+    optimizers = list(optimizers_of(gan).values())
+    with put_back(_all_variables(gan, seen.generator, seen.discriminator, optimizers)):
+        return _fit_once(gan, batch)
+
+
+def _fit_once(gan: Any, batch: Any) -> Mapping[str, float]:
+    x, y = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    with _eagerly(gan), _with_tensors(gan):
+        history = gan.fit(x, y, batch_size=_length(x), epochs=1, shuffle=False, verbose=0)
+    return {name: values[-1] for name, values in history.history.items()}
 
 
 def _all_variables(gan: Any, *others: Any) -> list[Any]:
@@ -175,6 +169,26 @@ def _eagerly(gan: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _with_tensors(gan: Any) -> Iterator[None]:
+    """Hand JAX's ``train_step`` arrays of JAX, as when it is compiled; eagerly Keras does not."""
+    if keras.backend.backend() != "jax":
+        yield
+        return
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        def train_step(state: Any, data: Any) -> Any:
+            return original(state, keras.tree.map_structure(keras.ops.convert_to_tensor, data))
+
+        return train_step
+
+    ours = StandIn(gan, "train_step", make)
+    try:
+        yield
+    finally:
+        ours.remove()
+
+
+@contextlib.contextmanager
 def _listening(seen: StepSeen) -> Iterator[None]:
     """Note what G draws, what D is shown, and what losses are asked."""
     loss_call = keras.losses.Loss.__call__
@@ -183,31 +197,28 @@ def _listening(seen: StepSeen) -> Iterator[None]:
         _note(y_pred, lambda values: seen.losses.append((self, values)))
         return loss_call(self, y_true, y_pred, *args, **kwargs)
 
+    def hear_drawn(_: Any, outputs: Any) -> None:
+        _note(outputs, seen.drawn.append)
+
+    def hear_shown(inputs: Any, _: Any) -> None:
+        place = len(seen.shown)
+        seen.shown.append(None)
+        sample = sample_among(inputs, seen.generator)
+        _note(sample, functools.partial(seen.shown.__setitem__, place))
+
     with contextlib.ExitStack() as stack:
-        drawn = _hearing(seen.generator, lambda x, y: _note(y, seen.drawn.append))
+        drawn = hearing(seen.generator, "call", hear_drawn)
         stack.callback(drawn.remove)
-        shown = _hearing(seen.discriminator, lambda x, y: _note(x, seen.shown.append))
+        shown = hearing(seen.discriminator, "call", hear_shown)
         stack.callback(shown.remove)
         keras.losses.Loss.__call__ = loss
         stack.callback(setattr, keras.losses.Loss, "__call__", loss_call)
         yield
 
 
-def _hearing(network: Any, hear: Callable[[Any, Any], None]) -> StandIn:
-    def make(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            outputs = original(inputs, *args, **kwargs)
-            hear(inputs, outputs)
-            return outputs
-
-        return call
-
-    return StandIn(network, "call", make)
-
-
 def _note(tensor: Any, keep: Callable[[np.ndarray], None]) -> None:
     """Keep a tensor's value; under JAX a gradient's trace has it only by way of a callback."""
-    if isinstance(tensor, list | tuple | dict):
+    if tensor is None or isinstance(tensor, list | tuple | dict):
         return
     if keras.backend.backend() == "jax":
         import jax

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.updates import D, G
-
-if TYPE_CHECKING:
-    from keras_collapse.training.audit import StepSeen
+from keras_collapse.training.updates import D, G, Update
 
 REACH = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, np.inf)}
 """What a last activation can draw."""
@@ -20,6 +18,30 @@ SLACK = 0.05
 EXPLODING = 1000.0
 """Gradient norm of a first step from which it counts as exploding: Keras' initializers give norms
 of order 1, and unscaled data in [0, 255] thousands."""
+
+
+@dataclass
+class StepSeen:
+    """What one training step did.
+
+    Args:
+        generator, discriminator: the networks.
+        updates: the optimizers' calls, in order, with gradient norms.
+        drawn: what G returned, call by call.
+        shown: what D was given, call by call; None where that was not one array.
+        losses: (loss, predictions) of each call of a Keras loss.
+        moved: network to the paths of its weights that changed.
+        states_moved: network to the paths of its other variables that changed.
+    """
+
+    generator: Any
+    discriminator: Any
+    updates: list[Update] = field(default_factory=list)
+    drawn: list[np.ndarray] = field(default_factory=list)
+    shown: list[np.ndarray | None] = field(default_factory=list)
+    losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
+    moved: dict[str, list[str]] = field(default_factory=dict)
+    states_moved: dict[str, list[str]] = field(default_factory=dict)
 
 
 def check_ranges(seen: StepSeen) -> list[Finding]:
@@ -90,25 +112,31 @@ def _loss_mismatch(from_logits: bool, activation: str | None) -> Finding:
     )
 
 
-def check_batch_norm(seen: StepSeen) -> list[Finding]:
-    """``mixed_batchnorm`` (Chintala et al., How to Train a GAN, 2016, hint 4), ``dead_batchnorm``.
+def check_mixed_batch_norm(seen: StepSeen) -> list[Finding]:
+    """``mixed_batchnorm`` (Chintala et al., How to Train a GAN, 2016, hint 4).
 
     Batch norm that is frozen on purpose (``trainable = False``) is left alone.
     """
-    found = []
-    if _batch_norms(seen.discriminator) and any(_is_mixed(x, seen.drawn) for x in seen.shown):
-        found.append(
-            Finding(
-                "mixed_batchnorm",
-                Severity.WARNING,
-                0,
-                0,
-                "D has batch norm and is shown real and fake samples in one batch: their shared "
-                "statistics give the answer away.",
-                {"batches": [len(x) for x in seen.shown]},
-                ("Call D on real and on fake samples separately, or use LayerNormalization.",),
-            )
+    shown = _arrays(seen)
+    if not _batch_norms(seen.discriminator) or not any(_is_mixed(x, seen.drawn) for x in shown):
+        return []
+    return [
+        Finding(
+            "mixed_batchnorm",
+            Severity.WARNING,
+            0,
+            0,
+            "D has batch norm and is shown real and fake samples in one batch: their shared "
+            "statistics give the answer away.",
+            {"batches": [len(x) for x in shown]},
+            ("Call D on real and on fake samples separately, or use LayerNormalization.",),
         )
+    ]
+
+
+def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
+    """``dead_batchnorm``: the step runs a network's batch norm in inference mode."""
+    found = []
     for name, network in ((G, seen.generator), (D, seen.discriminator)):
         norms = _batch_norms(network)
         if norms and not any("moving_" in path for path in seen.states_moved[name]):
@@ -152,23 +180,34 @@ def check_gradients(seen: StepSeen) -> list[Finding]:
 CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
     check_ranges,
     check_losses,
-    check_batch_norm,
+    check_mixed_batch_norm,
+    check_dead_batch_norm,
     check_gradients,
 )
+SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
+    check_ranges,
+    check_losses,
+    check_mixed_batch_norm,
+)
+"""Those that need no more than what D was shown and what G drew."""
 
 
 def real_shown(seen: StepSeen) -> np.ndarray | None:
     """What D was shown that G did not draw."""
-    parts = [x[~_drawn_rows(x, seen.drawn)].ravel() for x in seen.shown]
+    parts = [x[~drawn_rows(x, seen.drawn)].ravel() for x in _arrays(seen)]
     return np.concatenate(parts) if parts else None
 
 
+def _arrays(seen: StepSeen) -> list[np.ndarray]:
+    return [x for x in seen.shown if x is not None]
+
+
 def _is_mixed(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> bool:
-    fake = _drawn_rows(shown, drawn)
+    fake = drawn_rows(shown, drawn)
     return bool(fake.any() and not fake.all())
 
 
-def _drawn_rows(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
+def drawn_rows(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
     """Which samples are G's, to the bit: bool (batch,)."""
     fakes = {sample.tobytes() for batch in drawn for sample in batch}
     return np.array([sample.tobytes() in fakes for sample in shown], dtype=bool)

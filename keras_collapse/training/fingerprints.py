@@ -1,4 +1,4 @@
-"""Fingerprints: hashes of weights, equal only where the weights are, to the bit."""
+"""Fingerprints: hashes of weights, equal only where the weights are, to the bit, and of data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from keras_collapse.training.models import Networks
 
 DIGEST_BYTES = 8
 """Of one variable's hash: two that differ share it once in 10^19 pairs."""
+
+MOST_HASHED = 2**16
+"""Bytes of a batch to hash: of a larger one, evenly spaced values of every sample. A batch in
+another order or augmented otherwise differs in nearly all of its values."""
 
 
 def fingerprints(networks: Networks) -> list[tuple[str, str]]:
@@ -33,3 +37,34 @@ def digest(variables: Iterable[Any]) -> str:
         total.update(f"{value.shape}{value.dtype}".encode())
         total.update(value.data if value.size else b"")
     return total.hexdigest()
+
+
+def batch_digest(batch: Any) -> str | None:
+    """A hash of a batch of data; None where it is not in the host's memory.
+
+    Args:
+        batch: an array or tensor, or several in tuples, lists or dictionaries.
+    """
+    total = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in keras.tree.flatten(batch):
+        if part is None:
+            continue
+        values = _in_host_memory(part)
+        if values is None:
+            return None
+        total.update(f"{values.shape}{values.dtype}".encode())
+        if values.nbytes > MOST_HASHED:
+            rows = values.reshape(len(values), -1)
+            values = rows[:, :: values.nbytes // MOST_HASHED + 1]
+        total.update(np.ascontiguousarray(values).data if values.size else b"")
+    return total.hexdigest()
+
+
+def _in_host_memory(tensor: Any) -> np.ndarray | None:
+    """A tensor's values without waiting for a device; None of one that would have to be fetched."""
+    if isinstance(tensor, np.ndarray | float | int):
+        return np.asarray(tensor)
+    device = str(getattr(tensor, "device", "cpu")).lower()
+    if "cpu" not in device:
+        return None
+    return np.asarray(keras.ops.convert_to_numpy(tensor))

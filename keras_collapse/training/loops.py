@@ -10,14 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.findings import Finding
 from keras_collapse.core.reader import FLOAT32_ROUNDING
-from keras_collapse.training.updates import D, G, StandIn
-from keras_collapse.training.wiring import fault, moved, values_of, weights_of
+from keras_collapse.training.fingerprints import batch_digest
+from keras_collapse.training.loop_wiring import WIRING_STEPS, LoopWiring
+from keras_collapse.training.stand_in import StandIn
+from keras_collapse.training.updates import D
 
-WIRING_STEPS = 2
-"""D+G steps whose weights are compared before and after each call. A fault of the wiring shows in
-the first; the second is for a D frozen only after its first step."""
 MIXED_LABELS = 0.3
 """Spread of a batch's labels above which it holds real and fake samples together; smoothed or
 noisy labels of one kind spread less."""
@@ -31,11 +30,13 @@ class Call:
         logs: name to the batch's own number, running means undone.
         rounding: name to its largest error.
         label: the mean of the labels; None where there were none, or of both kinds.
+        data: a hash of what the model was shown; None where it is out of reach.
     """
 
     logs: Mapping[str, float]
     rounding: Mapping[str, float]
     label: float | None
+    data: str | None = None
 
 
 class Calls:
@@ -59,19 +60,20 @@ class Calls:
         self._count = 0.0
         self._last: Mapping[str, float] = {}
 
-    def read(self, returned: Any, labels: Any) -> Call:
+    def read(self, returned: Any, labels: Any, inputs: Any = None) -> Call:
         """The numbers of the call that has just returned."""
+        data = batch_digest(inputs)
         means = self._named(returned)
         before, self._count = self._count, self._samples()
         last, self._last = self._last, means
         if not 0 < before < self._count or last.keys() != means.keys():
             rounding = {name: abs(mean) * FLOAT32_ROUNDING for name, mean in means.items()}
-            return Call(means, rounding, _label(labels))
+            return Call(means, rounding, label_of(labels), data)
         self.cumulative = True
         fresh = self._count - before
         own = {n: (self._count * m - before * last[n]) / fresh for n, m in means.items()}
         stretch = FLOAT32_ROUNDING * (self._count + before) / fresh
-        return Call(own, {n: abs(m) * stretch for n, m in means.items()}, _label(labels))
+        return Call(own, {n: abs(m) * stretch for n, m in means.items()}, label_of(labels), data)
 
     def _named(self, returned: Any) -> dict[str, float]:
         """By the names that Keras gives them: its metrics in order, then the rest by name."""
@@ -92,7 +94,10 @@ class Calls:
         return 0.0
 
 
-def _label(labels: Any) -> float | None:
+def label_of(labels: Any) -> float | None:
+    """The one label of a batch; of several outputs' labels, that of the first that has one."""
+    if isinstance(labels, list | tuple):
+        return next((one for one in map(label_of, labels) if one is not None), None)
     if labels is None:
         return None
     values = np.asarray(keras.ops.convert_to_numpy(labels), dtype="float64")
@@ -114,11 +119,9 @@ class Step:
         nearer to it were on real samples.
         """
         parts: dict[str, list[Call]] = {"g": [g_call]}
-        real = g_call.label
         for call in self.d_calls:
-            half = ""
-            if call.label is not None and real is not None:
-                half = "_real" if abs(call.label - real) < 0.5 else "_fake"
+            is_real = _is_real(call, g_call)
+            half = "" if is_real is None else "_real" if is_real else "_fake"
             parts.setdefault(f"d{half}", []).append(call)
         logs: dict[str, float] = {}
         rounding: dict[str, float] = {}
@@ -137,6 +140,19 @@ class Step:
                 rounding[f"d_{quantity}"] = max(rounding[half] for half in halves)
         return logs, rounding
 
+    def data(self, g_call: Call) -> dict[str, str]:
+        """Hashes of what came from outside: the real samples and G's latents."""
+        real = [c.data for c in self.d_calls if c.data and _is_real(c, g_call)]
+        found = {"real": "".join(real), "latents": g_call.data}
+        return {name: digest for name, digest in found.items() if digest}
+
+
+def _is_real(call: Call, g_call: Call) -> bool | None:
+    """Whether a call of D's was on real samples, by the labels; None where they do not say."""
+    if call.label is None or g_call.label is None:
+        return None
+    return abs(call.label - g_call.label) < 0.5
+
 
 def _is_loss(name: str) -> bool:
     return name == "loss"
@@ -152,7 +168,8 @@ class LoopWatch:
     Args:
         generator, discriminator: the networks.
         combined: the model whose ``train_on_batch`` is G's step.
-        see: called with the signals and their rounding at the end of each training step.
+        see: called at the end of each training step with its signals, their rounding, and hashes
+            of the data it was given.
         report: called with each fault of the wiring, at the step it shows.
         guard: runs our own part of a call so that its fault never reaches the loop.
     """
@@ -162,27 +179,26 @@ class LoopWatch:
         generator: Any,
         discriminator: Any,
         combined: Any,
-        see: Callable[[Mapping[str, float], Mapping[str, float]], None],
+        see: Callable[[Mapping[str, float], Mapping[str, float], Mapping[str, str]], None],
         report: Callable[[Finding], None],
         guard: Callable[..., None],
     ) -> None:
-        self._networks = {G: generator, D: discriminator}
         self._models = {D: discriminator, "combined": combined}
         self._calls = {name: Calls(model) for name, model in self._models.items()}
-        self._see, self._report, self._guard = see, report, guard
+        self._see, self._guard = see, guard
+        self._wiring = LoopWiring(generator, discriminator, self._models, report)
         self._step = Step()
         self._steps = 0
-        self._moved: dict[str, set[str]] = {D: set(), "combined": set()}
-        self._idle: set[str] = set()
         self._standing: list[StandIn] = []
-        self._told: set[str] = set()
 
     def start(self) -> None:
         for name, model in self._models.items():
             make = functools.partial(self._standing_in, name)
             self._standing.append(StandIn(model, "train_on_batch", make))
+        self._wiring.start()
 
     def stop(self) -> None:
+        self._wiring.stop()
         standing, self._standing = self._standing, []
         for one in reversed(standing):
             one.remove()
@@ -192,86 +208,30 @@ class LoopWatch:
             if not self._standing:
                 return original(x, y, *args, **kwargs)
             before: list[dict[str, Any]] = []
+            self._guard(self._wiring.compiled, name, self._steps)
             if self._steps < WIRING_STEPS:
-                self._guard(lambda: before.append(self._weights(name)))
+                self._guard(lambda: before.append(self._wiring.before(name)))
             returned = original(x, y, *args, **kwargs)
-            self._guard(self._take, name, returned, y, before)
+            self._guard(self._take, name, returned, x, y, before)
             return returned
 
         return train_on_batch
 
-    def _take(self, name: str, returned: Any, labels: Any, before: Sequence[Any]) -> None:
-        call = self._calls[name].read(returned, labels)
+    def _take(
+        self, name: str, returned: Any, inputs: Any, labels: Any, before: Sequence[Any]
+    ) -> None:
+        call = self._calls[name].read(returned, labels, inputs)
         if before:
-            self._compare(name, before[0])
+            self._wiring.after(name, before[0], inputs, call.label)
         if name == D:
             self._step.d_calls.append(call)
             return
         step, self._step = self._step, Step()
         if self._steps < WIRING_STEPS:
-            self._judge(step)
+            cumulative = any(calls.cumulative for calls in self._calls.values())
+            self._wiring.judge(self._steps, call.label, cumulative)
         self._steps += 1
-        self._see(*step.logs(call))
-
-    # -- the wiring ------------------------------------------------------------------------
-
-    def _weights(self, name: str) -> dict[str, Any]:
-        """What each network is made of and holds, before a call of the model named."""
-        rate = keras.ops.convert_to_numpy(self._models[name].optimizer.learning_rate)
-        if float(rate) == 0.0:  # a warm-up that begins at zero: nothing can move yet
-            self._idle.add(name)
-        found = {network: weights_of(self._networks[network]) for network in (G, D)}
-        of_g = {id(variable) for variable in found[G]}
-        found[D] = [variable for variable in found[D] if id(variable) not in of_g]
-        return {network: (weights, values_of(weights)) for network, weights in found.items()}
-
-    def _compare(self, name: str, before: Mapping[str, Any]) -> None:
-        for network, (weights, values) in before.items():
-            if moved(weights, values):
-                self._moved[name].add(network)
-
-    def _judge(self, step: Step) -> None:
-        """Which call moved which network, in the step that has just ended."""
-        of_d, of_g = self._moved[D], self._moved["combined"]
-        kinds = {
-            "discriminator_leak": D in of_g,
-            "generator_leak": G in of_d,
-            "discriminator_frozen": bool(step.d_calls) and D not in of_d and D not in self._idle,
-            "generator_frozen": G not in of_g and "combined" not in self._idle,
-            "shared_optimizer": self._shares_optimizer(),
-        }
-        evidence = {
-            "changed_by_discriminator.train_on_batch": sorted(of_d),
-            "changed_by_combined.train_on_batch": sorted(of_g),
-        }
-        for kind, found in kinds.items():
-            if found:
-                self._tell(fault(kind, self._steps, evidence))
-        if any(calls.cumulative for calls in self._calls.values()):
-            self._tell(_cumulative(self._steps))
-        self._moved = {D: set(), "combined": set()}
-        self._idle.clear()
-
-    def _shares_optimizer(self) -> bool:
-        return self._models[D].optimizer is self._models["combined"].optimizer
-
-    def _tell(self, finding: Finding) -> None:
-        if finding.kind not in self._told:
-            self._told.add(finding.kind)
-            self._report(finding)
-
-
-def _cumulative(step: int) -> Finding:
-    return Finding(
-        "cumulative_metrics",
-        Severity.INFO,
-        0,
-        step,
-        "What train_on_batch returns here are means over all calls since compile: late failures "
-        "hardly move them. They were un-averaged before anything was judged.",
-        {"averaging": "run", "keras": keras.__version__},
-        (
-            "Call model.reset_metrics() before each train_on_batch, or use Keras 3.15 or newer, "
-            "where train_on_batch reports its own batch.",
-        ),
-    )
+        if self._steps == WIRING_STEPS:
+            self._wiring.stop()
+        logs, rounding = step.logs(call)
+        self._see(logs, rounding, step.data(call))

@@ -16,9 +16,16 @@ from keras_collapse.core.detectors import Detector
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import guarded, hub_of
+from keras_collapse.training.batches import BatchesSeen
+from keras_collapse.training.compiles import Compiles
 from keras_collapse.training.facts import facts_of, metric_names
 from keras_collapse.training.loops import LoopWatch
-from keras_collapse.training.models import Networks, find_networks, latent_shape
+from keras_collapse.training.models import (
+    Networks,
+    find_networks,
+    latent_shape,
+    optimizers_of,
+)
 from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
 from keras_collapse.training.run import Run
 from keras_collapse.training.steps import StepCounter, plain_numbers
@@ -88,18 +95,22 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._watched: weakref.ReferenceType[Any] | None = None
         self._off = False
         self._wiring: FitWiring | None = None
+        self._batches: BatchesSeen | None = None
         self._reset()
 
-    def _leave_wiring(self) -> None:
-        """Stop watching the wiring, as of a fit that failed in its first step."""
-        if self._wiring is not None:
-            self._wiring.stop()
-        self._wiring = None
+    def _leave(self) -> None:
+        """Stand in for nothing any more, as after a fit that failed in its first step."""
+        for standing in (self._wiring, self._batches):
+            if standing is not None:
+                standing.stop()
+        self._wiring = self._batches = None
 
     def _reset(self) -> None:
         self._run = Run(self._given_folder, self.signals, self.detectors)
         self._steps = StepCounter()
-        self._leave_wiring()
+        self._compiles = Compiles()
+        self._digests: dict[int, str] = {}  # step to hash, until its log comes
+        self._leave()
         self._reaction.reset()
 
     @property
@@ -137,7 +148,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._guard(self._begin)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._guard(self._steps.begin_epoch, epoch)
+        self._guard(self._begin_epoch, epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         with self._lock:
@@ -230,13 +241,16 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._run.begin(hub_of(model), known, facts, self._steps.next_step)
 
     def _see_step(
-        self, logs: Mapping[str, Any], rounding: Mapping[str, float] | None = None
+        self,
+        logs: Mapping[str, Any],
+        rounding: Mapping[str, float] | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> None:
         numbers = {name: float(number) for name, number in logs.items()}
         self._run.set_form(numbers, averaging=None if rounding is None else "batch")
         step = self._steps.next_step
         self._steps.next_step = step + 1
-        for finding in self._run.see(step, 0, numbers, rounding):
+        for finding in self._run.see(step, 0, numbers, rounding, data):
             self._react(finding)
         steps = LOOK_STEPS if self.every == "epoch" else self._look_every
         if (step + 1) % steps == 0:
@@ -262,8 +276,23 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
         self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
-        self._leave_wiring()
+        self._leave()
+        compiled = self._compiles.seen(list(optimizers_of(model).values()), self._steps.next_step)
+        if compiled is not None:
+            self._tell([compiled])
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
+        self._batches = guarded(
+            BatchesSeen, BatchesSeen, self._model, self._keep_digest, self._guard
+        )
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self._steps.begin_epoch(epoch)
+        self._digests.clear()
+        if self._batches is not None:
+            self._batches.begin_epoch()
+
+    def _keep_digest(self, batch: int, digest: str) -> None:
+        self._digests[self._steps.epoch_start + batch] = digest
 
     def _take(self, batch: int, logs: Mapping[str, Any]) -> None:
         if self._wiring is not None:
@@ -279,7 +308,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _see(self, step: int, logs: Mapping[str, Any]) -> None:
         numbers = plain_numbers(logs)
         self._run.set_form(numbers, self._means, self._steps.epoch_start)
-        for finding in self._run.see(step, self._steps.epoch, numbers):
+        digest = self._digests.pop(step, None)
+        data = {"batch": digest} if digest else None
+        for finding in self._run.see(step, self._steps.epoch, numbers, data=data):
             self._react(finding)
 
     def _react(self, finding: Finding, finish: Callable[[], object] | None = None) -> None:
@@ -313,6 +344,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._run.look(self._steps.next_step - 1)
 
     def _end(self) -> None:
+        self._leave()
         for finding in self._run.finish():
             self._react(finding, finish=lambda: None)
         if self.verbose:

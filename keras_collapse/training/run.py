@@ -129,6 +129,7 @@ class Run:
         epoch: int,
         logs: Mapping[str, float],
         rounding: Mapping[str, float] | None = None,
+        data: Mapping[str, str] | None = None,
     ) -> list[Finding]:
         """Take a step's log; give the findings that are new, graver or healed.
 
@@ -137,12 +138,13 @@ class Run:
             epoch: the epoch, counted over all fits.
             logs: log key to number.
             rounding: log key to the number's largest error, where that is not float32's.
+            data: what was hashed of the step's data: its name and its hash.
         """
         assert self._reader is not None, "set_form comes first"
         if self._journal is not None:
             journal = self._journal
             write = journal.write_logs
-            guarded(journal, write, step, epoch, logs, rounding, off=self._no_journal)
+            guarded(journal, write, step, epoch, logs, rounding, data, off=self._no_journal)
         self._hub.tell("on_logs", step, logs)
         return self._judge(self._reader.read(step, logs, epoch, rounding))
 

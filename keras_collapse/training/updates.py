@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_collapse.training.stand_in import StandIn
+
 G, D = "generator", "discriminator"
 MOST_UPDATES = 200
 """Optimizer calls to remember: far more than the steps that are watched hold."""
@@ -27,33 +29,6 @@ class Update:
     optimizer: int
     networks: frozenset[str]
     norms: Mapping[str, float]
-
-
-class StandIn:
-    """Replaces one object's method, and puts it back whatever others have done meanwhile.
-
-    Args:
-        owner: the object.
-        name: of its method.
-        make: gives the replacement for the original.
-    """
-
-    def __init__(
-        self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
-    ) -> None:
-        self._owner, self._name = owner, name
-        self._before = vars(owner).get(name)
-        self._ours = make(getattr(owner, name))
-        setattr(owner, name, self._ours)
-
-    def remove(self) -> None:
-        """Put the original back; where another stands before us, ours stays, and must be inert."""
-        if vars(self._owner).get(self._name) is not self._ours:
-            return
-        if self._before is None:
-            delattr(self._owner, self._name)
-        else:
-            setattr(self._owner, self._name, self._before)
 
 
 class UpdatesSeen:

@@ -340,6 +340,104 @@ def loop_d_trained_through_the_generator(monitor: kc.CollapseMonitor) -> None:
             gan.train_on_batch(latents(), ONES)
 
 
+@correct
+def loop_drawing_fakes_by_a_direct_call(monitor: kc.CollapseMonitor) -> None:
+    g, d, gan = networks()
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for _ in range(STEPS):
+            d.trainable = True
+            d.train_on_batch(REAL, ONES)
+            d.train_on_batch(g(latents(), training=False), ZEROS)
+            d.trainable = False
+            gan.train_on_batch(latents(), ONES)
+
+
+@correct
+def loop_with_a_conditional_discriminator(monitor: kc.CollapseMonitor) -> None:
+    """D and G are told a class, and D names it too (Odena et al., 2017)."""
+    z, label, x = keras.Input((LATENT,)), keras.Input((1,)), keras.Input((2,))
+    g = keras.Model([z, label], layers.Dense(2)(layers.Concatenate()([z, label])))
+    hidden = layers.Dense(16, activation="relu")(layers.Concatenate()([x, label]))
+    outputs = [layers.Dense(1, activation="sigmoid")(hidden), layers.Dense(1)(hidden)]
+    d = keras.Model([x, label], outputs, name="discriminator")
+    how = {"loss": ["binary_crossentropy", "mse"], "metrics": None}
+    compiled(d, **how)
+    gan = compiled(keras.Model([z, label], d([g([z, label]), label])), **how)
+    classes = np.arange(BATCH, dtype="float32")[:, None] % 2
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for _ in range(STEPS):
+            d.trainable = True
+            fakes = g.predict([latents(), classes], verbose=0)
+            d.train_on_batch([REAL, classes], [ONES, classes])
+            d.train_on_batch([fakes, classes], [ZEROS, classes])
+            d.trainable = False
+            gan.train_on_batch([latents(), classes], [ONES, classes])
+
+
+@has("discriminator_objective")
+def loop_with_one_label_for_d(monitor: kc.CollapseMonitor) -> None:
+    g, d, gan = networks()
+    loop(monitor, g, d, gan, fake=ONES, **toggling(d))
+
+
+@has("generator_objective")
+def loop_with_gs_label_not_flipped(monitor: kc.CollapseMonitor) -> None:
+    g, d, gan = networks()
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for _ in range(STEPS):
+            d.trainable = True
+            d.train_on_batch(REAL, ONES)
+            d.train_on_batch(g(latents(), training=False), ZEROS)
+            d.trainable = False
+            gan.train_on_batch(latents(), ZEROS)
+
+
+@has("range_mismatch")
+def loop_on_data_beyond_gs_reach(monitor: kc.CollapseMonitor) -> None:
+    g = keras.Sequential([keras.Input((LATENT,)), layers.Dense(2, activation="tanh")])
+    d = compiled(discriminator())
+    gan = compiled(joined(g, d))
+    right = toggling(d)
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for _ in range(STEPS):
+            right["before_d"]()
+            d.train_on_batch(100 * REAL, ONES)
+            d.train_on_batch(g.predict(latents(), verbose=0), ZEROS)
+            right["before_g"]()
+            gan.train_on_batch(latents(), ONES)
+
+
+@has("loss_activation_mismatch")
+def loop_with_a_sigmoid_before_a_loss_of_logits(monitor: kc.CollapseMonitor) -> None:
+    g, d, gan = networks(loss=keras.losses.BinaryCrossentropy(from_logits=True))
+    loop(monitor, g, d, gan, **toggling(d))
+
+
+@has("mixed_batchnorm")
+def loop_with_both_kinds_in_one_normalised_batch(monitor: kc.CollapseMonitor) -> None:
+    g, d = generator(), compiled(discriminator(batch_norm=True))
+    gan = compiled(joined(g, d))
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for _ in range(STEPS):
+            d.trainable = True
+            both = np.concatenate([REAL, g.predict(latents(), verbose=0)])
+            d.train_on_batch(both, np.concatenate([ONES, ZEROS]))
+            d.trainable = False
+            gan.train_on_batch(latents(), ONES)
+
+
+@has("recompiled")
+def loop_compiling_at_each_step(monitor: kc.CollapseMonitor) -> None:
+    """What Keras 2 needed before a changed flag was heeded, copied into the loop."""
+    g, d, gan = networks()
+
+    def before_d() -> None:
+        d.trainable = True
+        compiled(d)
+
+    loop(monitor, g, d, gan, before_d, toggling(d)["before_g"])
+
+
 if BACKEND != "jax":  # there Keras refuses an optimizer that knows more than the model
 
     @has("shared_optimizer", "discriminator_leak")
@@ -685,3 +783,11 @@ def fit_d_with_a_rate_of_zero(monitor: kc.CollapseMonitor) -> None:
 @has("generator_frozen")
 def fit_g_with_a_rate_of_zero(monitor: kc.CollapseMonitor) -> None:
     fit(monitor, build(g_optimizer=keras.optimizers.RMSprop(0.0)))
+
+
+@has("recompiled")
+def fit_compiled_anew_for_each_epoch(monitor: kc.CollapseMonitor) -> None:
+    gan = build()
+    for _ in range(3):
+        fit(monitor, gan)
+        gan.compile(rmsprop(), rmsprop(), jit_compile=BACKEND == "jax")

@@ -9,13 +9,8 @@ from programs import PROGRAMS, STEPS, Program
 
 import keras_collapse as kc
 
-WIRING = {
-    "discriminator_leak",
-    "generator_leak",
-    "discriminator_frozen",
-    "generator_frozen",
-    "shared_optimizer",
-}
+ELSEWHERE = {"cumulative_metrics"}
+"""Kinds that a Keras release brings, whatever the program."""
 
 
 def test_there_are_enough_of_both() -> None:
@@ -31,7 +26,7 @@ def test_faults_are_named_and_nothing_else(program: Program) -> None:
         warnings.simplefilter("always")
         program.train(monitor)
     assert not [str(w.message) for w in caught if "switched itself off" in str(w.message)]
-    found = {f.kind: f for f in monitor.verdict.findings if f.kind in WIRING}
+    found = {f.kind: f for f in monitor.verdict.findings if f.kind not in ELSEWHERE}
     assert set(found) == program.faults
-    assert all(finding.first_step < STEPS for finding in found.values())
+    assert all(f.first_step < STEPS for kind, f in found.items() if kind != "recompiled")
     assert all(finding.advice for finding in found.values())
