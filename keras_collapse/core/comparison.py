@@ -16,6 +16,13 @@ ROUNDING = 1e-4
 order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
 IGNORED = ("run_dir", "epochs", "model")
 """Facts that differ without any effect on a step; automatic names count up within a process."""
+_RESUMED = {
+    "initial weights": "the resumed run began from other weights than the first run had there",
+    "data": "the resumed run began with the data, or the random generators, where a new run begins",
+    "readings": "the resumed run began without the state of its optimizers, or with random "
+    "generators where a new run begins",
+}
+"""What is likeliest where a run that was resumed differs in its first steps."""
 _DATA = {"batch": "data", "real": "real samples", "latents": "latents"}
 """What of a step's data is hashed, in words."""
 
@@ -94,6 +101,9 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
         )
     for step, kind, differing in _differences(a, b, common):
         message, source = _words(kind, step, differing, common[0])
+        # Without its optimizers' state the first step still begins from the same weights.
+        if min(a.logs) != min(b.logs) and step in common[:2]:
+            source = _RESUMED.get(kind, source) if "began anew" not in source else source
         return Comparison(False, step, kind, message, _blame(source, settings), settings,
                           len(common))  # fmt: skip
     if max(a.logs) != max(b.logs):
@@ -184,6 +194,12 @@ def _words(kind: str, step: int, differing: Any, first: int) -> tuple[str, str]:
     """What differs, and the likeliest source."""
     if kind == "initial weights":
         paths, count = differing
+        if all("seed_generator" in path for path in paths):
+            return (
+                f"The states of random generators differ before step {step}: {_list(paths)}.",
+                "another seed, or draws before the training; in a resumed run, generators that "
+                "began anew",
+            )
         message = f"The weights differ before step {step}: {_list(paths)} ({len(paths)} of {count})"
         if len(paths) <= max(count // 4, 1):
             return f"{message}.", f"an unseeded initializer, or changed weights, in {paths[0]}"
@@ -221,8 +237,8 @@ def _words(kind: str, step: int, differing: Any, first: int) -> tuple[str, str]:
         )
     if data_seen:
         return f"{message} Its data are identical.", (
-            "a random draw inside of the step: latents, noise or dropout from a generator that is "
-            "not seeded"
+            "a random draw inside of the step (latents, noise or dropout from a generator that is "
+            "not seeded), or weights changed from outside of it"
         )
     if step == first:
         return message, (

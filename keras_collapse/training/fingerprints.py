@@ -14,7 +14,7 @@ from keras_collapse.training.models import Networks
 DIGEST_BYTES = 8
 """Of one variable's hash: two that differ share it once in 10^19 pairs."""
 
-MOST_HASHED = 2**16
+MOST_HASHED = 2**14
 """Bytes of a batch to hash: of a larger one, evenly spaced values of every sample. A batch in
 another order or augmented otherwise differs in nearly all of its values."""
 

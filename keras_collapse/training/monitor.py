@@ -110,6 +110,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._steps = StepCounter()
         self._compiles = Compiles()
         self._digests: dict[int, str] = {}  # step to hash, until its log comes
+        self._fresh = False  # a fit has begun whose first epoch has not
         self._leave()
         self._reaction.reset()
 
@@ -239,6 +240,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         known = Networks(generator, discriminator, latent_shape(generator), "")
         facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
         self._run.begin(hub_of(model), known, facts, self._steps.next_step)
+        self._run.fingerprint(self._steps.next_step - 1)
 
     def _see_step(
         self,
@@ -277,6 +279,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             print(f"keras-collapse: {networks.missing}.")
         self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
         self._leave()
+        self._fresh = True
         compiled = self._compiles.seen(list(optimizers_of(model).values()), self._steps.next_step)
         if compiled is not None:
             self._tell([compiled])
@@ -287,6 +290,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _begin_epoch(self, epoch: int) -> None:
         self._steps.begin_epoch(epoch)
+        if self._fresh:  # only now is it known with which step a resumed run goes on
+            self._fresh = False
+            self._run.fingerprint(self._steps.next_step - 1)
         self._digests.clear()
         if self._batches is not None:
             self._batches.begin_epoch()

@@ -90,7 +90,6 @@ class Run:
         guarded(Journal, self.open_journal)
         facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
         self._write("fit", step=next_step, facts=facts)
-        self.fingerprint(next_step - 1)
         hub.tell("on_run", facts)
 
     def set_form(

@@ -21,8 +21,9 @@ from keras_collapse.core.hub import guarded, hub_of
 _NO_GPU = "no GPU, so neither cuDNN nor cuBLAS"
 _CUBLAS = "cuBLAS (set CUBLAS_WORKSPACE_CONFIG=:4096:8 before Python starts)"
 _XLA = "GPU operations (set XLA_FLAGS=--xla_gpu_deterministic_ops=true before Python starts)"
+_TENSORFLOW = "deterministic operations (TensorFlow; call seed_everything before anything is built)"
 # What makes two runs on this very machine differ.
-_NONDETERMINISTIC = (_CUBLAS, _XLA)
+_NONDETERMINISTIC = (_CUBLAS, _XLA, _TENSORFLOW)
 LARGEST_SEED = 2**32 - 1
 """NumPy's global generator takes no larger one."""
 
@@ -94,7 +95,7 @@ def seed_everything(seed: int) -> SeedReport:
     """
     _check(seed)
     enforced = _seed_generators(seed)
-    operations = _make_deterministic()
+    operations = _make_deterministic(late=False)
     _last.seed = seed
     _last.older = {id(o): weakref.ref(o) for o in gc.get_objects() if _is_variable(o)}
     verified, unknown = _surroundings()
@@ -111,8 +112,9 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
     """Seeds the training from within a callbacks list, and says what came too late for that.
 
     At the first ``fit`` of a model it seeds all global generators, makes the backend's operations
-    deterministic and resets the state of every ``SeedGenerator`` in the model (dropout masks,
-    latents). Weights that exist already it can only check: they are reproducible if
+    deterministic (not TensorFlow's: only `seed_everything` can, since pipelines built before a
+    seed, as that of this ``fit``, would then be refused) and resets the state of every
+    ``SeedGenerator`` in the model (dropout masks, latents). Weights that exist already it can only check: they are reproducible if
     `seed_everything` with the same seed ran before the model was built. Later ``fit`` calls go on
     where the first one stopped.
 
@@ -151,7 +153,7 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
     def _control(self, model: Any) -> None:
         too_late = self._weights_too_late(model)
         enforced = _seed_generators(self.seed)
-        operations = _make_deterministic()
+        operations = _make_deterministic(late=True)
         generators = _reset_seed_generators(model, self.seed)
         if generators:
             enforced.append(f"{generators} SeedGenerators of the model (dropout, latents)")
@@ -221,12 +223,18 @@ def _reset_seed_generators(model: Any, seed: int) -> int:
     return len(states)
 
 
-def _make_deterministic() -> dict[str, list[str]]:
-    """Ask the backend for deterministic operations: what that enforced, or left unknown."""
+def _make_deterministic(late: bool) -> dict[str, list[str]]:
+    """Ask the backend for deterministic operations: what that enforced, or left unknown.
+
+    Args:
+        late: whether a training has begun, whose data pipeline exists.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
+        if late and _last.seed is None:
+            return {"unknown": [_TENSORFLOW]}
         tf.config.experimental.enable_op_determinism()
         gpus = tf.config.list_physical_devices("GPU")
         return {
@@ -299,5 +307,5 @@ def _nondeterministic(sources: Sequence[str]) -> Finding:
         0,
         f"Same seed, same run cannot be promised: {'; '.join(sources)}.",
         {"sources": list(sources)},
-        ("Set the named switches before Python starts.",),
+        ("keras-collapse run --seed N script.py sets everything before Python starts.",),
     )

@@ -143,3 +143,25 @@ def test_the_hash_seed_counts_only_if_set_before_python_started() -> None:
 
     assert verified() == "[]"
     assert verified(PYTHONHASHSEED="0") == "['hash seed (PYTHONHASHSEED=0)']"
+
+
+UNSEEDED = """
+import sys
+sys.path.insert(0, {here!r})
+from tiny import ring, tiny_gan
+import keras_collapse as kc
+control = kc.SeedControl(42)
+tiny_gan().fit(ring(64), batch_size=32, verbose=0, callbacks=[control])
+print("trained", [finding.kind for finding in control.report.findings])
+"""
+
+
+def test_a_fit_that_nobody_seeded_is_not_hurt() -> None:
+    """TensorFlow refuses unseeded pipelines once its operations are deterministic."""
+    script = UNSEEDED.format(here=str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "trained" in done.stdout, done.stderr[-2000:]
+    assert "seeded_too_late" in done.stdout
+    assert ("nondeterministic" in done.stdout) is (keras.backend.backend() == "tensorflow")

@@ -13,11 +13,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from programs import BACKEND, rmsprop
+from programs import BACKEND, BATCH, LATENT, ONES, ZEROS, networks, rmsprop
 from tiny import GAN, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.comparison import Comparison, compare
+from keras_collapse.core.journal import read_journal
 
 EPOCHS, EPOCH = 2, 4  # of four steps each
 
@@ -128,6 +129,30 @@ class Pair:
     settings: tuple[str, ...] = ()
 
 
+class UnseededNoise(keras.layers.Layer):
+    """Noise drawn anew in each process' build, by a generator that nobody seeds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = np.random.default_rng().normal(0, 0.1, 16).astype("float32")
+
+    def call(self, x: Any) -> Any:
+        return x + keras.ops.convert_to_tensor(self.noise)
+
+
+def noisy_gan() -> GAN:
+    return tiny_gan(noise=UnseededNoise())
+
+
+def other_latents(gan: GAN) -> None:
+    state = gan.latent_seed.state
+    state.assign(np.array(keras.ops.convert_to_numpy(state.value)) + 1)
+
+
+# TensorFlow draws a fit's batches inside the compiled step, where nobody sees them.
+DATA = "readings" if BACKEND == "tensorflow" else "data"
+NOISE = "draws" if BACKEND == "tensorflow" else "inside of the step"
+OUTSIDE = "of this step" if BACKEND == "tensorflow" else "changed from outside"
 SAME = Recipe()
 PAIRS = {
     "the same twice": Pair(SAME, Recipe()),
@@ -145,13 +170,22 @@ PAIRS = {
     "one weight changed in its last bit": Pair(
         SAME, Recipe(before_fit=one_ulp), "initial weights", 0, "bias"
     ),
-    "data in another order": Pair(SAME, Recipe(data=other_order), "readings", 0, "shuffled"),
-    "an unseeded augmentation": Pair(SAME, Recipe(data=augmented), "readings", 0, "augmented"),
+    "data in another order": Pair(SAME, Recipe(data=other_order), DATA, 0, "shuffled"),
+    "an unseeded augmentation": Pair(SAME, Recipe(data=augmented), DATA, 0, "augmented"),
     "an augmentation of later batches": Pair(
-        SAME, Recipe(data=augmented_late), "readings", 2, "augmentation"
+        SAME, Recipe(data=augmented_late), DATA, 2, "augment"
+    ),
+    "data shuffled otherwise by Keras": Pair(
+        SAME, Recipe(shuffle=True), DATA, 0, "shuffled"
+    ),
+    "latents of another seed": Pair(
+        SAME, Recipe(before_fit=other_latents), "readings", 0, NOISE
+    ),
+    "noise from outside of Keras": Pair(
+        Recipe(build=noisy_gan), Recipe(build=noisy_gan), "readings", 0, NOISE
     ),
     "another batch size": Pair(
-        SAME, Recipe(batch_size=64), "readings", 0, "settings that differ", ("steps",)
+        SAME, Recipe(batch_size=64), DATA, 0, "settings that differ", ("steps",)
     ),
     "another learning rate": Pair(
         SAME,
@@ -181,7 +215,7 @@ if BACKEND != "jax":  # there the weights are out of reach within an epoch
         SAME, Recipe(callbacks=(Disturb(1, 3e-5),)), "readings", 2, "another order"
     )
     PAIRS["a weight moved by a callback"] = Pair(
-        SAME, Recipe(callbacks=(Disturb(1, 0.5),)), "readings", 2, "of this step"
+        SAME, Recipe(callbacks=(Disturb(1, 0.5),)), "readings", 2, OUTSIDE
     )
 
 
@@ -195,6 +229,110 @@ def test_a_pair_gets_the_right_answer(name: str, tmp_path: Path) -> None:
     assert set(pair.settings) <= set(found.settings)
     if pair.first == "":
         assert found.settings == {}
+
+
+def loop(folder: Path, seed: int = 3, order: int = 0, latents: int = 0, noise: float = 0) -> Path:
+    """A ``train_on_batch`` loop whose parts are drawn from these seeds."""
+    kc.seed_everything(seed)
+    g, d, gan = networks(metrics=None)
+    real = np.random.default_rng(order).permutation(ring(128))
+    draw = np.random.default_rng(latents)
+    monitor = kc.CollapseMonitor(run_dir=folder, verbose=0)
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for step in range(4):
+            z = draw.standard_normal((BATCH, LATENT), "float32")
+            d.trainable = True
+            d.train_on_batch(real[step * BATCH :][:BATCH], ONES)
+            fakes = g.predict_on_batch(z)
+            if step == 2 and noise:
+                fakes = fakes + np.random.default_rng().normal(0, noise, fakes.shape)
+            d.train_on_batch(fakes, ZEROS)
+            d.trainable = False
+            gan.train_on_batch(z, ONES)
+    return folder
+
+
+LOOPS: dict[str, tuple[dict[str, Any], str, int | None, str]] = {
+    "the same twice": ({}, "", None, ""),
+    "another seed": ({"seed": 4}, "initial weights", 0, "another seed"),
+    "data in another order": ({"order": 1}, "data", 0, "shuffled"),
+    "other latents": ({"latents": 1}, "data", 0, "latents drawn"),
+    "both": ({"latents": 1, "order": 1}, "data", 0, "data and latents"),
+    "noise on the fakes": ({"noise": 0.1}, "readings", 2, "inside of the step"),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_pair_of_loops_gets_the_right_answer(name: str, tmp_path: Path) -> None:
+    other, first, step, source = LOOPS[name]
+    found = compare(loop(tmp_path / "a"), loop(tmp_path / "b", **other))
+    if first == "":  # loops record no weights: that they are the same cannot be told
+        assert found.first == "", found
+    else:
+        assert (found.identical, found.first, found.first_step) == (False, first, step), found
+        assert source in found.source
+
+
+def resumed(folder: Path, restored: str) -> Path:
+    """The second half of a run, gone on with in a new model with what ``restored`` names."""
+    kc.seed_everything(3)
+    before, gan = tiny_gan(), tiny_gan()
+    before.fit(ring(128), batch_size=32, epochs=EPOCHS, shuffle=False, verbose=0)
+    for one in (before, gan):
+        for network, optimizer in (("generator", one.optimizer),
+                                   ("discriminator", one.d_optimizer)):  # fmt: skip
+            optimizer.build(getattr(one, network).trainable_variables)
+    known = {
+        "weights": [(before.weights, gan.weights)],
+        "all but optimizers": [(before.variables, gan.variables)],
+        "everything": [
+            (before.variables, gan.variables),
+            (before.optimizer.variables, gan.optimizer.variables),
+            (before.d_optimizer.variables, gan.d_optimizer.variables),
+        ],
+        "nothing": [],
+    }[restored]
+    for old, new in known:
+        for source, target in zip(old, new, strict=True):
+            target.assign(source)
+    monitor = kc.CollapseMonitor(run_dir=folder, verbose=0)
+    gan.fit(ring(128), batch_size=32, epochs=2 * EPOCHS, initial_epoch=EPOCHS, shuffle=False,
+            verbose=0, callbacks=[monitor])  # fmt: skip
+    return folder
+
+
+RESUMED = {
+    "everything": ("", None, ""),
+    "weights": ("initial weights", EPOCHS * EPOCH, "began anew"),
+    "all but optimizers": ("readings", EPOCHS * EPOCH + 1, "without the state of its optimizers"),
+    "nothing": ("initial weights", EPOCHS * EPOCH, "from other weights"),
+}
+
+
+@pytest.mark.parametrize("restored", RESUMED)
+def test_a_resumed_run_is_held_against_the_whole_one(restored: str, tmp_path: Path) -> None:
+    first, step, source = RESUMED[restored]
+    whole = run(tmp_path / "whole", Recipe(epochs=2 * EPOCHS))
+    found = compare(whole, resumed(tmp_path / "resumed", restored))
+    assert (found.identical, found.first, found.first_step) == (first == "", first, step), found
+    assert source in found.source
+
+
+@pytest.mark.skipif("OLDEST_KERAS" not in os.environ, reason="make test sets OLDEST_KERAS")
+def test_another_keras_is_named() -> None:
+    Path("train.py").write_text(SCRIPT.format(here=str(Path(__file__).parents[1])))
+    oldest = str(Path(__file__).parents[2] / os.environ["OLDEST_KERAS"])
+    for name, path in (("a", ""), ("b", oldest)):
+        environment = os.environ | {"PYTHONPATH": path}
+        command = [sys.executable, "-m", "keras_collapse.cli", "run", "--seed", "42", "train.py"]
+        subprocess.run([*command, name], check=True, env=environment, capture_output=True)
+    found = compare("a", "b")
+    assert "version.keras" in found.settings
+    last = [[r["weights"] for r in read_journal(name) if r["record"] == "fingerprint"][-1]
+            for name in ("a", "b")]  # fmt: skip
+    hashes = [[digest for _, digest in weights] for weights in last]
+    assert found.identical is (hashes[0] == hashes[1])
+    assert found.identical or "version.keras" in found.source
 
 
 SCRIPT = """
