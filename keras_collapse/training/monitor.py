@@ -16,20 +16,13 @@ from keras_collapse.core.detectors import Detector
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import guarded, hub_of
-from keras_collapse.training.batches import BatchesSeen
-from keras_collapse.training.compiles import Compiles
 from keras_collapse.training.facts import facts_of, metric_names
+from keras_collapse.training.fits import FitWatch
 from keras_collapse.training.loops import LoopWatch
-from keras_collapse.training.models import (
-    Networks,
-    find_networks,
-    latent_shape,
-    optimizers_of,
-)
+from keras_collapse.training.models import Networks, find_networks, latent_shape
 from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
 from keras_collapse.training.run import Run
 from keras_collapse.training.steps import StepCounter, plain_numbers
-from keras_collapse.training.wiring import FitWiring, watch_fit
 
 LOOK_STEPS = 100
 """Steps between looks at G's samples in a loop, which has no epochs."""
@@ -94,24 +87,15 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._lock = threading.Lock()
         self._watched: weakref.ReferenceType[Any] | None = None
         self._off = False
-        self._wiring: FitWiring | None = None
-        self._batches: BatchesSeen | None = None
+        self._fit = FitWatch(self._tell, self._guard)
         self._reset()
-
-    def _leave(self) -> None:
-        """Stand in for nothing any more, as after a fit that failed in its first step."""
-        for standing in (self._wiring, self._batches):
-            if standing is not None:
-                standing.stop()
-        self._wiring = self._batches = None
 
     def _reset(self) -> None:
         self._run = Run(self._given_folder, self.signals, self.detectors)
         self._steps = StepCounter()
-        self._compiles = Compiles()
-        self._digests: dict[int, str] = {}  # step to hash, until its log comes
         self._fresh = False  # a fit has begun whose first epoch has not
-        self._leave()
+        self._fit.leave()
+        self._fit = FitWatch(self._tell, self._guard)
         self._reaction.reset()
 
     @property
@@ -278,31 +262,18 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
         self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
-        self._leave()
         self._fresh = True
-        compiled = self._compiles.seen(list(optimizers_of(model).values()), self._steps.next_step)
-        if compiled is not None:
-            self._tell([compiled])
-        self._wiring = guarded(FitWiring, watch_fit, model, networks)
-        self._batches = guarded(
-            BatchesSeen, BatchesSeen, self._model, self._keep_digest, self._guard
-        )
+        self._fit.begin(self._model, networks, self._steps.next_step)
 
     def _begin_epoch(self, epoch: int) -> None:
         self._steps.begin_epoch(epoch)
         if self._fresh:  # only now is it known with which step a resumed run goes on
             self._fresh = False
             self._run.fingerprint(self._steps.next_step - 1)
-        self._digests.clear()
-        if self._batches is not None:
-            self._batches.begin_epoch()
-
-    def _keep_digest(self, batch: int, digest: str) -> None:
-        self._digests[self._steps.epoch_start + batch] = digest
+        self._fit.begin_epoch(self._steps.next_step)
 
     def _take(self, batch: int, logs: Mapping[str, Any]) -> None:
-        if self._wiring is not None:
-            self._tell(self._wiring.after_step(self._steps.next_step))
+        self._fit.after_step(self._steps.next_step)
         for step, log in self._steps.add(batch, logs):
             self._see(step, log)
         if self.every != "epoch":
@@ -314,9 +285,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _see(self, step: int, logs: Mapping[str, Any]) -> None:
         numbers = plain_numbers(logs)
         self._run.set_form(numbers, self._means, self._steps.epoch_start)
-        digest = self._digests.pop(step, None)
-        data = {"batch": digest} if digest else None
-        for finding in self._run.see(step, self._steps.epoch, numbers, data=data):
+        for finding in self._run.see(step, self._steps.epoch, numbers, data=self._fit.data(step)):
             self._react(finding)
 
     def _react(self, finding: Finding, finish: Callable[[], object] | None = None) -> None:
@@ -332,9 +301,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _end_epoch(self, logs: Mapping[str, Any]) -> None:
         _ = self.model  # on JAX, reading it brings the weights of this step into the layers
-        if self._wiring is not None:
-            wiring, self._wiring = self._wiring, None
-            self._tell(wiring.after_epoch(max(self._steps.next_step - 1, 0)))
+        self._fit.end_epoch(max(self._steps.next_step - 1, 0))
         for step, log in self._steps.end_epoch():
             self._see(step, log)
         self._run.end_epoch(self._steps.next_step - 1, self._steps.epoch, plain_numbers(logs))
@@ -350,7 +317,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._run.look(self._steps.next_step - 1)
 
     def _end(self) -> None:
-        self._leave()
+        self._fit.leave()
         for finding in self._run.finish():
             self._react(finding, finish=lambda: None)
         if self.verbose:

@@ -114,9 +114,9 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
     At the first ``fit`` of a model it seeds all global generators, makes the backend's operations
     deterministic (not TensorFlow's: only `seed_everything` can, since pipelines built before a
     seed, as that of this ``fit``, would then be refused) and resets the state of every
-    ``SeedGenerator`` in the model (dropout masks, latents). Weights that exist already it can only check: they are reproducible if
-    `seed_everything` with the same seed ran before the model was built. Later ``fit`` calls go on
-    where the first one stopped.
+    ``SeedGenerator`` in the model (dropout masks, latents). Weights that exist already it can only
+    check: they are reproducible if `seed_everything` with the same seed ran before the model was
+    built. Later ``fit`` calls go on where the first one stopped.
 
     Args:
         seed: in [0, 2**32 - 1].
