@@ -6,12 +6,13 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint memory cost wiring clean help
+.PHONY: demo test lint memory cost wiring bench-detection clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
 	@echo "make test    the whole suite, with lint, types and layering"
 	@echo "make memory  the monitor's memory over 100,000 steps"
+	@echo "make bench-detection  scores the detectors on the zoo: docs/benchmarks/detection.md"
 	@echo "make cost    what watching costs in each step, in microseconds"
 	@echo "make wiring  the slow tests of audit and pairs on TensorFlow and JAX, and the table of"
 	@echo "             programs; run it after a change in keras_collapse/training (8 minutes)"
@@ -52,6 +53,9 @@ cost: .venv/test-ready
 wiring: .venv/test-ready
 	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py --wiring
 	$(BIN)/python tests/wiring/table.py .venv/keras-$(OLDEST_KERAS)
+
+bench-detection: .venv/test-ready
+	$(BIN)/python tests/zoo/bench.py
 
 clean:
 	rm -rf .venv collapse_runs mlruns mlflow.db

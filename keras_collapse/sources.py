@@ -13,6 +13,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.journal import FILE_NAME, read_journal, understood
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.signals import SignalNames, recognise_names
 
@@ -44,6 +45,7 @@ class PastRun:
         per_epoch: one row an epoch, so a "step" is an epoch.
         settings: of the `Reader`, as the run itself had them.
         reports: findings that rest on no reading, as the run itself had them.
+        probes: looks at its samples, in order.
         notes: what a person should know about the source, such as a line left out.
     """
 
@@ -51,6 +53,7 @@ class PastRun:
     per_epoch: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     reports: Sequence[Finding] = ()
+    probes: Sequence[Probe] = ()
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -71,9 +74,12 @@ def examine(run: PastRun) -> Verdict:
     """The verdict on a past run: the very way that live numbers go."""
     reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
+    probes = list(run.probes)
     for row in run.rows:
         for reading in reader.read(row.step, row.logs, row.epoch, row.rounding):
             examiner.update(reading)
+        while probes and probes[0].step <= row.step:
+            examiner.look(probes.pop(0))
     for reading in reader.close():
         examiner.update(reading)
     for finding in (*reader.findings(), *run.reports):
@@ -101,6 +107,7 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
     rows: list[LogRow] = []
     reports: list[Finding] = []
+    probes: list[Probe] = []
     settings: dict[str, Any] = {}
     ended = False
     with understood(path):
@@ -117,6 +124,8 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                         _floats(errors) if errors is not None else None,
                     )
                 )
+            elif record["record"] == "probe":
+                probes.append(Probe(record["step"], _floats(record["values"])))
             elif record["record"] == "report":
                 reports.append(Finding.from_dict(record["finding"]))
             ended = record["record"] == "end"
@@ -125,7 +134,7 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     notes = [] if ended else ["the run has not ended, or was killed"]
     if signals:
         settings["signals"] = signals
-    return PastRun(rows, settings=settings, reports=reports, notes=notes)
+    return PastRun(rows, settings=settings, reports=reports, probes=probes, notes=notes)
 
 
 def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:

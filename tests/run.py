@@ -19,7 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLAIN = ["keras_collapse/core", "tests/core", "tests/test_sources.py", "tests/test_cli.py"]
+PLAIN = [
+    "keras_collapse/core",
+    "tests/core",
+    "tests/test_sources.py",
+    "tests/test_cli.py",
+    "tests/test_detection.py",
+]
 KERAS = [
     "keras_collapse/training",
     "keras_collapse/outputs",

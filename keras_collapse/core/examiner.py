@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from keras_collapse.core.detectors import Detector, default_detectors
+from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 ENOUGH_STEPS = 250
@@ -27,25 +28,42 @@ class Examiner:
     'failed'
     """
 
-    def __init__(self, detectors: Sequence[Detector] | None = None, row_steps: int = 1) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector | ProbeDetector] | None = None, row_steps: int = 1
+    ) -> None:
         self.row_steps = row_steps
         self.detectors = list(default_detectors(row_steps) if detectors is None else detectors)
+        self._of_readings = [d for d in self.detectors if isinstance(d, Detector)]
+        self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
         self.steps = 0
+        self.looks = 0
         self._others: list[Finding] = []
         self._told: dict[tuple[str, int], tuple[Severity, bool]] = {}
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; give the findings that are new, graver or healed since the last."""
         self.steps = reading.step + 1
-        changed = []
-        for detector in self.detectors:
+        changed: list[Finding] = []
+        for detector in self._of_readings:
             detector.update(reading)
-            for finding in detector.findings:
-                key, now = (finding.kind, finding.first_step), (finding.severity, finding.healed)
-                if self._told.get(key) != now:
-                    self._told[key] = now
-                    changed.append(finding)
+            changed += self._changes(detector)
         return changed
+
+    def look(self, probe: Probe) -> list[Finding]:
+        """Take a probe; give the findings that are new, graver or healed since the last."""
+        self.looks += 1
+        changed: list[Finding] = []
+        for detector in self._of_probes:
+            detector.look(probe)
+            changed += self._changes(detector)
+        return changed
+
+    def _changes(self, detector: Detector | ProbeDetector) -> Iterator[Finding]:
+        for finding in detector.findings:
+            key, now = (finding.kind, finding.first_step), (finding.severity, finding.healed)
+            if self._told.get(key) != now:
+                self._told[key] = now
+                yield finding
 
     def report(self, finding: Finding) -> None:
         """Add a finding that no detector made: the reader's, the audit's, the seeding's."""
@@ -74,7 +92,7 @@ class Examiner:
                     f"{finding.kind} from step {finding.first_step} to {finding.last_step}, "
                     "then recovered"
                 )
-        for detector in self.detectors:
+        for detector in self._of_readings:
             judged = detector.judged * self.row_steps
             if detector.blind:
                 return Status.UNKNOWN, f"{detector.kind} cannot be judged: {detector.blind}"
@@ -83,7 +101,8 @@ class Examiner:
                     f"too few steps: {detector.kind} was judged on {judged}, "
                     f"{ENOUGH_STEPS} are needed"
                 )
-        return Status.HEALTHY, f"no failure found in {self.steps} steps"
+        seen = f"and {self.looks} looks at its samples" if self.looks else "by its losses alone"
+        return Status.HEALTHY, f"no failure found in {self.steps} steps {seen}"
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

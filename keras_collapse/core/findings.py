@@ -36,6 +36,8 @@ ROOTS = (
     "generator_leak",
     "discriminator_frozen",
     "generator_frozen",
+    "discriminator_objective",
+    "generator_objective",
 )
 """Faults of the wiring: what else is found in such a run follows from them, so they come first."""
 

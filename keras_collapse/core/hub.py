@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 
@@ -29,6 +30,9 @@ class Listener:
 
     def on_reading(self, reading: Reading) -> None:
         """A reading, averaging undone."""
+
+    def on_probe(self, probe: Probe) -> None:
+        """What a look at G's samples said, in numbers."""
 
     def on_samples(self, step: int, images: Any) -> None:
         """G's samples from the fixed latents: uint8 (rows * height, columns * width[, 3])."""

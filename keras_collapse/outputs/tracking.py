@@ -13,6 +13,7 @@ import keras
 
 from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.hub import Hub, Listener, guarded, hub_of
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 if TYPE_CHECKING:
@@ -128,6 +129,15 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         ]
         if len(self._metrics) >= BATCH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self._flush()
+
+    def on_probe(self, probe: Probe) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._metrics += [
+            Metric(f"samples/{name}", value, now, probe.step)
+            for name, value in probe.values.items()
+        ]
 
     def on_samples(self, step: int, images: Any) -> None:
         if self._client is not None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import keras
+import numpy as np
 
-from keras_collapse.core.detectors import Detector
+from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import guarded, hub_of
@@ -20,7 +21,9 @@ from keras_collapse.training.facts import facts_of, metric_names
 from keras_collapse.training.fits import FitWatch
 from keras_collapse.training.loops import LoopWatch
 from keras_collapse.training.models import Networks, find_networks, latent_shape
+from keras_collapse.training.prober import REAL, SEED
 from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
+from keras_collapse.training.real_data import data_of_fit, samples_of
 from keras_collapse.training.run import Run
 from keras_collapse.training.steps import StepCounter, plain_numbers
 
@@ -47,6 +50,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             ``"stop"`` (end the training after this step), ``"raise"`` (`CollapseError`), or a
             function that takes the `Finding`.
         detectors: the detectors to run; by default all.
+        real: samples of the data as D is shown it, float (n, ...), to compare G's samples with.
+            By default some of what ``fit`` is given, where that is arrays.
         verbose: 1 prints failures and the verdict, 0 nothing.
 
     Attributes:
@@ -66,7 +71,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         signals: Mapping[str, str] | None = None,
         run_dir: str | Path | None = None,
         on_failure: OnFailure = "warn",
-        detectors: Sequence[Detector] | None = None,
+        detectors: Sequence[Detector | ProbeDetector] | None = None,
+        real: np.ndarray | None = None,
         verbose: int = 1,
     ) -> None:
         super().__init__()
@@ -78,6 +84,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self.signals = signals
         self.on_failure = on_failure
         self.detectors = detectors
+        self.real = real
         self.verbose = verbose
         self._reaction = Reaction(on_failure, verbose)
         # Keras then hands batches over in threads, out of order: the step counter sorts them.
@@ -124,6 +131,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._given_folder,
             self.on_failure,
             copy.deepcopy(self.detectors, memo),
+            self.real,
             self.verbose,
         )
 
@@ -223,7 +231,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._model = weakref.proxy(model)
         known = Networks(generator, discriminator, latent_shape(generator), "")
         facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
-        self._run.begin(hub_of(model), known, facts, self._steps.next_step)
+        self._run.begin(hub_of(model), known, facts, self._steps.next_step, self.real)
         self._run.fingerprint(self._steps.next_step - 1)
 
     def _see_step(
@@ -240,7 +248,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._react(finding)
         steps = LOOK_STEPS if self.every == "epoch" else self._look_every
         if (step + 1) % steps == 0:
-            self._run.look(step)
+            self._look_now(step)
 
     def _tell_one(self, finding: Finding) -> None:
         self._tell([finding])
@@ -261,9 +269,18 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         networks = find_networks(model)
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
-        self._run.begin(hub_of(model), networks, facts_of(model, params), self._steps.next_step)
+        real = guarded(self, self._real_samples, model, networks)
+        facts = facts_of(model, params)
+        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, real)
         self._fresh = True
         self._fit.begin(self._model, networks, self._steps.next_step)
+
+    def _real_samples(self, model: Any, networks: Networks) -> np.ndarray | None:
+        """Those given, else some of what the fit that begins was given."""
+        shape = getattr(networks.generator, "output_shape", None)
+        if self.real is not None or not isinstance(shape, tuple) or None in shape[1:]:
+            return self.real
+        return samples_of(data_of_fit(model), shape[1:], REAL, SEED)
 
     def _begin_epoch(self, epoch: int) -> None:
         self._steps.begin_epoch(epoch)
@@ -314,7 +331,11 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def _look(self) -> None:
         _ = self.model  # on JAX, reading it brings the weights of this step into the layers
-        self._run.look(self._steps.next_step - 1)
+        self._look_now(self._steps.next_step - 1)
+
+    def _look_now(self, step: int) -> None:
+        for finding in self._run.look(step):
+            self._react(finding)
 
     def _end(self) -> None:
         self._fit.leave()

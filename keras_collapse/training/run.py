@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_collapse.core.averaging import Averaging
-from keras_collapse.core.detectors import Detector
+from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import Hub, guarded
@@ -21,11 +21,10 @@ from keras_collapse.core.readings import Reading
 from keras_collapse.core.signals import recognise_names
 from keras_collapse.training.fingerprints import fingerprints
 from keras_collapse.training.models import Networks
-from keras_collapse.training.samples import draw, image_grid, save_picture
+from keras_collapse.training.prober import Prober
+from keras_collapse.training.samples import image_grid, save_picture
 
 RUNS_FOLDER = "collapse_runs"
-SAMPLES = 32
-LATENT_SEED = 20190528  # any number: the latents are fixed so that grids can be compared
 
 
 def new_run_folder() -> Path:
@@ -51,7 +50,7 @@ class Run:
         self,
         folder: Path | None = None,
         signals: Mapping[str, str] | None = None,
-        detectors: Sequence[Detector] | None = None,
+        detectors: Sequence[Detector | ProbeDetector] | None = None,
     ) -> None:
         self.folder = folder
         self.grid: np.ndarray | None = None
@@ -61,7 +60,7 @@ class Run:
         self._journal: Journal | None = None
         self._hub = Hub()
         self._networks = Networks()
-        self._latents: np.ndarray | None = None
+        self._prober: Prober | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -81,12 +80,21 @@ class Run:
         weakref.finalize(self, self._journal.close)
         self._write("run", schema=SCHEMA, time=time.time())
 
-    def begin(self, hub: Hub, networks: Networks, facts: Mapping[str, Any], next_step: int) -> None:
-        """A fit, or a loop, begins at ``next_step``; those before it belong to the run too."""
+    def begin(
+        self,
+        hub: Hub,
+        networks: Networks,
+        facts: Mapping[str, Any],
+        next_step: int,
+        real: np.ndarray | None = None,
+    ) -> None:
+        """A fit, or a loop, begins at ``next_step``; those before it belong to the run too.
+
+        ``real`` are samples of the data as D is shown it, float (n, ...); None where unknown.
+        """
         self._hub, self._networks = hub, networks
-        if networks.latent_shape is not None:
-            shape = (SAMPLES, *networks.latent_shape)
-            self._latents = np.random.default_rng(LATENT_SEED).standard_normal(shape, np.float32)
+        if networks.latent_shape is not None and self._prober is None:
+            self._prober = guarded(Prober, Prober, networks, real)
         guarded(Journal, self.open_journal)
         facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
         self._write("fit", step=next_step, facts=facts)
@@ -167,19 +175,27 @@ class Run:
             if hashes:
                 self._write("fingerprint", step=step, weights=hashes)
 
-    def look(self, step: int) -> None:
-        """Draw from the fixed latents; a fault here costs the samples, not the verdict."""
-        if self._latents is None:
-            return
-        generator = self._networks.generator
-        samples = guarded(self, draw, generator, self._latents, off=self._stop_looking)
-        if samples is None:
-            return
-        self.grid = image_grid(samples)
+    def look(self, step: int) -> Sequence[Finding]:
+        """Look at G's samples; a fault here costs the looks, not the verdict so far.
+
+        Returns:
+            The findings that are new, graver or healed.
+        """
+        if self._prober is None:
+            return ()
+        look = guarded(self, self._prober.look, step, off=self._stop_looking)
+        if look is None:
+            return ()
+        self.grid = image_grid(look.samples)
         if self.grid is not None:
             self._hub.tell("on_samples", step, self.grid)
             if self._journal is not None:
                 guarded(self, save_picture, self.grid, self._journal.folder / "samples.png")
+        if look.probe is None:
+            return ()
+        self._write("probe", step=step, values=look.probe.values)
+        self._hub.tell("on_probe", look.probe)
+        return self._publish(self._examiner.look(look.probe))
 
     def finish(self) -> list[Finding]:
         """Close the books of this fit: what was held back is judged, the verdict recorded."""
@@ -202,15 +218,18 @@ class Run:
         changed: list[Finding] = []
         for reading in readings:
             self._hub.tell("on_reading", reading)
-            for finding in self._examiner.update(reading):
-                self._write("finding", finding=finding.to_dict())
-                self._flush()
-                self._hub.tell("on_finding", finding)
-                changed.append(finding)
+            changed += self._publish(self._examiner.update(reading))
         return changed
 
+    def _publish(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        for finding in findings:
+            self._write("finding", finding=finding.to_dict())
+            self._flush()
+            self._hub.tell("on_finding", finding)
+        return findings
+
     def _stop_looking(self, _: object) -> None:
-        self._latents = None
+        self._prober = None
 
     def _write(self, record: str, **fields: Any) -> None:
         if self._journal is not None:

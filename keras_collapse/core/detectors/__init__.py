@@ -1,17 +1,27 @@
-"""One failure per file; each watches readings and says what it found."""
+"""One failure per file; each watches readings or probes and says what it found."""
 
-from keras_collapse.core.detectors.detector import Detector
+from keras_collapse.core.detectors.detector import Detector, ProbeDetector
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence
+from keras_collapse.core.detectors.mode_collapse import ModeCollapse
+from keras_collapse.core.detectors.stalled import Stalled
 
-__all__ = ["Detector", "DiscriminatorPinned", "Divergence", "default_detectors"]
+__all__ = [
+    "Detector",
+    "DiscriminatorPinned",
+    "Divergence",
+    "ModeCollapse",
+    "ProbeDetector",
+    "Stalled",
+    "default_detectors",
+]
 
 
-def default_detectors(row_steps: int = 1) -> list[Detector]:
+def default_detectors(row_steps: int = 1) -> list[Detector | ProbeDetector]:
     """A fresh detector for every failure that is known.
 
     Args:
         row_steps: how many training steps one step of the readings stands for at least; more
             than 1 where a log has one row per epoch.
     """
-    return [DiscriminatorPinned(row_steps=row_steps), Divergence()]
+    return [DiscriminatorPinned(row_steps=row_steps), Divergence(), ModeCollapse(), Stalled()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from keras_collapse.core.findings import Finding
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 
+@runtime_checkable
 class Detector(Protocol):
     """Watches readings for one failure.
 
@@ -24,6 +26,24 @@ class Detector(Protocol):
 
     def update(self, reading: Reading) -> None:
         """Take the next reading; its steps follow those of the last."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What is known by now, oldest first; a finding may still grow or heal."""
+
+
+@runtime_checkable
+class ProbeDetector(Protocol):
+    """Watches probes for one failure.
+
+    Attributes:
+        kind: the failure's name, as in its findings.
+    """
+
+    kind: str
+
+    def look(self, probe: Probe) -> None:
+        """Take the next probe; its step follows that of the last."""
 
     @property
     def findings(self) -> Sequence[Finding]:

@@ -1,0 +1,280 @@
+"""Many GANs trained at once: one compiled program, each run with its own seed, rates and fault.
+
+Keras' networks and optimizers, called without state and mapped over runs by JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from keras import layers
+from toys import TOYS
+
+LATENT = 8
+EVERY = 5
+"""Steps whose readings are kept as one mean."""
+LOOK = 100
+"""Steps between looks at the samples."""
+SEEN, JUDGED = 128, 2500
+"""Samples of a look: those kept in the record, and those the oracle counts."""
+SIGNALS = ("d_loss_real", "d_loss_fake", "d_acc_real", "d_acc_fake", "g_loss", "g_acc")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What must be the same for runs that are trained together."""
+
+    toy: str = "ring"
+    network: str = "relu64"
+    objective: str = "bce"
+    batch: int = 128
+    steps: int = 2000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run's own settings; the defaults are those of a good run.
+
+    Args:
+        cause: the name of what is wrong with it, or "none".
+        d_rate, g_rate: learning rates.
+        leak: whether G's step trains D as well.
+        d_steps_share, g_steps_share: share of the steps in which that network is trained.
+        label_noise: probability that a real sample is called fake in D's step, and the reverse.
+        scale: what the data is multiplied with before D sees it.
+        init: what the initial weights of G are multiplied with.
+        instance_noise: standard deviation of noise on all that D sees.
+        seed: of weights and draws.
+    """
+
+    cause: str = "none"
+    d_rate: float = 1e-3
+    g_rate: float = 1e-3
+    leak: float = 0.0
+    d_share: float = 1.0
+    g_share: float = 1.0
+    label_noise: float = 0.0
+    scale: float = 1.0
+    init: float = 1.0
+    instance_noise: float = 0.0
+    seed: int = 0
+
+
+@dataclass
+class Record:
+    """What is kept of a run: arrays over time, see the data sheet."""
+
+    program: Program
+    recipe: Recipe
+    readings: np.ndarray  # (steps / EVERY, 6) float32
+    fakes: np.ndarray  # (looks, SEEN, 2) float16
+    scores: np.ndarray  # (looks, 2): D's share of "real" on real and on fake samples
+    modes: np.ndarray  # (looks,)
+    quality: np.ndarray  # (looks,)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def _mlp(widths: Sequence[int], activation: str, inputs: int, outputs: int, norm: bool = False,
+         dropout: float = 0.0) -> keras.Model:  # fmt: skip
+    stack: list[Any] = [keras.Input((inputs,))]
+    for width in widths:
+        stack.append(layers.Dense(width))
+        if norm:
+            stack.append(layers.BatchNormalization(momentum=0.9))
+        stack.append(layers.Activation(activation))
+        if dropout:
+            stack.append(layers.Dropout(dropout))
+    return keras.Sequential([*stack, layers.Dense(outputs)])
+
+
+def networks(name: str) -> tuple[keras.Model, keras.Model]:
+    """G and D of an architecture, by name."""
+    parts = {
+        "relu64": ((64, 64), "relu", (64, 64), "relu", False, 0.0),
+        "leaky48": ((48, 48, 48), "leaky_relu", (48, 48, 48), "leaky_relu", False, 0.0),
+        "tanh64": ((64, 64), "tanh", (64, 64), "tanh", False, 0.0),
+        "norm64": ((64, 64), "relu", (64, 64), "leaky_relu", True, 0.0),
+        "dropout64": ((64, 64), "relu", (64, 64), "leaky_relu", False, 0.3),
+        "heavydropout64": ((64, 64), "relu", (64, 64), "leaky_relu", False, 0.8),
+        "weakd": ((64, 64), "relu", (4,), "relu", False, 0.0),
+        "strongd": ((16,), "relu", (128, 128, 128), "relu", False, 0.0),
+    }[name]
+    g_widths, g_act, d_widths, d_act, norm, dropout = parts
+    return (
+        _mlp(g_widths, g_act, LATENT, 2, norm=norm),
+        _mlp(d_widths, d_act, 2, 1, dropout=dropout),
+    )
+
+
+def _bce(score: Any, label: Any) -> Any:
+    return jax.nn.softplus(score) - label * score
+
+
+def d_terms(objective: str, score: Any, label: Any) -> Any:
+    """D's loss of each sample; label 1 for real."""
+    if objective in ("bce", "saturating"):
+        return _bce(score, label)
+    if objective == "least_squares":
+        return jnp.square(score - label)
+    if objective == "hinge":
+        return jax.nn.relu(1 - (2 * label - 1) * score)
+    return -(2 * label - 1) * score  # wasserstein
+
+
+def g_terms(objective: str, score: Any) -> Any:
+    if objective == "bce":
+        return _bce(score, 1.0)
+    if objective == "saturating":
+        return -_bce(score, 0.0)
+    if objective == "least_squares":
+        return jnp.square(score - 1)
+    return -score
+
+
+def threshold(objective: str) -> float:
+    return 0.5 if objective == "least_squares" else 0.0
+
+
+PENALTY = 1.0
+CLIPPED = 0.1
+
+
+def train(program: Program, recipes: Sequence[Recipe]) -> list[Record]:
+    """Train all of them, side by side."""
+    toy = TOYS[program.toy]
+    centres, spread = jnp.asarray(toy.centres), toy.spread
+    g, d = networks(program.network)
+    beta = 0.0 if program.objective == "wasserstein_gp" else 0.5
+    d_opt = keras.optimizers.Adam(1e-3, beta_1=beta)
+    g_opt = keras.optimizers.Adam(1e-3, beta_1=beta)
+    d_opt.build(d.trainable_variables)
+    g_opt.build([*g.trainable_variables, *d.trainable_variables])
+    own = len(g.trainable_variables)
+
+    def initial(recipe: Recipe) -> Any:
+        keras.utils.set_random_seed(recipe.seed)
+        fresh_g, fresh_d = networks(program.network)
+        scaled = [v.value * recipe.init for v in fresh_g.trainable_variables]
+        state = {
+            "g": scaled, "g_other": [v.value for v in fresh_g.non_trainable_variables],
+            "d": [v.value for v in fresh_d.trainable_variables],
+            "d_other": [v.value for v in fresh_d.non_trainable_variables],
+            "d_opt": [v.value for v in d_opt.variables],
+            "g_opt": [v.value for v in g_opt.variables],
+        }  # fmt: skip
+        for name, optimizer, rate in (("d_opt", d_opt, recipe.d_rate),
+                                      ("g_opt", g_opt, recipe.g_rate)):  # fmt: skip
+            place = [v is optimizer._learning_rate for v in optimizer.variables].index(True)
+            state[name][place] = jnp.asarray(rate, "float32")
+        state["key"] = jax.random.PRNGKey(recipe.seed)
+        return state
+
+    names = ("leak", "d_share", "g_share", "label_noise", "scale", "instance_noise")
+    own_settings = {n: jnp.asarray([float(getattr(r, n)) for r in recipes]) for n in names}
+
+    def real_samples(key: Any, count: int) -> Any:
+        which, noise = jax.random.split(key)
+        mode = jax.random.randint(which, (count,), 0, len(toy.centres))
+        return centres[mode] + spread * jax.random.normal(noise, (count, 2))
+
+    def step(settings: Any, state: Any, _: Any) -> Any:
+        key, *keys = jax.random.split(state["key"], 9)
+        noise = lambda k, x: x + settings["instance_noise"] * jax.random.normal(k, x.shape)  # noqa: E731
+        real = settings["scale"] * real_samples(keys[0], program.batch)
+        z = jax.random.normal(keys[1], (program.batch, LATENT))
+        fake, _ = g.stateless_call(state["g"], state["g_other"], z, training=True)
+        flips = jax.random.uniform(keys[2], (2, program.batch, 1)) < settings["label_noise"]
+
+        def d_loss(weights: Any) -> Any:
+            on_real, other = d.stateless_call(weights, state["d_other"], noise(keys[3], real),
+                                              training=True)  # fmt: skip
+            on_fake, other = d.stateless_call(weights, other, noise(keys[4], fake), training=True)
+            of_real = d_terms(program.objective, on_real, 1.0 - flips[0]).mean()
+            of_fake = d_terms(program.objective, on_fake, 0.0 + flips[1]).mean()
+            loss = of_real + of_fake
+            if program.objective == "wasserstein_gp":
+                mix = jax.random.uniform(keys[5], (program.batch, 1))
+                between = mix * real + (1 - mix) * fake
+                slope = jax.grad(
+                    lambda x: d.stateless_call(weights, other, x, training=False)[0].sum()
+                )(between)
+                norms = jnp.sqrt(jnp.square(slope).sum(axis=1) + 1e-12)
+                loss += PENALTY * jnp.square(norms - 1).mean()
+            return loss, (of_real, of_fake, on_real, on_fake, other)
+
+        gradients, (of_real, of_fake, on_real, on_fake, other) = jax.grad(d_loss, has_aux=True)(
+            state["d"]
+        )
+        d_new, d_opt_new = d_opt.stateless_apply(state["d_opt"], gradients, state["d"])
+        if program.objective == "wasserstein_clip":
+            d_new = [jnp.clip(w, -CLIPPED, CLIPPED) for w in d_new]
+        train_d = jax.random.uniform(keys[6]) < settings["d_share"]
+        d_new, d_opt_new = jax.tree.map(
+            lambda new, old: jnp.where(train_d, new, old), (d_new, d_opt_new),
+            (state["d"], state["d_opt"]),
+        )  # fmt: skip
+        z = jax.random.normal(keys[7], (program.batch, LATENT))
+
+        def g_loss(weights: Any) -> Any:
+            drawn, g_other = g.stateless_call(weights[:own], state["g_other"], z, training=True)
+            score, after = d.stateless_call(weights[own:], other, drawn, training=True)
+            return g_terms(program.objective, score).mean(), (score, g_other, after)
+
+        both = [*state["g"], *d_new]
+        (of_g, (on_g, g_other, other)), gradients = jax.value_and_grad(g_loss, has_aux=True)(both)
+        moved, g_opt_new = g_opt.stateless_apply(state["g_opt"], gradients, both)
+        train_g = jax.random.uniform(jax.random.fold_in(key, 1)) < settings["g_share"]
+        g_new, g_opt_new = jax.tree.map(
+            lambda new, old: jnp.where(train_g, new, old), (moved[:own], g_opt_new),
+            (state["g"], state["g_opt"]),
+        )  # fmt: skip
+        d_new = [
+            jnp.where(settings["leak"] > 0, m, w) for m, w in zip(moved[own:], d_new, strict=True)
+        ]
+        line = threshold(program.objective)
+        readings = jnp.stack([of_real, of_fake, (on_real > line).mean(), (on_fake <= line).mean(),
+                              of_g, (on_g > line).mean()])  # fmt: skip
+        new = {"g": g_new, "g_other": g_other, "d": d_new, "d_other": other, "d_opt": d_opt_new,
+               "g_opt": g_opt_new, "key": key}  # fmt: skip
+        return new, readings
+
+    def look(settings: Any, state: Any) -> Any:
+        z = jax.random.normal(jax.random.PRNGKey(7), (JUDGED, LATENT))
+        fake, _ = g.stateless_call(state["g"], state["g_other"], z, training=False)
+        real = settings["scale"] * real_samples(jax.random.PRNGKey(8), 256)
+        line = threshold(program.objective)
+        shares = [
+            (d.stateless_call(state["d"], state["d_other"], x, training=False)[0] > line).mean()
+            for x in (real, fake)
+        ]
+        return fake, jnp.stack(shares)
+
+    @jax.jit
+    @partial(jax.vmap, in_axes=(0, 0))
+    def stretch(settings: Any, state: Any) -> Any:
+        state, readings = jax.lax.scan(partial(step, settings), state, None, length=LOOK)
+        means = readings.reshape(LOOK // EVERY, EVERY, len(SIGNALS)).mean(axis=1)
+        return state, means, *look(settings, state)
+
+    states = [initial(recipe) for recipe in recipes]
+    state = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *states)
+    readings, fakes, shares, modes, quality = [], [], [], [], []
+    for _ in range(program.steps // LOOK):
+        state, means, fake, share = stretch(own_settings, state)
+        fake = np.asarray(fake) / np.asarray(own_settings["scale"])[:, None, None]
+        readings.append(np.asarray(means))
+        fakes.append(fake[:, :SEEN].astype("float16"))
+        shares.append(np.asarray(share))
+        judged = [toy.judge(one) for one in fake]
+        modes.append([m for m, _ in judged])
+        quality.append([q for _, q in judged])
+    gathered = [np.concatenate(readings, axis=1), np.stack(fakes, axis=1), np.stack(shares, axis=1),
+                np.array(modes).T, np.array(quality).T]  # fmt: skip
+    return [Record(program, r, *(part[i] for part in gathered)) for i, r in enumerate(recipes)]
