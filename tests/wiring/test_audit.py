@@ -74,7 +74,7 @@ class OneBatch(GAN):
     def _discriminator_loss(self, real: Any) -> Any:
         scores = self.discriminator(ops.concatenate([real, self._draw(BATCH)]), training=True)
         labels = np.repeat([[1.0], [0.0]], BATCH, axis=0).astype("float32")
-        loss = ops.mean(ops.square(scores - labels))
+        loss = ops.mean(ops.square(scores - ops.convert_to_tensor(labels)))
         names = ("d_loss_real", "d_loss_fake", "d_acc_real", "d_acc_fake")
         return loss, dict.fromkeys(names, loss)
 
