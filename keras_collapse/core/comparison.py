@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,9 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             f"Received: {len(a.logs)} steps and {len(b.logs)} steps."
         )
     for step, kind, differing in _differences(a, b, common):
-        message, source = _words(kind, step, differing, common[0])
-        # Without its optimizers' state the first step still begins from the same weights.
-        if min(a.logs) != min(b.logs) and step in common[:2]:
-            source = _RESUMED.get(kind, source) if "began anew" not in source else source
+        # A run resumed without its optimizers' state still begins its first step as the other.
+        resumed = min(a.logs) != min(b.logs) and step in common[:2]
+        message, source = _words(kind, step, differing, resumed)
         return Comparison(False, step, kind, message, _blame(source, settings), settings,
                           len(common))  # fmt: skip
     if max(a.logs) != max(b.logs):
@@ -173,7 +172,7 @@ def _differences(a: _Run, b: _Run, common: Sequence[int]) -> Iterator[tuple[int,
             yield step, "data", other
         if a.logs[step] != b.logs[step]:
             seen = bool(ours) and bool(theirs)
-            yield step, "readings", (a.logs[step], b.logs[step], seen)
+            yield step, "readings", (a.logs[step], b.logs[step], seen, step == common[0])
         changed = _differing_weights(a, b, step)
         if changed:
             yield step, "weights", changed
@@ -190,40 +189,67 @@ def _differing_weights(a: _Run, b: _Run, step: int) -> tuple[list[str], int] | N
     return (paths, len(ours)) if paths else None
 
 
-def _words(kind: str, step: int, differing: Any, first: int) -> tuple[str, str]:
-    """What differs, and the likeliest source."""
-    if kind == "initial weights":
-        paths, count = differing
-        if all("seed_generator" in path for path in paths):
-            return (
-                f"The states of random generators differ before step {step}: {_list(paths)}.",
-                "another seed, or draws before the training; in a resumed run, generators that "
-                "began anew",
-            )
-        message = f"The weights differ before step {step}: {_list(paths)} ({len(paths)} of {count})"
-        if len(paths) <= max(count // 4, 1):
-            return f"{message}.", f"an unseeded initializer, or changed weights, in {paths[0]}"
-        return f"{message}.", (
-            "the model was built with another seed, or before seed_everything was called"
-        )
-    if kind == "weights":
-        paths, count = differing
+def _words(kind: str, step: int, differing: Any, resumed: bool) -> tuple[str, str]:
+    """What differs, and the likeliest source.
+
+    Args:
+        kind: `Comparison.first`.
+        step: the training step.
+        differing: what `_differences` says of it.
+        resumed: whether one of the runs was resumed there.
+    """
+    words: Mapping[str, Callable[[int, Any], tuple[str, str]]] = {
+        "initial weights": _of_start,
+        "weights": _of_weights,
+        "data": _of_data,
+        "readings": _of_readings,
+    }
+    message, source = words[kind](step, differing)
+    generators = kind == "initial weights" and _only_generators(differing)
+    return message, _RESUMED.get(kind, source) if resumed and not generators else source
+
+
+def _only_generators(differing: tuple[list[str], int]) -> bool:
+    return all("seed_generator" in path for path in differing[0])
+
+
+def _of_start(step: int, differing: tuple[list[str], int]) -> tuple[str, str]:
+    paths, count = differing
+    if _only_generators(differing):
         return (
-            f"All readings agree, yet after step {step} weights differ: {_list(paths)} "
-            f"({len(paths)} of {count}).",
-            "something outside of the logged step changes weights, or operations run in another "
-            "order by less than the readings show",
+            f"The states of random generators differ before step {step}: {_list(paths)}.",
+            "another seed, or draws before the training; in a resumed run, generators that "
+            "began anew",
         )
-    if kind == "data":
-        what = " and ".join(_DATA[name] for name in differing)
-        return f"The {what} of step {step} differ; until then all is identical.", (
-            "data shuffled or augmented without this seed, or other data"
-            if "latents" not in differing
-            else "latents drawn from a generator that is not seeded"
-            if differing == ["latents"]
-            else "data and latents drawn from generators that are not seeded"
-        )
-    ours, theirs, data_seen = differing
+    message = f"The weights differ before step {step}: {_list(paths)} ({len(paths)} of {count})."
+    if len(paths) <= max(count // 4, 1):
+        return message, f"an unseeded initializer, or changed weights, in {paths[0]}"
+    return message, "the model was built with another seed, or before seed_everything was called"
+
+
+def _of_weights(step: int, differing: tuple[list[str], int]) -> tuple[str, str]:
+    paths, count = differing
+    return (
+        f"All readings agree, yet after step {step} weights differ: {_list(paths)} "
+        f"({len(paths)} of {count}).",
+        "something outside of the logged step changes weights, or operations run in another "
+        "order by less than the readings show",
+    )
+
+
+def _of_data(step: int, differing: list[str]) -> tuple[str, str]:
+    what = " and ".join(_DATA[name] for name in differing)
+    if differing == ["latents"]:
+        source = "latents drawn from a generator that is not seeded"
+    elif "latents" in differing:
+        source = "data and latents drawn from generators that are not seeded"
+    else:
+        source = "data shuffled or augmented without this seed, or other data"
+    return f"The {what} of step {step} differ; until then all is identical.", source
+
+
+def _of_readings(step: int, differing: Any) -> tuple[str, str]:
+    ours, theirs, data_seen, begins = differing
     names = [n for n in sorted(ours.keys() | theirs.keys()) if ours.get(n) != theirs.get(n)]
     name = names[0]
     message = f"The readings differ first at step {step}: {name} {ours.get(name)} and "
@@ -240,7 +266,7 @@ def _words(kind: str, step: int, differing: Any, first: int) -> tuple[str, str]:
             "a random draw inside of the step (latents, noise or dropout from a generator that is "
             "not seeded), or weights changed from outside of it"
         )
-    if step == first:
+    if begins:
         return message, (
             "the first batch or its random draws: data shuffled or augmented without this seed, "
             "or latents and dropout drawn from an unseeded generator"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings import Reading
@@ -107,22 +108,11 @@ class Divergence:
     def _keep(self, reading: Reading, found: Finding | None) -> None:
         if found is not None:
             self._quiet = 0
-            self._open = found if self._open is None else _until(self._open, reading.step)
+            self._open = (
+                found if self._open is None else replace(self._open, last_step=reading.step)
+            )
         elif self._open is not None:
             self._quiet += reading.steps
             if self._quiet >= HEALS_AFTER:
-                self._closed.append(_until(self._open, self._open.last_step, healed=True))
+                self._closed.append(replace(self._open, healed=True))
                 self._open = None
-
-
-def _until(finding: Finding, step: int, healed: bool = False) -> Finding:
-    return Finding(
-        finding.kind,
-        finding.severity,
-        finding.first_step,
-        step,
-        finding.message,
-        finding.evidence,
-        finding.advice,
-        healed,
-    )

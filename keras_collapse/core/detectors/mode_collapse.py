@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_collapse.core.detectors.standstill import Standstill
+from keras_collapse.core.detectors.standstill import Standstill, evidence_of
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.probes import Probe
 
@@ -68,7 +68,7 @@ def _better(before: Sequence[Probe], after: Sequence[Probe]) -> bool:
 
 
 def _finding(since: int, probe: Probe, severity: Severity) -> Finding:
-    evidence = {name: round(probe.values[name], 4) for name in _EVIDENCE if name in probe.values}
+    evidence = evidence_of(probe, _EVIDENCE)
     parts = []
     if "missing_share" in evidence:
         parts.append(f"they miss {evidence['missing_share']:.0%} of it")

@@ -18,6 +18,11 @@ HEALS_AFTER = 2
 """Looks without it, one after another, after which G has recovered."""
 
 
+def evidence_of(probe: Probe, names: Sequence[str]) -> dict[str, float]:
+    """Those of the probe's numbers that were told, as a person reads them."""
+    return {name: round(probe.values[name], 4) for name in names if name in probe.values}
+
+
 class Standstill:
     """Follows one condition over looks: is it there, does it get better, for how long already?
 
