@@ -56,8 +56,6 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
     if not getattr(gan, "compiled", False):
         raise InputError("the model is not compiled. Call gan.compile(...) before the audit.")
     seen = _take_step(gan, batch, networks.generator, networks.discriminator)
-    fake = [None if x is None else drawn_rows(x, seen.drawn) for x in seen.shown]
-    wishes = ask(lambda: _controlled_step(gan, batch, seen), networks.discriminator, fake)
     found = judge_updates(seen.updates)
     kinds = {finding.kind for finding in found}
     for name, paths in seen.moved.items():
@@ -65,7 +63,8 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
             found.append(fault(f"{name}_frozen", 0, {"weights": "bit-identical after the step"}))
     for check in CHECKS:
         found += check(seen)
-    found += judge(wishes)
+    fake = [None if x is None else drawn_rows(x, seen.drawn) for x in seen.shown]
+    found += judge(ask(lambda: _controlled_step(gan, batch, seen), seen.discriminator, fake))
     return sorted(found, key=lambda finding: -finding.severity.rank)
 
 
@@ -181,21 +180,20 @@ def _with_tensors(gan: Any) -> Iterator[None]:
 
         return train_step
 
-    ours = StandIn(gan, "train_step", make)
-    try:
+    with StandIn(gan, "train_step", make):
         yield
-    finally:
-        ours.remove()
 
 
 @contextlib.contextmanager
 def _listening(seen: StepSeen) -> Iterator[None]:
     """Note what G draws, what D is shown, and what losses are asked."""
-    loss_call = keras.losses.Loss.__call__
 
-    def loss(self: Any, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
-        _note(y_pred, lambda values: seen.losses.append((self, values)))
-        return loss_call(self, y_true, y_pred, *args, **kwargs)
+    def hear_loss(original: Callable[..., Any]) -> Callable[..., Any]:
+        def loss(self: Any, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
+            _note(y_pred, lambda values: seen.losses.append((self, values)))
+            return original(self, y_true, y_pred, *args, **kwargs)
+
+        return loss
 
     def hear_drawn(_: Any, outputs: Any) -> None:
         _note(outputs, seen.drawn.append)
@@ -206,13 +204,11 @@ def _listening(seen: StepSeen) -> Iterator[None]:
         sample = sample_among(inputs, seen.generator)
         _note(sample, functools.partial(seen.shown.__setitem__, place))
 
-    with contextlib.ExitStack() as stack:
-        drawn = hearing(seen.generator, "call", hear_drawn)
-        stack.callback(drawn.remove)
-        shown = hearing(seen.discriminator, "call", hear_shown)
-        stack.callback(shown.remove)
-        keras.losses.Loss.__call__ = loss
-        stack.callback(setattr, keras.losses.Loss, "__call__", loss_call)
+    with (
+        hearing(seen.generator, "call", hear_drawn),
+        hearing(seen.discriminator, "call", hear_shown),
+        StandIn(keras.losses.Loss, "__call__", hear_loss),
+    ):
         yield
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_collapse.core.findings import Finding
@@ -17,13 +17,11 @@ class FitWatch:
     """Watches the fits of one model, one after another.
 
     Args:
-        tell: called with what is found.
+        tell: called with each finding.
         guard: runs our part of a step so that its fault never reaches the training.
     """
 
-    def __init__(
-        self, tell: Callable[[Sequence[Finding]], None], guard: Callable[..., None]
-    ) -> None:
+    def __init__(self, tell: Callable[[Finding], None], guard: Callable[..., None]) -> None:
         self._tell, self._guard = tell, guard
         self._compiles = Compiles()
         self._wiring: FitWiring | None = None
@@ -36,7 +34,7 @@ class FitWatch:
         self.leave()
         compiled = self._compiles.seen(list(optimizers_of(model).values()), step)
         if compiled is not None:
-            self._tell([compiled])
+            self._tell(compiled)
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
         self._batches = guarded(BatchesSeen, BatchesSeen, model, self._keep, self._guard)
 
@@ -49,13 +47,15 @@ class FitWatch:
 
     def after_step(self, step: int) -> None:
         if self._wiring is not None:
-            self._tell(self._wiring.after_step(step))
+            for finding in self._wiring.after_step(step):
+                self._tell(finding)
 
     def end_epoch(self, step: int) -> None:
         """The first epoch's end is the last look at the wiring."""
         if self._wiring is not None:
             wiring, self._wiring = self._wiring, None
-            self._tell(wiring.after_epoch(step))
+            for finding in wiring.after_epoch(step):
+                self._tell(finding)
 
     def data(self, step: int) -> Mapping[str, str] | None:
         """The hash of a step's batch, once; None where it could not be seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.checks import SHOWN_CHECKS, StepSeen, drawn_rows
 from keras_collapse.training.compiles import Compiles
 from keras_collapse.training.objectives import wrong_objective
-from keras_collapse.training.stand_in import StandIn, hearing, sample_among
+from keras_collapse.training.stand_in import StandIn, hearing, is_traced, sample_among
 from keras_collapse.training.updates import D, G
 from keras_collapse.training.wiring import fault, moved, values_of, weights_of
 
@@ -45,6 +46,7 @@ class LoopWiring:
         generator, discriminator: the networks.
         models: the models whose ``train_on_batch`` is watched, by name: `D` and ``combined``.
         report: called with each fault, at the step it shows.
+        guard: runs our own part of a call so that its fault never reaches the loop.
     """
 
     def __init__(
@@ -53,10 +55,11 @@ class LoopWiring:
         discriminator: Any,
         models: Mapping[str, Any],
         report: Callable[[Finding], None],
+        guard: Callable[..., None],
     ) -> None:
         self._networks = {G: generator, D: discriminator}
         self._models = models
-        self._report = report
+        self._report, self._guard = report, guard
         self._moved: dict[str, set[str]] = {name: set() for name in models}
         self._idle: set[str] = set()
         self._taught = _Taught()
@@ -66,13 +69,13 @@ class LoopWiring:
 
     def start(self) -> None:
         """Hear what G draws, until `stop`."""
+        hear = functools.partial(self._guard, self._hear)
         for name in ("call", "predict", "predict_on_batch"):
-            self._standing.append(hearing(self._networks[G], name, self._hear))
+            self._standing.append(hearing(self._networks[G], name, hear))
 
     def stop(self) -> None:
-        standing, self._standing = self._standing, []
-        for one in reversed(standing):
-            one.remove()
+        while self._standing:
+            self._standing.pop().remove()
 
     # -- a call --------------------------------------------------------------------------------
 
@@ -190,12 +193,9 @@ class LoopWiring:
 
 def _values(tensor: Any) -> np.ndarray | None:
     """A copy of a tensor's values; None of a traced one, or where there is none."""
-    if tensor is None or isinstance(tensor, list | tuple | dict | keras.KerasTensor):
+    if tensor is None or isinstance(tensor, list | tuple | dict) or is_traced(tensor):
         return None
-    try:
-        return np.array(keras.ops.convert_to_numpy(tensor))
-    except (TypeError, ValueError, NotImplementedError, AttributeError):
-        return None  # JAX, TensorFlow and Keras each refuse a traced one in a way of their own
+    return np.array(keras.ops.convert_to_numpy(tensor))
 
 
 def _cumulative(step: int) -> Finding:

@@ -186,7 +186,7 @@ class LoopWatch:
         self._models = {D: discriminator, "combined": combined}
         self._calls = {name: Calls(model) for name, model in self._models.items()}
         self._see, self._guard = see, guard
-        self._wiring = LoopWiring(generator, discriminator, self._models, report)
+        self._wiring = LoopWiring(generator, discriminator, self._models, report, guard)
         self._step = Step()
         self._steps = 0
         self._standing: list[StandIn] = []
@@ -199,9 +199,8 @@ class LoopWatch:
 
     def stop(self) -> None:
         self._wiring.stop()
-        standing, self._standing = self._standing, []
-        for one in reversed(standing):
-            one.remove()
+        while self._standing:
+            self._standing.pop().remove()
 
     def _standing_in(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def train_on_batch(x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:

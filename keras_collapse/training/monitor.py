@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -201,7 +202,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         watch = None
         if discriminator is not None and combined is not None:
             watch = LoopWatch(
-                generator, discriminator, combined, self._see_step, self._tell_one, self._guard
+                generator, discriminator, combined, self._see_step, self._tell, self._guard
             )
             watch.start()
         try:
@@ -231,7 +232,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._model = weakref.proxy(model)
         known = Networks(generator, discriminator, latent_shape(generator), "")
         facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
-        self._run.begin(hub_of(model), known, facts, self._steps.next_step, self.real)
+        self._run.begin(hub_of(model), known, facts, self._steps.next_step, lambda: self.real)
         self._run.fingerprint(self._steps.next_step - 1)
 
     def _see_step(
@@ -250,9 +251,6 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if (step + 1) % steps == 0:
             self._look_now(step)
 
-    def _tell_one(self, finding: Finding) -> None:
-        self._tell([finding])
-
     # -- a fit's life ------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -269,9 +267,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         networks = find_networks(model)
         if networks.missing and self.verbose:
             print(f"keras-collapse: {networks.missing}.")
-        real = guarded(self, self._real_samples, model, networks)
+        find_real = functools.partial(self._real_samples, model, networks)
         facts = facts_of(model, params)
-        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, real)
+        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, find_real)
         self._fresh = True
         self._fit.begin(self._model, networks, self._steps.next_step)
 
@@ -311,10 +309,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _stop(self) -> None:
         self._model.stop_training = True
 
-    def _tell(self, findings: Sequence[Finding]) -> None:
-        for finding in findings:
-            self._run.report(finding)
-            self._react(finding)
+    def _tell(self, finding: Finding) -> None:
+        self._run.report(finding)
+        self._react(finding)
 
     def _end_epoch(self, logs: Mapping[str, Any]) -> None:
         _ = self.model  # on JAX, reading it brings the weights of this step into the layers

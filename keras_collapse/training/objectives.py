@@ -9,8 +9,7 @@ losses that the step reports say which way they want them.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.signals import recognise_names
+from keras_collapse.training.checks import last_activation
 from keras_collapse.training.stand_in import StandIn
 
 NUDGE = 0.1
@@ -69,7 +69,7 @@ def ask(
     if not scores or not fake or shape == discriminator.input_shape:
         return []
     found = []
-    for base in BASES[_gives_probabilities(discriminator)]:
+    for base in BASES[last_activation(discriminator) == "sigmoid"]:
         logs = []
         for shift in ((base, 0.0, 0.0), (base, NUDGE, 0.0), (base, 0.0, NUDGE)):
             with _shifted(discriminator, fake, shift):
@@ -159,14 +159,7 @@ def _losses(logs: Mapping[str, float]) -> dict[str, float]:
     return losses if len(losses) == 2 and np.all(np.isfinite(list(losses.values()))) else {}
 
 
-def _gives_probabilities(discriminator: Any) -> bool:
-    from keras_collapse.training.checks import last_activation
-
-    return last_activation(discriminator) == "sigmoid"
-
-
-@contextlib.contextmanager
-def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> Iterator[None]:
+def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> StandIn:
     """Let D give one score to everything, with something added on real or on fake samples."""
     base, on_real, on_fake = shift
     calls = iter(fake)
@@ -185,8 +178,4 @@ def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift
 
         return call
 
-    ours = StandIn(discriminator, "call", make)
-    try:
-        yield
-    finally:
-        ours.remove()
+    return StandIn(discriminator, "call", make)

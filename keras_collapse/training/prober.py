@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_collapse.core.diversity import LEAST_SAMPLES, RealSample
+from keras_collapse.core.diversity import RealSample
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.probes import Probe
 from keras_collapse.training.checks import REACH, SLACK, last_activation
 from keras_collapse.training.models import Networks
-from keras_collapse.training.samples import draw, no_gradients
-from keras_collapse.training.state import put_back
+from keras_collapse.training.samples import draw, infer
 
 SHOWN = 32
 """Samples in the picture."""
@@ -89,9 +88,6 @@ class Prober:
                 f"G's {activation}; give CollapseMonitor(real=...) as D is shown it"
             )
             return
-        if len(real) < LEAST_SAMPLES:
-            self.blind = f"{len(real)} real samples are too few; {LEAST_SAMPLES} are needed"
-            return
         try:
             self._sample = RealSample(real.reshape(len(real), -1))
         except InputError as error:
@@ -102,11 +98,7 @@ class Prober:
         judge = self._networks.discriminator
         if judge is None or self._real is None:
             return {}
-        with put_back(judge.non_trainable_variables), no_gradients():
-            scores = [
-                judge(keras.ops.convert_to_tensor(x), training=False)
-                for x in (self._real[:DRAWN], samples)
-            ]
+        scores = [infer(judge, x) for x in (self._real[:DRAWN], samples)]
         if any(isinstance(score, list | tuple | dict) for score in scores):
             return {}
         real, fake = (np.asarray(keras.ops.convert_to_numpy(s), "float64") for s in scores)

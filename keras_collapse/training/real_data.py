@@ -23,7 +23,7 @@ def data_of_fit(model: Any) -> Any:
         frame = frame.f_back
         if frame.f_code.co_name == "fit" and "x" in frame.f_code.co_varnames:
             local = frame.f_locals
-            if local.get("self") is model or local.get("self") == model:
+            if local.get("self") is model:
                 return local.get("x")
     return None
 

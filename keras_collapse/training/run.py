@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +86,18 @@ class Run:
         networks: Networks,
         facts: Mapping[str, Any],
         next_step: int,
-        real: np.ndarray | None = None,
+        find_real: Callable[[], np.ndarray | None],
     ) -> None:
         """A fit, or a loop, begins at ``next_step``; those before it belong to the run too.
 
-        ``real`` are samples of the data as D is shown it, float (n, ...); None where unknown.
+        ``find_real`` gives samples of the data as D is shown it, float (n, ...), or None; it is
+        asked once for a pair of networks.
         """
+        if networks != self._networks:
+            self._prober = None
         self._hub, self._networks = hub, networks
         if networks.latent_shape is not None and self._prober is None:
-            self._prober = guarded(Prober, Prober, networks, real)
+            self._prober = guarded(Prober, Prober, networks, guarded(Prober, find_real))
         guarded(Journal, self.open_journal)
         facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
         self._write("fit", step=next_step, facts=facts)

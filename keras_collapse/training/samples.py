@@ -12,10 +12,17 @@ import numpy as np
 from keras_collapse.training.state import put_back
 
 
-def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
-    """G's samples for these latents, in inference mode, with nothing left changed.
+def infer(network: Any, inputs: np.ndarray) -> Any:
+    """What a network makes of these inputs, in inference mode, with nothing left changed.
 
     Call it in the main thread and, on JAX during a fit, only after ``callback.model`` was read.
+    """
+    with put_back(network.non_trainable_variables), no_gradients():
+        return network(keras.ops.convert_to_tensor(inputs), training=False)
+
+
+def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
+    """G's samples for these latents; see `infer`.
 
     Args:
         generator: the network.
@@ -24,9 +31,8 @@ def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
     Returns:
         The samples as float32 (n, ...).
     """
-    with put_back(generator.non_trainable_variables), no_gradients():
-        samples = generator(keras.ops.convert_to_tensor(latents), training=False)
-        return np.asarray(keras.ops.convert_to_numpy(samples), dtype=np.float32)
+    samples = keras.ops.convert_to_numpy(infer(generator, latents))
+    return np.asarray(samples, dtype=np.float32)
 
 
 def no_gradients() -> contextlib.AbstractContextManager[object]:

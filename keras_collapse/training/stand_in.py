@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import keras
 
 
 class StandIn:
     """Replaces one object's method, and puts it back whatever others have done meanwhile.
+
+    Put back by `remove`, or at the end of a ``with`` block.
 
     Args:
         owner: the object.
@@ -24,6 +26,12 @@ class StandIn:
         self._before = vars(owner).get(name)
         self._ours = make(getattr(owner, name))
         setattr(owner, name, self._ours)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
     def remove(self) -> None:
         """Put the original back; where another stands before us, ours stays, and must be inert."""
@@ -57,6 +65,22 @@ def hearing(owner: Any, name: str, hear: Callable[[Any, Any], None]) -> StandIn:
         return call
 
     return StandIn(owner, name, make)
+
+
+def is_traced(tensor: Any) -> bool:
+    """Whether a tensor stands for a value in a step that is being compiled, and has none itself."""
+    if isinstance(tensor, keras.KerasTensor):
+        return True
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return isinstance(tensor, jax.core.Tracer)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.is_symbolic_tensor(tensor))
+    return str(getattr(tensor, "device", "")) == "meta"  # PyTorch's, where Keras builds a model
 
 
 def sample_among(inputs: Any, generator: Any) -> Any:

@@ -69,9 +69,8 @@ class UpdatesSeen:
 
     def stop(self) -> None:
         """Leave every optimizer as it was; stopping twice is once."""
-        standing, self._standing = self._standing, []
-        for one in standing:
-            one.remove()
+        while self._standing:
+            self._standing.pop().remove()
 
     def _standing_in(
         self, place: int, optimizer: Any, original: Callable[..., Any]
