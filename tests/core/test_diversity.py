@@ -179,6 +179,15 @@ def untrained(rng: np.random.Generator) -> np.ndarray:
     return rng.normal(0, 0.1, (512, 2))
 
 
+ONE_POINT = {
+    "modes_covered": (1, 1),
+    "missing_share": (0.85, 1),
+    "duplicate_share": (1, 1),
+    "support_estimate": (1, 1),
+    "recall": (0, 0.01),
+    "coverage": (0, 0.02),
+    "distance_ratio": (0, 0),
+}
 EXPECTED = {
     healthy: {
         "modes_covered": (8, 8),
@@ -191,24 +200,8 @@ EXPECTED = {
         "distance_ratio": (0.95, 1.05),
         "sliced_wasserstein": (0, 0.15),
     },
-    one_point: {
-        "modes_covered": (1, 1),
-        "missing_share": (0.85, 1),
-        "duplicate_share": (1, 1),
-        "support_estimate": (1, 1),
-        "recall": (0, 0.01),
-        "coverage": (0, 0.02),
-        "distance_ratio": (0, 0),
-    },
-    nearly_one_point: {
-        "modes_covered": (1, 1),
-        "missing_share": (0.85, 1),
-        "duplicate_share": (1, 1),
-        "support_estimate": (1, 1),
-        "recall": (0, 0.01),
-        "coverage": (0, 0.02),
-        "distance_ratio": (0, 1e-4),
-    },
+    one_point: ONE_POINT,
+    nearly_one_point: ONE_POINT | {"distance_ratio": (0, 1e-4)},
     one_mode: {
         "modes_covered": (1, 1),
         "missing_share": (0.85, 0.9),

@@ -8,6 +8,7 @@ trains whom.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,17 +125,45 @@ def loop(
     d_steps: int = 1,
     real: Any = ONES,
     fake: Any = ZEROS,
+    wanted: Any = None,
+    samples: Any = REAL,
+    draw: Callable[[], Any] | None = None,
     **how: Any,
 ) -> None:
-    """The loop of every tutorial, with what differs as arguments."""
+    """The loop of every tutorial, with what differs as arguments.
+
+    Args:
+        monitor, g, d, gan: the monitor and the three models.
+        before_d, before_g: what is done before D's and G's step.
+        d_steps: of D to one of G.
+        real, fake: D's labels.
+        wanted: G's label, by default that of real samples.
+        samples: the real ones.
+        draw: gives the fakes that D is shown, by default by ``predict``.
+        **how: arguments of ``train_on_batch``.
+    """
+    draw = draw or (lambda: g.predict(latents(), verbose=0))
     with monitor.watching(generator=g, discriminator=d, combined=gan):
         for _ in range(STEPS):
             for _ in range(d_steps):
                 before_d()
-                d.train_on_batch(REAL, real, **how)
-                d.train_on_batch(g.predict(latents(), verbose=0), fake, **how)
+                d.train_on_batch(samples, real, **how)
+                d.train_on_batch(draw(), fake, **how)
             before_g()
-            gan.train_on_batch(latents(), real, **how)
+            gan.train_on_batch(latents(), real if wanted is None else wanted, **how)
+
+
+def mixed_loop(
+    monitor: kc.CollapseMonitor, g: keras.Model, d: keras.Model, gan: keras.Model
+) -> None:
+    """A loop that shows D both kinds in one batch."""
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for _ in range(STEPS):
+            d.trainable = True
+            both = np.concatenate([REAL, g.predict(latents(), verbose=0)])
+            d.train_on_batch(both, np.concatenate([ONES, ZEROS]))
+            d.trainable = False
+            gan.train_on_batch(latents(), ONES)
 
 
 def toggling(
@@ -232,14 +261,7 @@ def loop_toggling_with_metrics_reset_at_each_call(monitor: kc.CollapseMonitor) -
 
 @correct
 def loop_toggling_with_both_kinds_in_one_batch(monitor: kc.CollapseMonitor) -> None:
-    g, d, gan = networks()
-    with monitor.watching(generator=g, discriminator=d, combined=gan):
-        for _ in range(STEPS):
-            d.trainable = True
-            both = np.concatenate([REAL, g.predict(latents(), verbose=0)])
-            d.train_on_batch(both, np.concatenate([ONES, ZEROS]))
-            d.trainable = False
-            gan.train_on_batch(latents(), ONES)
+    mixed_loop(monitor, *networks())
 
 
 @correct
@@ -343,13 +365,7 @@ def loop_d_trained_through_the_generator(monitor: kc.CollapseMonitor) -> None:
 @correct
 def loop_drawing_fakes_by_a_direct_call(monitor: kc.CollapseMonitor) -> None:
     g, d, gan = networks()
-    with monitor.watching(generator=g, discriminator=d, combined=gan):
-        for _ in range(STEPS):
-            d.trainable = True
-            d.train_on_batch(REAL, ONES)
-            d.train_on_batch(g(latents(), training=False), ZEROS)
-            d.trainable = False
-            gan.train_on_batch(latents(), ONES)
+    loop(monitor, g, d, gan, draw=functools.partial(g, latents(), training=False), **toggling(d))
 
 
 @correct
@@ -383,28 +399,15 @@ def loop_with_one_label_for_d(monitor: kc.CollapseMonitor) -> None:
 @has("generator_objective")
 def loop_with_gs_label_not_flipped(monitor: kc.CollapseMonitor) -> None:
     g, d, gan = networks()
-    with monitor.watching(generator=g, discriminator=d, combined=gan):
-        for _ in range(STEPS):
-            d.trainable = True
-            d.train_on_batch(REAL, ONES)
-            d.train_on_batch(g(latents(), training=False), ZEROS)
-            d.trainable = False
-            gan.train_on_batch(latents(), ZEROS)
+    draw = functools.partial(g, latents(), training=False)
+    loop(monitor, g, d, gan, draw=draw, wanted=ZEROS, **toggling(d))
 
 
 @has("range_mismatch")
 def loop_on_data_beyond_gs_reach(monitor: kc.CollapseMonitor) -> None:
     g = keras.Sequential([keras.Input((LATENT,)), layers.Dense(2, activation="tanh")])
     d = compiled(discriminator())
-    gan = compiled(joined(g, d))
-    right = toggling(d)
-    with monitor.watching(generator=g, discriminator=d, combined=gan):
-        for _ in range(STEPS):
-            right["before_d"]()
-            d.train_on_batch(100 * REAL, ONES)
-            d.train_on_batch(g.predict(latents(), verbose=0), ZEROS)
-            right["before_g"]()
-            gan.train_on_batch(latents(), ONES)
+    loop(monitor, g, d, compiled(joined(g, d)), samples=100 * REAL, **toggling(d))
 
 
 @has("loss_activation_mismatch")
@@ -416,14 +419,7 @@ def loop_with_a_sigmoid_before_a_loss_of_logits(monitor: kc.CollapseMonitor) -> 
 @has("mixed_batchnorm")
 def loop_with_both_kinds_in_one_normalised_batch(monitor: kc.CollapseMonitor) -> None:
     g, d = generator(), compiled(discriminator(batch_norm=True))
-    gan = compiled(joined(g, d))
-    with monitor.watching(generator=g, discriminator=d, combined=gan):
-        for _ in range(STEPS):
-            d.trainable = True
-            both = np.concatenate([REAL, g.predict(latents(), verbose=0)])
-            d.train_on_batch(both, np.concatenate([ONES, ZEROS]))
-            d.trainable = False
-            gan.train_on_batch(latents(), ONES)
+    mixed_loop(monitor, g, d, compiled(joined(g, d)))
 
 
 @has("recompiled")

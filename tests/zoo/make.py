@@ -17,8 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from train import SIGNALS, Program, Recipe, Record, train
-
-RECORDS = Path(__file__).parent / "records"
+from zoo import RECORDS
 
 GOOD_RATES = ((2e-3, 5e-4), (1e-3, 3e-4), (1e-3, 1e-3), (5e-4, 2e-4), (2e-3, 1e-3))
 """Rates of D and G of the runs without a fault, each tried with two seeds."""

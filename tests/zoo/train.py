@@ -6,7 +6,7 @@ Keras' networks and optimizers, called without state and mapped over runs by JAX
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,9 @@ import keras
 import numpy as np
 from keras import layers
 from toys import TOYS
+from zoo import EVERY, LOOK
 
 LATENT = 8
-EVERY = 5
-"""Steps whose readings are kept as one mean."""
-LOOK = 100
-"""Steps between looks at the samples."""
 SEEN, JUDGED = 128, 2500
 """Samples of a look: those kept in the record, and those the oracle counts."""
 SIGNALS = ("d_loss_real", "d_loss_fake", "d_acc_real", "d_acc_fake", "g_loss", "g_acc")
@@ -46,7 +43,7 @@ class Recipe:
         cause: the name of what is wrong with it, or "none".
         d_rate, g_rate: learning rates.
         leak: whether G's step trains D as well.
-        d_steps_share, g_steps_share: share of the steps in which that network is trained.
+        d_share, g_share: share of the steps in which that network is trained.
         label_noise: probability that a real sample is called fake in D's step, and the reverse.
         scale: what the data is multiplied with before D sees it.
         init: what the initial weights of G are multiplied with.
@@ -78,7 +75,6 @@ class Record:
     scores: np.ndarray  # (looks, 2): D's share of "real" on real and on fake samples
     modes: np.ndarray  # (looks,)
     quality: np.ndarray  # (looks,)
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def _mlp(widths: Sequence[int], activation: str, inputs: int, outputs: int, norm: bool = False,

@@ -17,7 +17,10 @@ from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 RECORDS = Path(__file__).parent / "records"
-EVERY, LOOK = 5, 100
+EVERY = 5
+"""Steps whose readings are kept as one mean."""
+LOOK = 100
+"""Steps between looks at the samples."""
 REAL = 1024
 GOOD_MODES, BAD_MODES = 0.9, 0.65
 """Share of the modes from which a look is good, and below which it is bad."""
@@ -30,7 +33,7 @@ HELD_OUT = {"toy": {"uneven"}, "network": {"norm64", "tanh64"},
 """Whole data sets, architectures and objectives on which no threshold was chosen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run of the zoo.
 
