@@ -12,16 +12,10 @@ import numpy as np
 import pytest
 
 from keras_collapse.core import diversity
-from keras_collapse.core.diversity import (
-    Diversity,
-    RealSample,
-    coverage_expected,
-    distances,
-    fidelity,
-    look_at,
-    support_from_pairs,
-)
+from keras_collapse.core.distances import distances
+from keras_collapse.core.diversity import Diversity, RealSample, look_at
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.fidelity import coverage_expected, fidelity, support_from_pairs
 
 
 def ring(n: int, rng: np.random.Generator, modes: int = 8) -> np.ndarray:
@@ -79,7 +73,7 @@ def test_fidelity_is_the_same_in_small_blocks(monkeypatch):
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(100, 3)), rng.normal(size=(70, 3))
     whole = fidelity(real, fake)
-    monkeypatch.setattr(diversity, "BLOCK", 500)
+    monkeypatch.setattr("keras_collapse.core.distances.BLOCK", 500)
     assert fidelity(real, fake) == whole
 
 

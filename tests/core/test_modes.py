@@ -11,7 +11,8 @@ import camel_drawings
 import numpy as np
 import pytest
 
-from keras_collapse.core.diversity import Diversity, RealSample, distances
+from keras_collapse.core.distances import distances
+from keras_collapse.core.diversity import Diversity, RealSample
 from keras_collapse.core.modes import (
     Neighbourhoods,
     at_most,
