@@ -74,7 +74,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the whole run.")] = 42,
     epochs: Annotated[int | None, typer.Option(help="Epochs, by default 9.")] = None,
     fault: Annotated[
-        str | None, typer.Option(help='Train it with a fault to see it found: "leak".')
+        str | None,
+        typer.Option(
+            help='Train with a fault to see it found: "leak", or one of the zoo\'s, such as '
+            '"g_too_fast" (a wrong name lists them), on points in the plane, in half a minute.'
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; by default one in collapse_runs.")

@@ -1,4 +1,4 @@
-"""``keras-collapse demo``: the camel GAN of the examples, trained under the monitor."""
+"""``keras-collapse demo``: a GAN of the examples, trained under the monitor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run_demo(
     out: Path | None,
     ui: int | None,
 ) -> Verdict:
-    """Train the camel GAN, print the verdict and what to do next.
+    """Train the camel GAN, or one on a ring with a fault of the zoo; print the verdict.
 
     Raises:
         InputError: no backend, a bad data file, seed, fault or folder, or a port in use; all
@@ -41,35 +41,47 @@ def run_demo(
         _check_port(ui)
     backend = choose_backend()
     quieten()
-    camel_gan = _example("camel_gan")
-    if fault is not None and fault not in camel_gan.FAULTS:
+    camel_gan, ring_gan = _example("camel_gan"), _example("ring_gan")
+    on_camels = fault is None or fault in camel_gan.FAULTS
+    if not on_camels and fault not in ring_gan.CAUSES:
+        known = ", ".join((*camel_gan.FAULTS, *ring_gan.CAUSES))
+        raise InputError(f"--fault must be one of {known}. Received: {fault}.")
+    if not on_camels and data is not None:
         raise InputError(
-            f"--fault must be one of {', '.join(camel_gan.FAULTS)}. Received: {fault}."
+            f"--data is for the camel GAN, which has no such fault. Received: {fault}."
         )
 
     import keras_collapse as kc
 
-    print(f"Camel GAN, preset {PRESET!r}, seed {seed}, on Keras with {backend}", flush=True)
+    what = f"Camel GAN, preset {PRESET!r}" if on_camels else "A GAN on a ring of eight Gaussians"
+    print(f"{what}, fault: {fault or 'none'}, seed {seed}, on Keras with {backend}", flush=True)
     seeds = kc.seed_everything(seed)
-    size = camel_gan.PRESETS[PRESET]
     try:
-        gan, images = camel_gan.build(PRESET, str(data) if data else None, seed, fault)
-        images = camel_gan.whole_batches(images, size.batch_size)
+        if on_camels:
+            gan, samples = camel_gan.build(PRESET, str(data) if data else None, seed, fault)
+            batch_size = camel_gan.PRESETS[PRESET].batch_size
+        else:
+            gan, samples = ring_gan.build(fault, seed)
+            batch_size = gan.cause.batch_size
+        samples = camel_gan.whole_batches(samples, batch_size)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from None
     monitor = kc.CollapseMonitor(run_dir=out)
     monitor.open_journal()
-    epochs = epochs or EPOCHS
+    steps = len(samples) // batch_size
+    epochs = epochs or (EPOCHS if on_camels else -(-ring_gan.STEPS // steps))
     gan.fit(
-        images,
-        batch_size=size.batch_size,
+        samples,
+        batch_size=batch_size,
         epochs=epochs,
         verbose=0,
         callbacks=[
             kc.SeedControl(seeds.seed, verbose=0),
             monitor,
-            kc.MLflowLogger(run_name=f"camel-{fault or 'correct'}-{seed}"),
-            progress_callback(epochs * (len(images) // size.batch_size)),
+            kc.MLflowLogger(
+                run_name=f"{'camel' if on_camels else 'ring'}-{fault or 'correct'}-{seed}"
+            ),
+            progress_callback(epochs * steps),
         ],
     )
     _say_next(monitor, ui)

@@ -46,6 +46,7 @@ class PastRun:
         settings: of the `Reader`, as the run itself had them.
         reports: findings that rest on no reading, as the run itself had them.
         probes: looks at its samples, in order.
+        blind: why its samples were not compared with data; empty where they were.
         notes: what a person should know about the source, such as a line left out.
     """
 
@@ -54,6 +55,7 @@ class PastRun:
     settings: Mapping[str, Any] = field(default_factory=dict)
     reports: Sequence[Finding] = ()
     probes: Sequence[Probe] = ()
+    blind: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
 
 
@@ -74,6 +76,7 @@ def examine(run: PastRun) -> Verdict:
     """The verdict on a past run: the very way that live numbers go."""
     reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
+    examiner.blind = run.blind
     probes = list(run.probes)
     for row in run.rows:
         for reading in reader.read(row.step, row.logs, row.epoch, row.rounding):
@@ -109,7 +112,7 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     reports: list[Finding] = []
     probes: list[Probe] = []
     settings: dict[str, Any] = {}
-    ended = False
+    blind, ended = "", False
     with understood(path):
         for record in read_journal(path):
             if record["record"] == "reader":
@@ -126,6 +129,8 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 )
             elif record["record"] == "probe":
                 probes.append(Probe(record["step"], _floats(record["values"])))
+            elif record["record"] == "blind":
+                blind = str(record["why"])
             elif record["record"] == "report":
                 reports.append(Finding.from_dict(record["finding"]))
             ended = record["record"] == "end"
@@ -134,7 +139,9 @@ def _read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     notes = [] if ended else ["the run has not ended, or was killed"]
     if signals:
         settings["signals"] = signals
-    return PastRun(rows, settings=settings, reports=reports, probes=probes, notes=notes)
+    return PastRun(
+        rows, settings=settings, reports=reports, probes=probes, blind=blind, notes=notes
+    )
 
 
 def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from keras_collapse.core.fidelity import (
     matrix,
     support_from_pairs,
 )
-from keras_collapse.core.modes import Neighbourhoods, find_modes, missed_modes
+from keras_collapse.core.modes import Neighbourhoods, find_modes, intrinsic_dimension, missed_modes
 from keras_collapse.core.sketch import Sketch
 
 LEAST_SAMPLES = 32
@@ -60,6 +60,7 @@ class Diversity:
         sliced_wasserstein: distance of the two distributions, in standard deviations of the data.
         sliced_wasserstein_baseline: the same between two parts of the real sample, scaled to
             these numbers of samples: what a perfect generator has.
+        dimension: intrinsic dimensions of the real sample, 0 where they cannot be told.
         modes_real: separate modes found in the real sample, at least 1.
         modes_clear: False where 1 was found but more could not have been told apart.
         modes_covered: how many of them the fakes do not provably miss.
@@ -74,6 +75,7 @@ class Diversity:
     not_finite: int
     modes_real: int
     modes_clear: bool
+    dimension: float | None = None
     precision: float | None = None
     recall: float | None = None
     density: float | None = None
@@ -137,6 +139,7 @@ class RealSample:
         self._closeness: dict[int, tuple[float, float]] = {}
         apart = distances(self._located, self._located)
         self.modes = find_modes(apart)
+        self.dimension = intrinsic_dimension(apart)
         self._neighbourhoods = Neighbourhoods(apart)
         directions = np.random.default_rng(seed).normal(size=(self._points.shape[1], PROJECTIONS))
         self._directions = directions / np.linalg.norm(directions, axis=0)
@@ -190,6 +193,7 @@ class RealSample:
             not_finite=lost,
             modes_real=modes.count,
             modes_clear=modes.clear,
+            dimension=self.dimension,
             **fidelity._asdict(),
             coverage_expected=coverage_expected(n, m),
             duplicate_share=repeated,

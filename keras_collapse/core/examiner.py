@@ -13,6 +13,9 @@ ENOUGH_STEPS = 250
 """Steps every detector must have judged before "healthy" is said: the book's healthy run needs as
 many to leave chance, so fewer cannot tell a slow start from a failure."""
 
+ENOUGH_LOOKS = 4
+"""Looks at samples beside data that make up for losses which cannot be judged."""
+
 
 class Examiner:
     """Readings in, verdict out.
@@ -20,6 +23,10 @@ class Examiner:
     Args:
         detectors: the failures to watch for; by default all that are known.
         row_steps: training steps that one step of the readings stands for at least.
+
+    Attributes:
+        blind: why samples are not compared with data, in words; empty where they are, or where
+            that is not known.
 
     >>> examiner = Examiner()
     >>> for step in range(300):
@@ -37,8 +44,9 @@ class Examiner:
         self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
         self.steps = 0
         self.looks = 0
+        self.blind = ""
         self._others: list[Finding] = []
-        self._told: dict[tuple[str, int], tuple[Severity, bool]] = {}
+        self._told: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; give the findings that are new, graver or healed since the last."""
@@ -51,7 +59,7 @@ class Examiner:
 
     def look(self, probe: Probe) -> list[Finding]:
         """Take a probe; give the findings that are new, graver or healed since the last."""
-        self.looks += 1
+        self.looks += "missing_share" in probe.values  # only such as were compared with data
         changed: list[Finding] = []
         for detector in self._of_probes:
             detector.look(probe)
@@ -59,11 +67,13 @@ class Examiner:
         return changed
 
     def _changes(self, detector: Detector | ProbeDetector) -> Iterator[Finding]:
+        before, now = self._told.get(id(detector), {}), {}
         for finding in detector.findings:
-            key, now = (finding.kind, finding.first_step), (finding.severity, finding.healed)
-            if self._told.get(key) != now:
-                self._told[key] = now
+            key, state = (finding.kind, finding.first_step), (finding.severity, finding.healed)
+            now[key] = state
+            if before.get(key) != state:
                 yield finding
+        self._told[id(detector)] = now
 
     def report(self, finding: Finding) -> None:
         """Add a finding that no detector made: the reader's, the audit's, the seeding's."""
@@ -94,14 +104,20 @@ class Examiner:
                 )
         for detector in self._of_readings:
             judged = detector.judged * self.row_steps
-            if detector.blind:
-                return Status.UNKNOWN, f"{detector.kind} cannot be judged: {detector.blind}"
-            if judged < ENOUGH_STEPS:
+            if not detector.blind and judged < ENOUGH_STEPS:
                 return Status.UNKNOWN, (
                     f"too few steps: {detector.kind} was judged on {judged}, "
                     f"{ENOUGH_STEPS} are needed"
                 )
-        seen = f"and {self.looks} looks at its samples" if self.looks else "by its losses alone"
+        for watcher in self._of_probes:
+            if watcher.blind and not isinstance(watcher, Detector):
+                return Status.UNKNOWN, watcher.blind
+        for detector in self._of_readings:
+            if detector.blind and self.looks < ENOUGH_LOOKS:  # samples say more than losses
+                return Status.UNKNOWN, f"{detector.kind} cannot be judged: {detector.blind}"
+        seen = f"and {self.looks} looks at its samples"
+        if not self.looks:
+            seen = f"by its losses alone ({self.blind})" if self.blind else "by its losses alone"
         return Status.HEALTHY, f"no failure found in {self.steps} steps {seen}"
 
 

@@ -10,6 +10,9 @@ import keras
 from keras_collapse.training.fingerprints import batch_digest
 from keras_collapse.training.stand_in import StandIn
 
+BACKENDS = ("jax", "torch")
+"""Where Keras hands batches over in Python."""
+
 
 class BatchesSeen:
     """Hashes each batch that a model's training step is given.
@@ -20,13 +23,18 @@ class BatchesSeen:
         model: in a fit that has begun.
         keep: called with each execution's last batch, counted from 0 since the epoch began, and
             the hash of its batches.
+        show: called with each batch.
         guard: runs our part of a step so that its fault never reaches the training.
     """
 
     def __init__(
-        self, model: Any, keep: Callable[[int, str], None], guard: Callable[..., None]
+        self,
+        model: Any,
+        keep: Callable[[int, str], None],
+        show: Callable[[Any], None],
+        guard: Callable[..., None],
     ) -> None:
-        self._keep, self._guard = keep, guard
+        self._keep, self._show, self._guard = keep, show, guard
         self._count = 0
         self._on = True
         make = {"jax": self._of_iterator, "torch": self._of_batches}.get(keras.backend.backend())
@@ -60,6 +68,8 @@ class BatchesSeen:
     def _take(self, batches: list[Any]) -> None:
         if self._on and batches:
             self._count += len(batches)
+            for batch in batches:
+                self._show(batch)
             digest = batch_digest(batches)
             if digest is not None:
                 self._keep(self._count - 1, digest)

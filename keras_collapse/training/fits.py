@@ -18,11 +18,17 @@ class FitWatch:
 
     Args:
         tell: called with each finding.
+        show: called with each batch, on JAX and PyTorch.
         guard: runs our part of a step so that its fault never reaches the training.
     """
 
-    def __init__(self, tell: Callable[[Finding], None], guard: Callable[..., None]) -> None:
-        self._tell, self._guard = tell, guard
+    def __init__(
+        self,
+        tell: Callable[[Finding], None],
+        show: Callable[[Any], None],
+        guard: Callable[..., None],
+    ) -> None:
+        self._tell, self._show, self._guard = tell, show, guard
         self._compiles = Compiles()
         self._wiring: FitWiring | None = None
         self._batches: BatchesSeen | None = None
@@ -36,7 +42,9 @@ class FitWatch:
         if compiled is not None:
             self._tell(compiled)
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
-        self._batches = guarded(BatchesSeen, BatchesSeen, model, self._keep, self._guard)
+        self._batches = guarded(
+            BatchesSeen, BatchesSeen, model, self._keep, self._show, self._guard
+        )
 
     def begin_epoch(self, step: int) -> None:
         """An epoch begins, with the training step named."""

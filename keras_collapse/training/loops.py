@@ -171,6 +171,7 @@ class LoopWatch:
         see: called at the end of each training step with its signals, their rounding, and hashes
             of the data it was given.
         report: called with each fault of the wiring, at the step it shows.
+        show: called with the batches of real samples, inputs and labels, that D is trained on.
         guard: runs our own part of a call so that its fault never reaches the loop.
     """
 
@@ -181,13 +182,15 @@ class LoopWatch:
         combined: Any,
         see: Callable[[Mapping[str, float], Mapping[str, float], Mapping[str, str]], None],
         report: Callable[[Finding], None],
+        show: Callable[[Any], None],
         guard: Callable[..., None],
     ) -> None:
         self._models = {D: discriminator, "combined": combined}
         self._calls = {name: Calls(model) for name, model in self._models.items()}
-        self._see, self._guard = see, guard
+        self._see, self._show, self._guard = see, show, guard
         self._wiring = LoopWiring(generator, discriminator, self._models, report, guard)
         self._step = Step()
+        self._g_call: Call | None = None
         self._steps = 0
         self._standing: list[StandIn] = []
 
@@ -224,7 +227,10 @@ class LoopWatch:
             self._wiring.after(name, before[0], inputs, call.label)
         if name == D:
             self._step.d_calls.append(call)
+            if self._g_call is not None and _is_real(call, self._g_call):
+                self._show([inputs, labels])
             return
+        self._g_call = call
         step, self._step = self._step, Step()
         if self._steps < WIRING_STEPS:
             cumulative = any(calls.cumulative for calls in self._calls.values())

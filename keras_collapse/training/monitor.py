@@ -18,13 +18,13 @@ from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import guarded, hub_of
+from keras_collapse.training.batches import BACKENDS
 from keras_collapse.training.facts import facts_of, metric_names
 from keras_collapse.training.fits import FitWatch
 from keras_collapse.training.loops import LoopWatch
-from keras_collapse.training.models import Networks, find_networks, latent_shape
-from keras_collapse.training.prober import REAL, SEED
+from keras_collapse.training.models import Networks, find_networks, networks_of
 from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
-from keras_collapse.training.real_data import data_of_fit, samples_of
+from keras_collapse.training.real_data import RealData, arrays_of, data_of_fit, real_among
 from keras_collapse.training.run import Run
 from keras_collapse.training.steps import StepCounter, plain_numbers
 
@@ -51,8 +51,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             ``"stop"`` (end the training after this step), ``"raise"`` (`CollapseError`), or a
             function that takes the `Finding`.
         detectors: the detectors to run; by default all.
-        real: samples of the data as D is shown it, float (n, ...), to compare G's samples with.
-            By default some of what ``fit`` is given, where that is arrays.
+        real: samples of the data as D is shown it, float (n, ...), to compare G's samples with;
+            for a conditional G ``(samples, labels)``. By default some of what ``fit`` is given,
+            where that is arrays, else of the first batches, where Keras shows them.
         verbose: 1 prints failures and the verdict, 0 nothing.
 
     Attributes:
@@ -73,7 +74,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         run_dir: str | Path | None = None,
         on_failure: OnFailure = "warn",
         detectors: Sequence[Detector | ProbeDetector] | None = None,
-        real: np.ndarray | None = None,
+        real: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
         verbose: int = 1,
     ) -> None:
         super().__init__()
@@ -95,15 +96,16 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._lock = threading.Lock()
         self._watched: weakref.ReferenceType[Any] | None = None
         self._off = False
-        self._fit = FitWatch(self._tell, self._guard)
+        self._fit = FitWatch(self._tell, self._show, self._guard)
         self._reset()
 
     def _reset(self) -> None:
         self._run = Run(self._given_folder, self.signals, self.detectors)
         self._steps = StepCounter()
+        self._said = ""  # why samples are not compared, as it was printed
         self._fresh = False  # a fit has begun whose first epoch has not
         self._fit.leave()
-        self._fit = FitWatch(self._tell, self._guard)
+        self._fit = FitWatch(self._tell, self._show, self._guard)
         self._reaction.reset()
 
     @property
@@ -194,15 +196,22 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                     d.train_on_batch(g.predict(latents, verbose=0), zeros)
                     gan.train_on_batch(latents, ones)
         """
+        seen = discriminator is not None and combined is not None
         model = next((m for m in (combined, discriminator, generator) if m is not None), self)
         for callback in callbacks:
             callback.set_model(model)
             callback.on_train_begin()
-        self._guard(self._begin_loop, model, generator, discriminator)
+        self._guard(self._begin_loop, model, generator, discriminator, seen)
         watch = None
-        if discriminator is not None and combined is not None:
+        if seen:
             watch = LoopWatch(
-                generator, discriminator, combined, self._see_step, self._tell, self._guard
+                generator,
+                discriminator,
+                combined,
+                self._see_step,
+                self._tell,
+                self._show,
+                self._guard,
             )
             watch.start()
         try:
@@ -222,17 +231,19 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                 are recognised as those of logs are.
         """
         if self._watched is None:
-            self._guard(self._begin_loop, self, None, None)
+            self._guard(self._begin_loop, self, None, None, False)
         self._guard(self._see_step, signals)
 
-    def _begin_loop(self, model: Any, generator: Any, discriminator: Any) -> None:
+    def _begin_loop(self, model: Any, generator: Any, discriminator: Any, seen: bool) -> None:
         if self._watched is not None and self._watched() is not model:
             self._reset()
         self._watched = weakref.ref(model)
         self._model = weakref.proxy(model)
-        known = Networks(generator, discriminator, latent_shape(generator), "")
+        known = networks_of(generator, discriminator)
+        find_real = functools.partial(self._real_given, known)
         facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
-        self._run.begin(hub_of(model), known, facts, self._steps.next_step, lambda: self.real)
+        self._run.begin(hub_of(model), known, facts, self._steps.next_step, find_real, seen)
+        self._say_blind()
         self._run.fingerprint(self._steps.next_step - 1)
 
     def _see_step(
@@ -265,20 +276,38 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             int(getattr(model, "steps_per_execution", 1) or 1), params.get("steps")
         )
         networks = find_networks(model)
-        if networks.missing and self.verbose:
-            print(f"keras-collapse: {networks.missing}.")
         find_real = functools.partial(self._real_samples, model, networks)
         facts = facts_of(model, params)
-        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, find_real)
+        seen = keras.backend.backend() in BACKENDS
+        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, find_real, seen)
+        self._say_blind()
         self._fresh = True
         self._fit.begin(self._model, networks, self._steps.next_step)
 
-    def _real_samples(self, model: Any, networks: Networks) -> np.ndarray | None:
+    def _real_samples(self, model: Any, networks: Networks) -> RealData | None:
         """Those given, else some of what the fit that begins was given."""
-        shape = getattr(networks.generator, "output_shape", None)
-        if self.real is not None or not isinstance(shape, tuple) or None in shape[1:]:
-            return self.real
-        return samples_of(data_of_fit(model), shape[1:], REAL, SEED)
+        shape = networks.sample_shape
+        if self.real is not None or shape is None:
+            return self._real_given(networks)
+        return real_among(arrays_of(data_of_fit(model)), shape, networks.conditions)
+
+    def _real_given(self, networks: Networks) -> RealData | None:
+        """Those given, with their labels where they were given too."""
+        arrays = arrays_of(self.real)
+        if not arrays:
+            return None
+        shape, count = tuple(arrays[0].shape[1:]), len(arrays[0])
+        return real_among(arrays, shape, networks.conditions, count)
+
+    def _show(self, batch: Any) -> None:
+        self._run.show(batch)
+
+    def _say_blind(self) -> None:
+        """Say why samples are not compared with data, if they are not; each reason once."""
+        why = self._run.blind
+        if self.verbose and why not in ("", self._said):
+            self._said = why
+            print(f"keras-collapse: samples are not compared with data: {why}.", flush=True)
 
     def _begin_epoch(self, epoch: int) -> None:
         self._steps.begin_epoch(epoch)
@@ -333,11 +362,13 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def _look_now(self, step: int) -> None:
         for finding in self._run.look(step):
             self._react(finding)
+        self._say_blind()
 
     def _end(self) -> None:
         self._fit.leave()
         for finding in self._run.finish():
             self._react(finding, finish=lambda: None)
+        self._say_blind()
         if self.verbose:
             from keras_collapse.outputs.verdict import show
 

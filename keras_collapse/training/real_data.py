@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_collapse.core.diversity import LEAST_SAMPLES
+from keras_collapse.core.hub import guarded
+from keras_collapse.training.conditions import Condition, labels_like
+
+REAL = 1024
+"""Real samples that G's are compared with."""
+MOST_BYTES = 2**28
+"""Memory that samples from passing batches may take: they are wanted for one look after another,
+beside a training that may need the rest."""
+SEED = 20190528  # any number: what is drawn is fixed so that looks can be compared
 MOST_FRAMES = 40
 """Calls between our hook and Keras' ``fit``, at most; there are five or so."""
 WITHOUT_EFFECT = ("Shuffle", "Batch", "Prefetch", "Repeat", "Cache", "Options", "ParallelBatch")
 """Stages of a ``tf.data`` pipeline that change no sample."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RealData:
+    """Some of the real data.
+
+    Args:
+        samples: float32 (n, *sample), as D is shown them.
+        labels: of these samples, as G takes them; None where it takes none, or none were found.
+        condition: how G takes them.
+    """
+
+    samples: np.ndarray
+    labels: np.ndarray | None = None
+    condition: Condition | None = None
+
+
 def data_of_fit(model: Any) -> Any:
-    """What the ``fit`` that is now running was given as data; None where no ``fit`` is found."""
+    """What the ``fit`` that is now running was given: ``(x, y)``; None where none is found."""
     frame = sys._getframe()
     for _ in range(MOST_FRAMES):
         if frame.f_back is None:
@@ -24,50 +52,140 @@ def data_of_fit(model: Any) -> Any:
         if frame.f_code.co_name == "fit" and "x" in frame.f_code.co_varnames:
             local = frame.f_locals
             if local.get("self") is model:
-                return local.get("x")
+                return local.get("x"), local.get("y")
     return None
 
 
-def samples_of(data: Any, shape: tuple[int, ...], count: int, seed: int) -> np.ndarray | None:
-    """Some real samples, drawn with a generator of our own.
+def arrays_of(data: Any) -> list[Any]:
+    """The arrays that data consist of.
 
     Args:
-        data: what ``fit`` was given: an array, several, or a ``tf.data`` pipeline over arrays
-            whose stages change no sample. Of anything else (generators, pipelines with a map,
-            ...) nothing is drawn, since drawing could change what the training sees.
-        shape: of one sample.
-        count: how many at most.
-        seed: of the draw.
-
-    Returns:
-        float32 (n, *shape), or None.
+        data: an array, several, or a ``tf.data`` pipeline over arrays whose stages change no
+            sample. Of anything else (generators, pipelines with a map, ...) there are none, since
+            drawing could change what the training sees.
     """
-    for array in _arrays(data):
-        if tuple(array.shape[1:]) == shape and len(array):
-            rows = np.random.default_rng(seed).permutation(len(array))[:count]
-            rows.sort()  # a memory map is read forwards
-            return np.asarray(_rows(array, rows), dtype="float32")
-    return None
-
-
-def _rows(array: Any, rows: np.ndarray) -> Any:
-    if isinstance(array, np.ndarray):
-        return array[rows]
-    return keras.ops.convert_to_numpy(keras.ops.take(array, rows, axis=0))
-
-
-def _arrays(data: Any) -> list[Any]:
     if isinstance(data, tuple | list):
-        return [array for part in data for array in _arrays(part)]
+        return [array for part in data for array in arrays_of(part)]
     if isinstance(data, dict):
-        return _arrays(list(data.values()))
+        return arrays_of(list(data.values()))
     if isinstance(data, np.ndarray) or keras.ops.is_tensor(data):
-        return [data] if len(data.shape) > 1 else []
+        return [data] if len(data.shape) > 0 else []
     while type(data).__module__.startswith("tensorflow.python.data"):
         kind = type(data).__name__.strip("_").removesuffix("Dataset").removesuffix("V2")
         if kind == "TensorSlice":
-            return _arrays(list(data._tensors))
+            return arrays_of(list(data._tensors))
         if kind not in WITHOUT_EFFECT or not hasattr(data, "_input_dataset"):
             return []
         data = data._input_dataset
     return []
+
+
+def real_among(
+    arrays: Sequence[Any],
+    shape: tuple[int, ...],
+    conditions: Sequence[Condition] = (),
+    count: int = REAL,
+) -> RealData | None:
+    """Some real samples and their labels, drawn with a generator of our own.
+
+    Args:
+        arrays: the first whose rows have a sample's shape holds the samples; among the others are
+            the labels.
+        shape: of one sample.
+        conditions: the ways in which labels may be wanted.
+        count: how many samples at most.
+
+    Returns:
+        In an order of their own, so that any first ones are as mixed as all; None where there are
+        no samples.
+    """
+    samples = next((a for a in arrays if tuple(a.shape[1:]) == shape and len(a)), None)
+    if samples is None:
+        return None
+    rows = np.random.default_rng(SEED).permutation(len(samples))[:count]
+    drawn = np.asarray(_rows(samples, rows), dtype="float32")
+    for condition in conditions:
+        for array in arrays:
+            if array is not samples and len(array) == len(samples):
+                labels = _labels(array, rows, condition.label_shape)
+                if labels is not None:
+                    return RealData(drawn, labels, condition)
+    return RealData(drawn)
+
+
+def _labels(array: Any, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Labels for an input of this shape; numbers that are all one are targets of D's."""
+    if tuple(array.shape[1:]) not in ((), (1,), shape):
+        return None
+    found = _rows(array, rows)
+    return labels_like(found, shape) if (found != found[:1]).any() else None
+
+
+def _rows(array: Any, rows: np.ndarray) -> np.ndarray:
+    order = np.argsort(rows)  # a memory map is read forwards
+    if isinstance(array, np.ndarray):
+        found = array[rows[order]]
+    else:
+        found = keras.ops.convert_to_numpy(keras.ops.take(array, rows[order], axis=0))
+    return np.asarray(found)[np.argsort(order)]
+
+
+class PassingBy:
+    """Keeps the first real samples of the batches that pass by, where data cannot be drawn from.
+
+    No sample is kept twice: a loop that picks its rows at random comes upon them again.
+
+    Args:
+        shape: of one sample.
+
+    Attributes:
+        done: no more are wanted: there are enough, or a batch brought nothing new.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.done = False
+        self.shape = shape
+        self.most = max(LEAST_SAMPLES, min(REAL, MOST_BYTES // (4 * math.prod(shape))))
+        self._known: set[int] = set()
+        self._batches: list[list[np.ndarray]] = []
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """What was kept: the samples, and what stood beside them, row by row."""
+        return [np.concatenate(parts) for parts in zip(*self._batches, strict=True)]
+
+    def take(self, batch: Any) -> None:
+        """See a batch: arrays or tensors, nested as they may be. Its fault ends the keeping."""
+        if not self.done:
+            guarded(self, self._take, batch, off=self._stop)
+
+    def _take(self, batch: Any) -> None:
+        parts = [part for part in keras.tree.flatten(batch) if getattr(part, "shape", ())]
+        first = next((p for p in parts if tuple(p.shape[1:]) == self.shape), None)
+        if first is None:
+            return self._stop(self)
+        samples = np.asarray(keras.ops.convert_to_numpy(first), "float32")
+        fresh = self._fresh(samples)
+        beside = [
+            np.asarray(keras.ops.convert_to_numpy(p))[fresh]
+            for p in parts
+            if p is not first and len(p.shape) <= 2 and len(p) == len(samples)
+        ]
+        kept = [samples[fresh], *beside]
+        if fresh and (not self._batches or len(kept) == len(self._batches[0])):
+            self._batches.append(kept)
+        self.done = not fresh or len(self._known) >= self.most
+        return None
+
+    def _fresh(self, samples: np.ndarray) -> list[int]:
+        """The rows that were not seen before, as many as are still wanted."""
+        fresh = []
+        for row, sample in enumerate(samples):
+            name = hash(sample.tobytes())
+            if name not in self._known and len(self._known) < self.most:
+                self._known.add(name)
+                fresh.append(row)
+        return fresh
+
+    def _stop(self, _: object) -> None:
+        self.done = True

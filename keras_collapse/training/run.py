@@ -22,6 +22,7 @@ from keras_collapse.core.signals import recognise_names
 from keras_collapse.training.fingerprints import fingerprints
 from keras_collapse.training.models import Networks
 from keras_collapse.training.prober import Prober
+from keras_collapse.training.real_data import RealData
 from keras_collapse.training.samples import image_grid, save_picture
 
 RUNS_FOLDER = "collapse_runs"
@@ -44,6 +45,9 @@ class Run:
         folder: the run's folder; a new one in ``collapse_runs`` if None.
         signals: canonical signal to log key, for names that are not recognised.
         detectors: the detectors to run; by default all.
+
+    Attributes:
+        grid: the latest picture of G's samples; None before one.
     """
 
     def __init__(
@@ -67,6 +71,11 @@ class Run:
         """The verdict as of now; ``unknown`` before anything was seen."""
         return self._examiner.verdict(self._reader.averaging if self._reader else None)
 
+    @property
+    def blind(self) -> str:
+        """Why samples are not compared with data, in words; empty where they are, or may be."""
+        return self._examiner.blind
+
     def open_journal(self) -> None:
         """Make the run's folder and open its journal.
 
@@ -86,19 +95,22 @@ class Run:
         networks: Networks,
         facts: Mapping[str, Any],
         next_step: int,
-        find_real: Callable[[], np.ndarray | None],
+        find_real: Callable[[], RealData | None],
+        sees_batches: bool = False,
     ) -> None:
         """A fit, or a loop, begins at ``next_step``; those before it belong to the run too.
 
-        ``find_real`` gives samples of the data as D is shown it, float (n, ...), or None; it is
-        asked once for a pair of networks.
+        ``find_real`` gives some of the data as D is shown it, or None; it is asked until the
+        samples of a pair of networks are compared. ``sees_batches``: `show` will be called.
         """
-        if networks != self._networks:
+        if networks != self._networks or self.blind:
             self._prober = None
         self._hub, self._networks = hub, networks
-        if networks.latent_shape is not None and self._prober is None:
-            self._prober = guarded(Prober, Prober, networks, guarded(Prober, find_real))
         guarded(Journal, self.open_journal)
+        if self._prober is None and networks.latent_shape is not None:
+            real = guarded(Prober, find_real)
+            self._prober = guarded(Prober, Prober, networks, real, sees_batches)
+        self._note_blind()
         facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
         self._write("fit", step=next_step, facts=facts)
         hub.tell("on_run", facts)
@@ -178,6 +190,11 @@ class Run:
             if hashes:
                 self._write("fingerprint", step=step, weights=hashes)
 
+    def show(self, batch: Any) -> None:
+        """A batch of real data passes by: nested arrays or tensors."""
+        if self._prober is not None:
+            self._prober.show(batch)
+
     def look(self, step: int) -> Sequence[Finding]:
         """Look at G's samples; a fault here costs the looks, not the verdict so far.
 
@@ -187,6 +204,7 @@ class Run:
         if self._prober is None:
             return ()
         look = guarded(self, self._prober.look, step, off=self._stop_looking)
+        self._note_blind()
         if look is None:
             return ()
         self.grid = image_grid(look.samples)
@@ -203,6 +221,9 @@ class Run:
     def finish(self) -> list[Finding]:
         """Close the books of this fit: what was held back is judged, the verdict recorded."""
         changed: list[Finding] = []
+        if self._prober is not None:
+            guarded(self, self._prober.settle, off=self._stop_looking)
+            self._note_blind()
         if self._reader is not None:
             changed = self._judge(self._reader.close())
             for finding in self._reader.findings():
@@ -231,8 +252,17 @@ class Run:
             self._hub.tell("on_finding", finding)
         return findings
 
+    def _note_blind(self) -> None:
+        """Record why samples are not compared with data, if that has changed."""
+        without = self._networks.missing or "a fault has switched the looks off"
+        why = self._prober.blind if self._prober is not None else without
+        if why != self.blind:
+            self._examiner.blind = why
+            self._write("blind", why=why)
+
     def _stop_looking(self, _: object) -> None:
         self._prober = None
+        self._note_blind()
 
     def _write(self, record: str, **fields: Any) -> None:
         if self._journal is not None:

@@ -12,26 +12,27 @@ import numpy as np
 from keras_collapse.training.state import put_back
 
 
-def infer(network: Any, inputs: np.ndarray) -> Any:
-    """What a network makes of these inputs, in inference mode, with nothing left changed.
+def infer(network: Any, inputs: Any) -> Any:
+    """What a network makes of an array, or several, in inference mode, with nothing left changed.
 
     Call it in the main thread and, on JAX during a fit, only after ``callback.model`` was read.
     """
     with put_back(network.non_trainable_variables), no_gradients():
-        return network(keras.ops.convert_to_tensor(inputs), training=False)
+        tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
+        return network(tensors, training=False)
 
 
-def draw(generator: Any, latents: np.ndarray) -> np.ndarray:
-    """G's samples for these latents; see `infer`.
+def draw(generator: Any, inputs: Any) -> np.ndarray:
+    """G's samples for these inputs; see `infer`.
 
     Args:
         generator: the network.
-        latents: float32 (n, *latent_shape).
+        inputs: latents, float32 (n, *latent_shape); of a conditional generator with their labels.
 
     Returns:
         The samples as float32 (n, ...).
     """
-    samples = keras.ops.convert_to_numpy(infer(generator, latents))
+    samples = keras.ops.convert_to_numpy(infer(generator, inputs))
     return np.asarray(samples, dtype=np.float32)
 
 

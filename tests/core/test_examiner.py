@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keras_collapse.core.examiner import ENOUGH_STEPS, Examiner
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 
@@ -27,6 +28,15 @@ def test_enough_good_steps_are_healthy() -> None:
     examiner = Examiner()
     feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
     assert examiner.verdict().status == "healthy"
+
+
+def test_why_no_samples_were_compared_stands_beside_healthy() -> None:
+    examiner = Examiner()
+    examiner.blind = "the data is out of reach"
+    feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
+    assert examiner.verdict().reason.endswith("by its losses alone (the data is out of reach)")
+    examiner.look(Probe(ENOUGH_STEPS, {"missing_share": 0.0, "distance_ratio": 1.0}))
+    assert examiner.verdict().reason.endswith("and 1 looks at its samples")
 
 
 def test_what_cannot_be_judged_is_unknown_with_the_reason() -> None:

@@ -49,7 +49,7 @@ def after(detector: ModeCollapse | Stalled, *stretches: tuple[dict[str, float], 
 @pytest.mark.parametrize("values", [ONE_MODE, HALF, POINT], ids=["one mode", "half", "a point"])
 def test_what_lasts_is_collapse(values: dict[str, float]) -> None:
     detector = ModeCollapse()
-    after(detector, (GOOD, 5), (values, 6))
+    after(detector, (GOOD, 5), (values, 4))
     assert [f.severity for f in detector.findings] == [Severity.WARNING]
     detector = ModeCollapse()
     after(detector, (GOOD, 5), (values, 15))

@@ -57,11 +57,12 @@ def test_the_latent_size_is_found_on_the_model_where_the_generator_is_not_built(
 
 def test_what_is_missing_is_said() -> None:
     assert "no generator" in find_networks(Holder(discriminator=network(2, 1, "d"))).missing
-    label, z = keras.Input((1,)), keras.Input((3,))
-    conditional = keras.Model([z, label], layers.Dense(2)(layers.Concatenate()([z, label])))
-    found = find_networks(Holder(generator=conditional))
+    z, label, style = (keras.Input((n,)) for n in (3, 1, 5))
+    joined = layers.Concatenate()([z, label, style])
+    of_three = keras.Model([z, label, style], layers.Dense(2)(joined))
+    found = find_networks(Holder(generator=of_three))
     assert found.latent_shape is None
-    assert "several inputs" in found.missing
+    assert "more than a latent and a label" in found.missing
 
 
 class Noisy(layers.Layer):

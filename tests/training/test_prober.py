@@ -15,7 +15,7 @@ from keras_collapse.core.journal import read_journal
 from keras_collapse.training import prober
 from keras_collapse.training.models import Networks
 from keras_collapse.training.prober import Prober, separation
-from keras_collapse.training.real_data import samples_of
+from keras_collapse.training.real_data import RealData, arrays_of, real_among
 
 BACKEND = keras.backend.backend()
 
@@ -48,7 +48,7 @@ def test_a_collapsed_generator_is_named_live_and_afterwards(tmp_path: Path) -> N
         variable.assign(0 * variable)
     gan.generator.trainable = False
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
-    gan.fit(ring(512), batch_size=4, epochs=9, verbose=0, callbacks=[monitor])
+    gan.fit(ring(512), batch_size=4, epochs=10, verbose=0, callbacks=[monitor])
     [found] = [f for f in monitor.verdict.findings if f.kind == "mode_collapse"]
     assert found.severity == "failed"
     assert found.evidence["duplicate_share"] == 1
@@ -75,45 +75,64 @@ def test_a_look_beyond_its_share_of_the_time_is_a_picture_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gan = tiny_gan()
-    looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), ring(256))
-    assert looking.look(0).probe is not None
+    looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(ring(256)))
+    looks = [looking.look(0)]
     monkeypatch.setattr(prober, "SHARE", 1e-9)
-    assert looking.look(1).probe is None
-    assert looking.look(1).samples.shape == (32, 2)
+    looks.append(looking.look(1))
+    assert [look is not None and look.probe is not None for look in looks] == [True, False]
+    assert looks[1] is not None
+    assert looks[1].samples.shape == (32, 2)
 
 
 def test_data_out_of_gs_reach_is_not_compared() -> None:
     g = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="tanh")])
-    looking = Prober(Networks(g, None, (4,)), 100 * ring(256))
+    looking = Prober(Networks(g, None, (4,)), RealData(100 * ring(256)))
     assert "out of reach of G's tanh" in looking.blind
-    assert looking.look(0).probe is None
+    look = looking.look(0)
+    assert look is not None
+    assert look.probe is None
 
 
 def test_a_generator_that_draws_nan_is_no_crash() -> None:
     gan = tiny_gan()
     for variable in gan.generator.trainable_variables:
         variable.assign(np.full(variable.shape, np.nan, "float32"))
-    looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), ring(256))
-    found = looking.look(0).probe
+    looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(ring(256)))
+    look = looking.look(0)
+    assert look is not None
+    found = look.probe
     assert found is not None
     assert found.values["not_finite"] == prober.DRAWN
     assert "missing_share" not in found.values
+
+
+def sampled(data: object) -> np.ndarray | None:
+    found = real_among(arrays_of(data), (2,), count=100)
+    return None if found is None else found.samples
 
 
 def test_what_is_sampled_is_of_the_data_and_repeats() -> None:
     data = ring(512)
     labels = np.zeros(512)
     for given in (data, (data, labels), {"x": data}, [labels[:, None], data]):
-        found = samples_of(given, (2,), 100, seed=1)
+        found, again = sampled(given), sampled(given)
         assert found is not None
+        assert again is not None
         assert found.shape == (100, 2)
         assert {row.tobytes() for row in found} <= {row.tobytes() for row in data}
-        assert np.array_equal(found, samples_of(given, (2,), 100, seed=1))  # type: ignore[arg-type]
+        assert np.array_equal(found, again)
+
+
+def test_what_is_sampled_of_sorted_data_is_mixed() -> None:
+    data = np.arange(1000, dtype="float32")[:, None]
+    found = real_among([data], (1,), count=400)
+    assert found is not None
+    assert abs(found.samples[:100].mean() - 500) < 150
 
 
 @pytest.mark.parametrize("data", [None, 3, "data", iter([ring(8)]), ring(8)[:, 0], [ring(8), None]])
 def test_of_other_data_nothing_is_drawn(data: object) -> None:
-    assert samples_of(data, (3,), 10, seed=0) is None
+    assert real_among(arrays_of(data), (3,)) is None
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.data")
@@ -122,10 +141,46 @@ def test_a_tf_data_pipeline_is_read_at_its_source() -> None:
 
     data = ring(512)
     pipeline = tf.data.Dataset.from_tensor_slices(data).shuffle(100).batch(64).prefetch(2)
-    found = samples_of(pipeline.repeat(2), (2,), 100, seed=0)
+    found = sampled(pipeline.repeat(2))
     assert found is not None
     assert {row.tobytes() for row in found} <= {row.tobytes() for row in data}
-    assert samples_of(pipeline.map(lambda x: 2 * x), (2,), 100, seed=0) is None
+    assert sampled(pipeline.map(lambda x: 2 * x)) is None
+
+
+@pytest.mark.parametrize("shape", [(12, 2), (1, 8, 8), (3, 8, 8), (6,)])
+def test_samples_of_any_shape_are_compared(shape: tuple[int, ...]) -> None:
+    """Sequences, images with their channels first, vectors."""
+    size = int(np.prod(shape))
+    layers = [keras.Input((4,)), keras.layers.Dense(size), keras.layers.Reshape(shape)]
+    if len(shape) == 2:
+        layers.append(keras.layers.Conv1D(shape[-1], 3, padding="same"))
+    g = keras.Sequential(layers)
+    d = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+    real = np.random.default_rng(0).normal(size=(256, *shape)).astype("float32")
+    look = Prober(Networks(g, d, (4,)), RealData(real)).look(0)
+    assert look is not None
+    assert look.samples.shape == (32, *shape)
+    assert look.probe is not None
+    assert {"missing_share", "precision", "separation"} <= look.probe.values.keys()
+
+
+def test_real_samples_of_another_shape_are_not_compared() -> None:
+    gan = tiny_gan()
+    looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(np.zeros((64, 3))))
+    assert "shape (3,) and G's (2,)" in looking.blind
+
+
+def test_why_samples_are_not_compared_is_said_once_and_stands_in_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gan, monitor = tiny_gan(), kc.CollapseMonitor(run_dir=tmp_path / "run", real=ring(16))
+    for _ in range(2):
+        gan.fit(ring(512), batch_size=32, epochs=10, verbose=0, callbacks=[monitor])
+    why = "too few real samples to compare with. Received: 16. Give at least 32"
+    said = capsys.readouterr().out
+    assert said.count(f"keras-collapse: samples are not compared with data: {why}.\n") == 1
+    assert monitor.verdict.reason == f"no failure found in 320 steps by its losses alone ({why})"
+    assert kc.diagnose(tmp_path / "run") == monitor.verdict
 
 
 def test_separation_is_the_area_under_the_curve() -> None:

@@ -25,6 +25,14 @@ class Toy:
     centres: np.ndarray
     spread: float
 
+    size = 2  # numbers in a sample
+    judged = 2500  # samples that the oracle counts
+
+    @property
+    def modes(self) -> int:
+        """How many there are."""
+        return len(self.centres)
+
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Samples as float32 (count, 2)."""
         mode = rng.integers(len(self.centres), size=count)
@@ -37,9 +45,13 @@ class Toy:
         Args:
             samples: float (n, 2); published figures take n = 2500.
         """
+        modes, near = self.modes_of(samples)
+        return len(np.unique(modes[near])), float(near.mean())
+
+    def modes_of(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest mode of each sample, and whether it is of high quality."""
         apart = np.linalg.norm(samples[:, None] - self.centres, axis=2)
-        near = apart.min(axis=1) <= HIGH_QUALITY * self.spread
-        return len(np.unique(apart.argmin(axis=1)[near])), float(near.mean())
+        return apart.argmin(axis=1), apart.min(axis=1) <= HIGH_QUALITY * self.spread
 
 
 def _ring() -> Toy:

@@ -5,7 +5,7 @@ Keras' networks and optimizers, called without state and mapped over runs by JAX
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 from keras import layers
-from toys import TOYS
-from zoo import EVERY, LOOK
+from zoo import DATA, EVERY, LOOK
 
 LATENT = 8
-SEEN, JUDGED = 128, 2500
-"""Samples of a look: those kept in the record, and those the oracle counts."""
+SCORED = 256
+"""Samples of each kind whose scores by D are kept."""
+POOL = 16384
+"""Real samples that a training draws from."""
 SIGNALS = ("d_loss_real", "d_loss_fake", "d_acc_real", "d_acc_fake", "g_loss", "g_acc")
 
 
@@ -28,11 +29,11 @@ SIGNALS = ("d_loss_real", "d_loss_fake", "d_acc_real", "d_acc_fake", "g_loss", "
 class Program:
     """What must be the same for runs that are trained together."""
 
-    toy: str = "ring"
+    data: str = "ring"
     network: str = "relu64"
     objective: str = "bce"
     batch: int = 128
-    steps: int = 2000
+    steps: int = 3000
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Recipe:
         scale: what the data is multiplied with before D sees it.
         init: what the initial weights of G are multiplied with.
         instance_noise: standard deviation of noise on all that D sees.
+        since: the step from which all this is so; before it the run is a good one.
+        before: rates of D and of G until then.
         seed: of weights and draws.
     """
 
@@ -61,24 +64,32 @@ class Recipe:
     scale: float = 1.0
     init: float = 1.0
     instance_noise: float = 0.0
+    since: int = 0
+    before: tuple[float, float] = (2e-3, 5e-4)
     seed: int = 0
+
+    def at(self, step: int) -> Recipe:
+        """What holds at that step."""
+        return self if step >= self.since else Recipe(d_rate=self.before[0], g_rate=self.before[1])
 
 
 @dataclass
-class Record:
-    """What is kept of a run: arrays over time, see the data sheet."""
+class Look:
+    """A stretch of `LOOK` steps of all runs, and what G and D are after it.
 
-    program: Program
-    recipe: Recipe
-    readings: np.ndarray  # (steps / EVERY, 6) float32
-    fakes: np.ndarray  # (looks, SEEN, 2) float16
-    scores: np.ndarray  # (looks, 2): D's share of "real" on real and on fake samples
-    modes: np.ndarray  # (looks,)
-    quality: np.ndarray  # (looks,)
+    Args:
+        readings: (runs, LOOK / EVERY, signals), means.
+        fakes: (runs, judged, size): G's samples from fixed latents, on the data's own scale.
+        scores: (runs, 2, SCORED): D's on real and on fake samples.
+    """
+
+    readings: np.ndarray
+    fakes: np.ndarray
+    scores: np.ndarray
 
 
 def _mlp(widths: Sequence[int], activation: str, inputs: int, outputs: int, norm: bool = False,
-         dropout: float = 0.0) -> keras.Model:  # fmt: skip
+         dropout: float = 0.0, last: str | None = None) -> keras.Model:  # fmt: skip
     stack: list[Any] = [keras.Input((inputs,))]
     for width in widths:
         stack.append(layers.Dense(width))
@@ -87,11 +98,11 @@ def _mlp(widths: Sequence[int], activation: str, inputs: int, outputs: int, norm
         stack.append(layers.Activation(activation))
         if dropout:
             stack.append(layers.Dropout(dropout))
-    return keras.Sequential([*stack, layers.Dense(outputs)])
+    return keras.Sequential([*stack, layers.Dense(outputs, activation=last)])
 
 
-def networks(name: str) -> tuple[keras.Model, keras.Model]:
-    """G and D of an architecture, by name."""
+def networks(name: str, size: int) -> tuple[keras.Model, keras.Model]:
+    """G and D of an architecture, by name, for samples of that many numbers."""
     parts = {
         "relu64": ((64, 64), "relu", (64, 64), "relu", False, 0.0),
         "leaky48": ((48, 48, 48), "leaky_relu", (48, 48, 48), "leaky_relu", False, 0.0),
@@ -101,11 +112,13 @@ def networks(name: str) -> tuple[keras.Model, keras.Model]:
         "heavydropout64": ((64, 64), "relu", (64, 64), "leaky_relu", False, 0.8),
         "weakd": ((64, 64), "relu", (4,), "relu", False, 0.0),
         "strongd": ((16,), "relu", (128, 128, 128), "relu", False, 0.0),
+        "drawer": ((256, 256), "relu", (256, 256), "leaky_relu", True, 0.3),
+        "plaindrawer": ((192, 192), "leaky_relu", (192, 192), "leaky_relu", False, 0.3),
     }[name]
     g_widths, g_act, d_widths, d_act, norm, dropout = parts
     return (
-        _mlp(g_widths, g_act, LATENT, 2, norm=norm),
-        _mlp(d_widths, d_act, 2, 1, dropout=dropout),
+        _mlp(g_widths, g_act, LATENT, size, norm=norm, last="tanh" if size > 2 else None),
+        _mlp(d_widths, d_act, size, 1, dropout=dropout),
     )
 
 
@@ -142,11 +155,11 @@ PENALTY = 1.0
 CLIPPED = 0.1
 
 
-def train(program: Program, recipes: Sequence[Recipe]) -> list[Record]:
+def train(program: Program, recipes: Sequence[Recipe]) -> Iterator[Look]:
     """Train all of them, side by side."""
-    toy = TOYS[program.toy]
-    centres, spread = jnp.asarray(toy.centres), toy.spread
-    g, d = networks(program.network)
+    data = DATA[program.data]
+    pool = jnp.asarray(data.draw(POOL, np.random.default_rng(1)))
+    g, d = networks(program.network, data.size)
     beta = 0.0 if program.objective == "wasserstein_gp" else 0.5
     d_opt = keras.optimizers.Adam(1e-3, beta_1=beta)
     g_opt = keras.optimizers.Adam(1e-3, beta_1=beta)
@@ -156,7 +169,7 @@ def train(program: Program, recipes: Sequence[Recipe]) -> list[Record]:
 
     def initial(recipe: Recipe) -> Any:
         keras.utils.set_random_seed(recipe.seed)
-        fresh_g, fresh_d = networks(program.network)
+        fresh_g, fresh_d = networks(program.network, data.size)
         scaled = [v.value * recipe.init for v in fresh_g.trainable_variables]
         state = {
             "g": scaled, "g_other": [v.value for v in fresh_g.non_trainable_variables],
@@ -165,20 +178,22 @@ def train(program: Program, recipes: Sequence[Recipe]) -> list[Record]:
             "d_opt": [v.value for v in d_opt.variables],
             "g_opt": [v.value for v in g_opt.variables],
         }  # fmt: skip
-        for name, optimizer, rate in (("d_opt", d_opt, recipe.d_rate),
-                                      ("g_opt", g_opt, recipe.g_rate)):  # fmt: skip
-            place = [v is optimizer._learning_rate for v in optimizer.variables].index(True)
-            state[name][place] = jnp.asarray(rate, "float32")
         state["key"] = jax.random.PRNGKey(recipe.seed)
         return state
 
-    names = ("leak", "d_share", "g_share", "label_noise", "scale", "instance_noise")
-    own_settings = {n: jnp.asarray([float(getattr(r, n)) for r in recipes]) for n in names}
+    names = ("leak", "d_share", "g_share", "label_noise", "scale", "instance_noise", "d_rate",
+             "g_rate")  # fmt: skip
+
+    def settings_at(step: int) -> Any:
+        now = [recipe.at(step) for recipe in recipes]
+        return {n: jnp.asarray([float(getattr(r, n)) for r in now]) for n in names}
 
     def real_samples(key: Any, count: int) -> Any:
-        which, noise = jax.random.split(key)
-        mode = jax.random.randint(which, (count,), 0, len(toy.centres))
-        return centres[mode] + spread * jax.random.normal(noise, (count, 2))
+        return pool[jax.random.randint(key, (count,), 0, POOL)]
+
+    def with_rate(optimizer: Any, variables: Any, rate: Any) -> Any:
+        place = [v is optimizer._learning_rate for v in optimizer.variables].index(True)
+        return [rate.astype("float32") if i == place else v for i, v in enumerate(variables)]
 
     def step(settings: Any, state: Any, _: Any) -> Any:
         key, *keys = jax.random.split(state["key"], 9)
@@ -242,35 +257,28 @@ def train(program: Program, recipes: Sequence[Recipe]) -> list[Record]:
         return new, readings
 
     def look(settings: Any, state: Any) -> Any:
-        z = jax.random.normal(jax.random.PRNGKey(7), (JUDGED, LATENT))
+        z = jax.random.normal(jax.random.PRNGKey(7), (data.judged, LATENT))
         fake, _ = g.stateless_call(state["g"], state["g_other"], z, training=False)
-        real = settings["scale"] * real_samples(jax.random.PRNGKey(8), 256)
-        line = threshold(program.objective)
-        shares = [
-            (d.stateless_call(state["d"], state["d_other"], x, training=False)[0] > line).mean()
-            for x in (real, fake)
+        real = settings["scale"] * real_samples(jax.random.PRNGKey(8), SCORED)
+        scores = [
+            d.stateless_call(state["d"], state["d_other"], x, training=False)[0][:, 0]
+            for x in (real, fake[:SCORED])
         ]
-        return fake, jnp.stack(shares)
+        return fake / settings["scale"], jnp.stack(scores)
 
     @jax.jit
     @partial(jax.vmap, in_axes=(0, 0))
     def stretch(settings: Any, state: Any) -> Any:
+        state |= {
+            "d_opt": with_rate(d_opt, state["d_opt"], settings["d_rate"]),
+            "g_opt": with_rate(g_opt, state["g_opt"], settings["g_rate"]),
+        }
         state, readings = jax.lax.scan(partial(step, settings), state, None, length=LOOK)
         means = readings.reshape(LOOK // EVERY, EVERY, len(SIGNALS)).mean(axis=1)
         return state, means, *look(settings, state)
 
     states = [initial(recipe) for recipe in recipes]
     state = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *states)
-    readings, fakes, shares, modes, quality = [], [], [], [], []
-    for _ in range(program.steps // LOOK):
-        state, means, fake, share = stretch(own_settings, state)
-        fake = np.asarray(fake) / np.asarray(own_settings["scale"])[:, None, None]
-        readings.append(np.asarray(means))
-        fakes.append(fake[:, :SEEN].astype("float16"))
-        shares.append(np.asarray(share))
-        judged = [toy.judge(one) for one in fake]
-        modes.append([m for m, _ in judged])
-        quality.append([q for _, q in judged])
-    gathered = [np.concatenate(readings, axis=1), np.stack(fakes, axis=1), np.stack(shares, axis=1),
-                np.array(modes).T, np.array(quality).T]  # fmt: skip
-    return [Record(program, r, *(part[i] for part in gathered)) for i, r in enumerate(recipes)]
+    for began in range(0, program.steps, LOOK):
+        state, *seen = stretch(settings_at(began), state)
+        yield Look(*map(np.asarray, seen))

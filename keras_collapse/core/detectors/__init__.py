@@ -1,16 +1,20 @@
 """One failure per file; each watches readings or probes and says what it found."""
 
 from keras_collapse.core.detectors.detector import Detector, ProbeDetector
+from keras_collapse.core.detectors.discriminator_dominates import DiscriminatorDominates
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence
 from keras_collapse.core.detectors.mode_collapse import ModeCollapse
+from keras_collapse.core.detectors.non_convergence import NonConvergence
 from keras_collapse.core.detectors.stalled import Stalled
 
 __all__ = [
     "Detector",
+    "DiscriminatorDominates",
     "DiscriminatorPinned",
     "Divergence",
     "ModeCollapse",
+    "NonConvergence",
     "ProbeDetector",
     "Stalled",
     "default_detectors",
@@ -24,4 +28,11 @@ def default_detectors(row_steps: int = 1) -> list[Detector | ProbeDetector]:
         row_steps: how many training steps one step of the readings stands for at least; more
             than 1 where a log has one row per epoch.
     """
-    return [DiscriminatorPinned(row_steps=row_steps), Divergence(), ModeCollapse(), Stalled()]
+    return [
+        DiscriminatorPinned(row_steps=row_steps),
+        DiscriminatorDominates(row_steps=row_steps),
+        NonConvergence(row_steps=row_steps),
+        Divergence(),
+        ModeCollapse(),
+        Stalled(),
+    ]

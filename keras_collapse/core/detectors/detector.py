@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
+
+MOST_CLOSED = 16
+"""Findings that have ended which a detector keeps, the latest: a run may fail and heal for ever."""
+
+
+def closed() -> deque[Finding]:
+    """A place for findings that have ended; it never grows beyond `MOST_CLOSED`."""
+    return deque(maxlen=MOST_CLOSED)
 
 
 @runtime_checkable
@@ -34,13 +43,15 @@ class Detector(Protocol):
 
 @runtime_checkable
 class ProbeDetector(Protocol):
-    """Watches probes for one failure.
+    """Watches probes for one failure; a detector may watch readings as well.
 
     Attributes:
         kind: the failure's name, as in its findings.
+        blind: why the latest probes leave it open whether this fails, in words; empty if not.
     """
 
     kind: str
+    blind: str
 
     def look(self, probe: Probe) -> None:
         """Take the next probe; its step follows that of the last."""

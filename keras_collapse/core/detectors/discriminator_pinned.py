@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log
 
-from keras_collapse.core.detectors.detector import at_least, both, within
+from keras_collapse.core.detectors.cross_entropy import CrossEntropy
+from keras_collapse.core.detectors.detector import at_least, both, closed, within
 from keras_collapse.core.detectors.episode import Episode
+from keras_collapse.core.detectors.looks import bad
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Blocks, Reading
 
 D_LOSS_BAND = (0.72, 0.75)
@@ -30,14 +33,6 @@ answer gives 50 % exactly, chance scatters by 0.5/sqrt(2 * batch size), 0.011 at
 WORSE_THAN_CHANCE = 0.015
 """Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise; a D
 that is trained on its own labels alone can always fall back on ln 2."""
-CHANCE_AT_START = (0.55, 0.95)
-"""D's mean cross-entropy in a run's first steps: a fresh D answers about 1/2, hence ln 2 = 0.69.
-Twice that is the sum over both halves. Least squares begin near 0.25, 0.5 or 1, hinge at 1 or 2."""
-G_AT_START = (0.3, 1.5)
-"""|G's loss| in those steps, cross-entropies of either sign; a critic's G begins near 0."""
-START_STEPS = 10
-"""Steps that the first reading may cover at most to show how D began."""
-
 BLOCK_STEPS = 25
 """Steps in a block: one batch of 64 leaves 6 % of noise in an accuracy, 25 leave 1 %."""
 WARM_UP = 100
@@ -61,6 +56,9 @@ _ADVICE = (
 
 class DiscriminatorPinned:
     """Finds ``discriminator_pinned``, by the best evidence the readings hold.
+
+    `failed` only where G's samples are not known to be good, and never where the losses show
+    another objective than cross-entropy, whose scores have no middle at 1/2.
 
     In this order: accuracies on real and fake at opposite ends (the fake one may come from
     G's accuracy); the guide's three bands; a mean accuracy of exactly 50 % in every batch; and,
@@ -94,16 +92,16 @@ class DiscriminatorPinned:
         self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
         self._farthest = 0.0  # of the block's single accuracies, from 50 %
         self._episode: Episode | None = None
-        self._closed: list[Finding] = []
+        self._closed = closed()
         self._losses_only = False
-        self._share: float | None = None  # of the D loss that is its mean cross-entropy
+        self._samples_good = False
+        self._form = CrossEntropy(row_steps)
 
     def update(self, reading: Reading) -> None:
         d_acc = reading.get("d_acc")
         if d_acc is not None:
             self._farthest = max(self._farthest, abs(d_acc - 0.5))
-        if self._share is None and "d_loss" in reading.values:
-            self._share = self._mean_share(reading)
+        self._form.seen(reading)
         block = self._blocks.add(reading)
         if block is None:
             return
@@ -118,13 +116,18 @@ class DiscriminatorPinned:
         self._episode.add(block, holds)
         if self._episode.over:
             finding = self._finding(self._episode)
-            self._closed += [finding] if finding else []
+            self._closed.extend([finding] if finding else [])
             self._episode = None
+
+    def look(self, probe: Probe) -> None:
+        """Take a probe: where G is good D cannot tell, and to which side it errs is chance."""
+        answer = bad(probe)
+        self._samples_good = self._samples_good if answer is None else not answer
 
     @property
     def findings(self) -> Sequence[Finding]:
         current = self._finding(self._episode) if self._episode else None
-        return [*self._closed, current] if current else self._closed
+        return [*self._closed, current] if current else list(self._closed)
 
     # -- the rules -----------------------------------------------------------------------
 
@@ -156,14 +159,14 @@ class DiscriminatorPinned:
     def _judge_by_losses(self, block: Reading) -> bool | None:
         """D loss alone cannot tell a pinned D from a balanced one; it can tell the extremes."""
         self._losses_only = True
-        if "d_loss" not in block.values or not self._share:
+        d_loss = self._form.of(block)
+        if d_loss is None:
             self.blind = (
                 "no accuracies were reported, and the losses do not begin as cross-entropies; "
                 "report d_acc_real and d_acc_fake to settle it"
             )
             return None
-        d_loss = block.values["d_loss"] * self._share
-        error = block.uncertainty("d_loss") * self._share
+        error = block.uncertainty("d_loss") * self._form.share
         if at_least(d_loss, log(2) + WORSE_THAN_CHANCE, error):
             return True
         if at_least(log(2) - WORSE_THAN_CHANCE, d_loss, error):
@@ -174,22 +177,14 @@ class DiscriminatorPinned:
         )
         return None
 
-    def _mean_share(self, first: Reading) -> float:
-        """1 where the D loss is a mean cross-entropy, 1/2 where a sum of two, 0 where unknown."""
-        if self.row_steps > 1 or first.step >= START_STEPS:
-            return 0.0
-        if not G_AT_START[0] <= abs(first.values.get("g_loss", log(2))) <= G_AT_START[1]:
-            return 0.0
-        loss, (low, high) = first.values["d_loss"], CHANCE_AT_START
-        return next((share for share in (1.0, 0.5) if low <= loss * share <= high), 0.0)
-
     def _finding(self, episode: Episode) -> Finding | None:
         mean = episode.mean
         since_warm_up = episode.last_step + 1 - WARM_UP // self.row_steps
         lasted = min(episode.lasted, since_warm_up) * self.row_steps
         if mean is None or lasted < WARN_AFTER:
             return None
-        certain = lasted >= FAIL_AFTER and not self._losses_only
+        doubts = self._losses_only or self._form.other or self._samples_good
+        certain = lasted >= FAIL_AFTER and not doubts
         halves = opposite_ends(mean)
         evidence: dict[str, float | int] = {"steps": mean.steps}
         for signal, value in mean.values.items():

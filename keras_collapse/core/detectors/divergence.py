@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from keras_collapse.core.detectors.detector import closed
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 
 EXPLOSION = 1000.0
@@ -50,7 +52,7 @@ class Divergence:
         self._scale: dict[str, float] = {}
         self._seen: dict[str, int] = {}
         self._wild: dict[str, tuple[int, int]] = {}  # signal: (first step, readings in a row)
-        self._closed: list[Finding] = []
+        self._closed = closed()
         self._open: Finding | None = None
         self._quiet = 0
 
@@ -64,11 +66,27 @@ class Divergence:
                 continue
             elif self._exploded(reading, signal, abs(value)):
                 found = found or self._describe(reading, self._wild[signal][0], signal, value)
-        self._keep(reading, found)
+        self._keep(reading.step, reading.steps, found)
+
+    def look(self, probe: Probe) -> None:
+        """Take a probe: losses can be finite where G draws NaN, behind a clip or a relu."""
+        lost, drawn = probe.values.get("not_finite", 0.0), probe.values.get("fake", 0.0)
+        if lost <= drawn:  # a few may be left out of a look
+            return
+        found = Finding(
+            kind=self.kind,
+            severity=Severity.FAILED,
+            first_step=probe.step,
+            last_step=probe.step,
+            message="The training has diverged: G draws samples that are not finite.",
+            evidence={"signal": "samples", "not_finite": int(lost)},
+            advice=_ADVICE["not finite"],
+        )
+        self._keep(probe.step, 0, found)
 
     @property
     def findings(self) -> Sequence[Finding]:
-        return [*self._closed, self._open] if self._open else self._closed
+        return [*self._closed, self._open] if self._open else list(self._closed)
 
     def _exploded(self, reading: Reading, signal: str, size: float) -> bool:
         seen = self._seen.get(signal, 0)
@@ -105,14 +123,12 @@ class Divergence:
             advice=_ADVICE[what],
         )
 
-    def _keep(self, reading: Reading, found: Finding | None) -> None:
+    def _keep(self, step: int, steps: int, found: Finding | None) -> None:
         if found is not None:
             self._quiet = 0
-            self._open = (
-                found if self._open is None else replace(self._open, last_step=reading.step)
-            )
+            self._open = found if self._open is None else replace(self._open, last_step=step)
         elif self._open is not None:
-            self._quiet += reading.steps
+            self._quiet += steps
             if self._quiet >= HEALS_AFTER:
                 self._closed.append(replace(self._open, healed=True))
                 self._open = None

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keras_collapse.core.detectors.looks import REPEATING, mostly_collapsed
 from keras_collapse.core.detectors.standstill import Standstill, evidence_of
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.probes import Probe
-
-MISSING = 0.3
-"""Share of the data that a look's samples miss from which it counts as collapsed. On the zoo's part
-for choosing, 99 % of the looks at runs that the oracle calls good show less than 0.22, 90 % of
-those it calls bad more."""
-NARROW = 1.25
-"""Mean distance between samples, in that of the data, up to which what is missing was dropped:
-samples that lie wider apart than the data have not arrived there (`Stalled`)."""
-REPEATING = 0.5
-"""Share of samples that repeat another one from which a look counts as collapsed, whatever is
-missing. Perfect samples of the data repeat each other at 0.01 or so."""
-BETTER = 0.05
-"""Drop of the mean missing share that counts as getting better."""
 
 _ADVICE = (
     "Make D stronger or G slower: raise D's learning rate to 2-4 times G's (Heusel et al., 2017), "
@@ -45,38 +33,20 @@ class ModeCollapse(Standstill):
 
     kind = "mode_collapse"
 
-    def __init__(self) -> None:
-        super().__init__(collapsed, _better, _finding)
+    def is_mine(self, looks: Sequence[Probe]) -> bool:
+        return mostly_collapsed(looks)
 
-
-def collapsed(probe: Probe) -> bool | None:
-    """Does this look show collapse? None where it cannot tell."""
-    if (probe.get("duplicate_share") or 0.0) >= REPEATING:
-        return True
-    missing, ratio = probe.get("missing_share"), probe.get("distance_ratio")
-    if missing is None or ratio is None:
-        return None
-    return missing >= MISSING and ratio <= NARROW
-
-
-def _better(before: Sequence[Probe], after: Sequence[Probe]) -> bool:
-    first, then = (
-        sum(probe.values.get("missing_share", 1.0) for probe in looks) / len(looks)
-        for looks in (before, after)
-    )
-    return then <= first - BETTER
-
-
-def _finding(since: int, probe: Probe, severity: Severity) -> Finding:
-    evidence = evidence_of(probe, _EVIDENCE)
-    parts = []
-    if "missing_share" in evidence:
-        parts.append(f"they miss {evidence['missing_share']:.0%} of it")
-    if evidence.get("modes_real", 1) > 1 and "modes_covered" in evidence:
-        parts.append(
-            f"reach {evidence['modes_covered']:.0f} of its {evidence['modes_real']:.0f} modes"
-        )
-    if evidence.get("duplicate_share", 0.0) >= REPEATING:
-        parts.append(f"{evidence['duplicate_share']:.0%} of them repeat another")
-    message = f"G's samples cover a part of the data only: {', '.join(parts)}."
-    return Finding("mode_collapse", severity, since, probe.step, message, evidence, _ADVICE)
+    def describe(self, probe: Probe) -> Finding:
+        evidence = evidence_of(probe, _EVIDENCE)
+        parts = []
+        if "missing_share" in evidence:
+            parts.append(f"they miss {evidence['missing_share']:.0%} of it")
+        if evidence.get("modes_real", 1) > 1 and "modes_covered" in evidence:
+            parts.append(
+                f"reach {evidence['modes_covered']:.0f} of its {evidence['modes_real']:.0f} modes"
+            )
+        if evidence.get("duplicate_share", 0.0) >= REPEATING:
+            parts.append(f"{evidence['duplicate_share']:.0%} of them repeat another")
+        message = f"G's samples cover a part of the data only: {', '.join(parts)}."
+        step = probe.step
+        return Finding(self.kind, Severity.WARNING, step, step, message, evidence, _ADVICE)

@@ -1,0 +1,128 @@
+"""The discriminator tells everything apart and leaves the generator nothing to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keras_collapse.core.detectors.cross_entropy import CrossEntropy
+from keras_collapse.core.detectors.detector import at_least, both, closed
+from keras_collapse.core.detectors.discriminator_pinned import BLOCK_STEPS, HEALS_AFTER
+from keras_collapse.core.detectors.episode import Episode
+from keras_collapse.core.detectors.looks import bad
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.probes import Probe
+from keras_collapse.core.readings import Blocks, Reading
+
+CERTAIN = 0.98
+"""Accuracy on real and on fake from which D tells everything apart. In the plane, no healthy run
+of the zoo shows 0.9 on both for 50 steps; on images good runs come near this for a while."""
+NO_LOSS = 0.05
+"""D's mean cross-entropy up to which it does, where no accuracies are reported."""
+WARN_AFTER = 300
+"""Steps of it before a warning: D is ahead at the start of many good runs."""
+FAIL_AFTER = 1000
+"""Steps of it before "failed", and only where G's samples are bad as well: with a D this sure, G's
+gradient vanishes (Arjovsky & Bottou, 2017), but many a good GAN has a strong D."""
+
+_ADVICE = (
+    "Lower D's learning rate or raise G's; train G more often than D.",
+    "Blunt D: dropout, noise on its inputs that fades (Arjovsky & Bottou, 2017), one-sided label "
+    "smoothing (Salimans et al., 2016), or spectral normalization (Miyato et al., 2018).",
+    "Use the non-saturating loss, or a Wasserstein objective with gradient penalty.",
+)
+
+
+class DiscriminatorDominates:
+    """Finds ``discriminator_dominates``, from D's accuracies or else its cross-entropy.
+
+    >>> detector = DiscriminatorDominates()
+    >>> for step in range(400):
+    ...     detector.update(Reading(step, 1, {"d_acc_real": 1.0, "d_acc_fake": 1.0}))
+    >>> [(f.severity.value, f.first_step, f.last_step) for f in detector.findings]
+    [('warning', 0, 399)]
+    """
+
+    kind = "discriminator_dominates"
+
+    def __init__(self, row_steps: int = 1) -> None:
+        self.judged = 0
+        self.blind = ""
+        self.row_steps = row_steps
+        self._form = CrossEntropy(row_steps)
+        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
+        self._episode: Episode | None = None
+        self._g_losses: list[float] = []  # of the episode's first block and of its latest
+        self._samples_bad = False
+        self._closed = closed()
+
+    def update(self, reading: Reading) -> None:
+        self.judged += reading.steps
+        self._form.seen(reading)
+        block = self._blocks.add(reading)
+        if block is None:
+            return
+        holds = self._holds(block)
+        if self._episode is None:
+            if not holds:
+                return
+            self._episode = Episode(max(HEALS_AFTER // self.row_steps, 1))
+            self._g_losses = []
+        if "g_loss" in block.values:
+            self._g_losses = [*self._g_losses[:1], block.values["g_loss"]]
+        self._episode.add(block, holds)
+        if self._episode.over:
+            finding = self._finding(self._episode)
+            self._closed.extend([finding] if finding else [])
+            self._episode = None
+
+    def look(self, probe: Probe) -> None:
+        """Take a probe: only bad samples make a strong D a failure."""
+        answer = bad(probe)
+        self._samples_bad = self._samples_bad if answer is None else answer
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        current = self._finding(self._episode) if self._episode else None
+        return [*self._closed, current] if current else list(self._closed)
+
+    def _holds(self, block: Reading) -> bool | None:
+        names = ("d_acc_real", "d_acc_fake")
+        halves = [
+            at_least(block.values[name], CERTAIN, block.uncertainty(name))
+            for name in names
+            if name in block.values
+        ]
+        if len(halves) == len(names):
+            return both(*halves)
+        if "d_acc" in block.values:
+            return at_least(block.values["d_acc"], CERTAIN, block.uncertainty("d_acc"))
+        loss = self._form.of(block)
+        return (
+            None
+            if loss is None
+            else at_least(NO_LOSS, loss, block.uncertainty("d_loss") * self._form.share)
+        )
+
+    def _finding(self, episode: Episode) -> Finding | None:
+        lasted = episode.lasted * self.row_steps
+        if episode.mean is None or lasted < WARN_AFTER:
+            return None
+        evidence = {name: round(value, 4) for name, value in episode.mean.values.items()}
+        seen = "its loss is near 0"
+        if "d_acc" in evidence or "d_acc_real" in evidence:
+            accuracy = min(evidence[n] for n in evidence if n.startswith("d_acc"))
+            seen = f"it is right on {accuracy:.0%} of real and of fake samples"
+        if len(self._g_losses) > 1:
+            first, latest = self._g_losses
+            evidence |= {"g_loss_first": round(first, 4), "g_loss_latest": round(latest, 4)}
+        failed = lasted >= FAIL_AFTER and self._samples_bad
+        return Finding(
+            kind=self.kind,
+            severity=Severity.FAILED if failed else Severity.WARNING,
+            first_step=episode.first_step,
+            last_step=episode.last_step,
+            message=f"The discriminator tells everything apart: {seen}. G learns little from it.",
+            evidence=evidence,
+            advice=_ADVICE,
+            healed=episode.over,
+        )

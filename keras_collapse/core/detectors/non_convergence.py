@@ -1,0 +1,142 @@
+"""D's loss swings to and fro without settling, or G's samples come and go."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from keras_collapse.core.detectors.cross_entropy import CrossEntropy
+from keras_collapse.core.detectors.detector import closed
+from keras_collapse.core.detectors.discriminator_pinned import BLOCK_STEPS
+from keras_collapse.core.detectors.looks import bad
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.probes import Probe
+from keras_collapse.core.readings import Blocks, Reading
+
+WINDOW = 1000
+"""Steps over which swings are measured."""
+SWING = 0.15
+"""Standard deviation of D's mean cross-entropy over a window, in blocks of 25 steps, that counts
+as swinging: twice the largest of any healthy run of the zoo's part for choosing."""
+TURNS = 6
+"""Times the loss must cross its own mean in a window: a drift or one jump is no swing."""
+FAIL_AFTER = 1000
+"""Steps of swinging before "failed", and only where G's samples are bad as well: GANs circle
+around their equilibrium (Mescheder et al., 2018), and good ones do it too."""
+RELAPSES = 3
+"""Times that good samples turned bad within `MEMORY` steps, from which they come and go."""
+MEMORY = 3000
+
+_ADVICE = (
+    "Lower both learning rates, or Adam's beta_1 to 0.5 or 0 (Radford et al., 2016).",
+    "Penalize D's gradient on real samples (R1, Mescheder et al., 2018).",
+    "Keep a moving average of G's weights and draw with that (Yazici et al., 2019).",
+)
+
+
+class NonConvergence:
+    """Finds ``non_convergence``, from swings of D's cross-entropy or from relapses of the samples.
+
+    Losses of other objectives have no common scale: there only the samples are judged.
+
+    >>> detector = NonConvergence()
+    >>> for step in range(3000):
+    ...     detector.update(Reading(step, 1, {"d_loss": 0.7 + 0.2 * (-1) ** (step // 100)}))
+    >>> [(f.severity.value, f.first_step) for f in detector.findings]
+    [('warning', 0)]
+    """
+
+    kind = "non_convergence"
+
+    def __init__(self, row_steps: int = 1) -> None:
+        self.judged = 0
+        self.blind = ""
+        self.row_steps = row_steps
+        self._form = CrossEntropy(row_steps)
+        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
+        self._losses: deque[float] = deque(maxlen=WINDOW // BLOCK_STEPS)
+        self._swinging: Finding | None = None
+        self._was_bad: bool | None = None
+        self._relapses: deque[int] = deque(maxlen=RELAPSES)
+        self._recurring: Finding | None = None
+        self._closed = closed()
+
+    def update(self, reading: Reading) -> None:
+        self.judged += reading.steps
+        self._form.seen(reading)
+        block = self._blocks.add(reading)
+        loss = None if block is None else self._form.of(block)
+        if block is None or loss is None:
+            return
+        self._losses.append(loss)
+        if len(self._losses) < WINDOW // BLOCK_STEPS:
+            return
+        deviation, turns = swing(self._losses)
+        window = self._blocks.steps * len(self._losses)  # in steps of the readings
+        if deviation >= SWING and turns >= TURNS:
+            first = self._swinging.first_step if self._swinging else block.step + 1 - window
+            lasted = (block.step + 1 - first - window) * self.row_steps
+            failed = lasted >= FAIL_AFTER and bool(self._was_bad)
+            evidence = {
+                "d_loss_deviation": round(deviation, 4),
+                "turns": turns,
+                "steps": window * self.row_steps,
+            }
+            self._swinging = Finding(
+                kind=self.kind,
+                severity=Severity.FAILED if failed else Severity.WARNING,
+                first_step=max(first, 0),
+                last_step=block.step,
+                message=f"D's loss swings by {deviation:.2f} around its mean and does not settle.",
+                evidence=evidence,
+                advice=_ADVICE,
+            )
+        elif self._swinging is not None:
+            self._closed.append(replace(self._swinging, healed=True))
+            self._swinging = None
+
+    def look(self, probe: Probe) -> None:
+        """Take a probe: samples that were good and are bad again have relapsed."""
+        now = bad(probe)
+        if now is None:
+            return
+        if now and self._was_bad is False:
+            self._relapses.append(probe.step)
+        self._was_bad = now
+        times = len(self._relapses)
+        recent = times == RELAPSES and probe.step - self._relapses[0] <= MEMORY
+        if recent:
+            since = self._recurring.first_step if self._recurring else self._relapses[0]
+            self._recurring = Finding(
+                kind=self.kind,
+                severity=Severity.WARNING,
+                first_step=since,
+                last_step=probe.step,
+                message=f"G's samples come and go: good ones turned bad {times} times within "
+                f"{MEMORY} steps.",
+                evidence={"relapses": times, "steps": MEMORY},
+                advice=_ADVICE,
+            )
+        elif self._recurring is not None:
+            self._closed.append(replace(self._recurring, healed=True))
+            self._recurring = None
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        current = (self._recurring, self._swinging)
+        return [*self._closed, *(one for one in current if one is not None)]
+
+
+def swing(losses: Sequence[float]) -> tuple[float, int]:
+    """Standard deviation of a stretch of losses, and how often it crosses its mean.
+
+    >>> swing([1.0, 0.0, 1.0, 0.0])
+    (0.5, 3)
+    """
+    mean = sum(losses) / len(losses)
+    above = [loss > mean for loss in losses]
+    turns = sum(now != before for before, now in pairwise(above))
+    variance = sum((loss - mean) ** 2 for loss in losses) / len(losses)
+    return float(variance**0.5), turns
