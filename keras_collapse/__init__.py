@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_collapse.core.detectors import default_detectors
     from keras_collapse.core.errors import InputError
     from keras_collapse.core.findings import Finding, Severity, Status, Verdict
     from keras_collapse.outputs.tracking import MLflowLogger
@@ -32,6 +33,7 @@ _HOME = {
     "Status": "core.findings",
     "Verdict": "core.findings",
     "audit": "training.audit",
+    "default_detectors": "core.detectors",
     "diagnose": "sources",
     "seed_everything": "training.seeding",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "Status",
     "Verdict",
     "audit",
+    "default_detectors",
     "diagnose",
     "seed_everything",
 ]
