@@ -245,7 +245,7 @@ def loop(folder: Path, seed: int = 3, order: int = 0, latents: int = 0, noise: f
             d.train_on_batch(real[step * BATCH :][:BATCH], ONES)
             fakes = g.predict_on_batch(z)
             if step == 2 and noise:
-                fakes = fakes + np.random.default_rng().normal(0, noise, fakes.shape)
+                fakes = fakes + np.random.default_rng(step).normal(0, noise, fakes.shape)
             d.train_on_batch(fakes, ZEROS)
             d.trainable = False
             gan.train_on_batch(z, ONES)

@@ -13,7 +13,7 @@ from keras_collapse.core.probes import Probe
 
 STRETCH = 1100
 """Steps over which samples must not have got better, once they never were good. Healthy runs of the
-zoo begin bad too and stand still for a while: of 121 in the part for choosing, 2 in 100 longer."""
+zoo begin bad too and stand still for a while, 2 in 100 of the part for choosing longer than this."""
 WARN_SHARE = 0.5
 """Share of the stretch after which it is worth a warning."""
 RELAPSE = 400
