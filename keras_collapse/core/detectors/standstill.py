@@ -13,7 +13,7 @@ from keras_collapse.core.probes import Probe
 
 STRETCH = 1100
 """Steps over which samples must not have got better, once they never were good. Healthy runs of the
-zoo begin bad too and stand still for a while, 2 in 100 of the part for choosing longer than this."""
+zoo begin bad too and stand still for a while, 2 in 100 of the part for choosing for longer."""
 WARN_SHARE = 0.5
 """Share of the stretch after which it is worth a warning."""
 RELAPSE = 400
