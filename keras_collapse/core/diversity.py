@@ -21,7 +21,7 @@ from keras_collapse.core.fidelity import (
     matrix,
     support_from_pairs,
 )
-from keras_collapse.core.modes import Neighbourhoods, find_modes, intrinsic_dimension, missed_modes
+from keras_collapse.core.modes import Neighbourhoods, find_modes, missed_modes
 from keras_collapse.core.sketch import Sketch
 
 LEAST_SAMPLES = 32
@@ -139,7 +139,6 @@ class RealSample:
         self._closeness: dict[int, tuple[float, float]] = {}
         apart = distances(self._located, self._located)
         self.modes = find_modes(apart)
-        self.dimension = intrinsic_dimension(apart)
         self._neighbourhoods = Neighbourhoods(apart)
         directions = np.random.default_rng(seed).normal(size=(self._points.shape[1], PROJECTIONS))
         self._directions = directions / np.linalg.norm(directions, axis=0)
@@ -193,7 +192,7 @@ class RealSample:
             not_finite=lost,
             modes_real=modes.count,
             modes_clear=modes.clear,
-            dimension=self.dimension,
+            dimension=modes.dimension,
             **fidelity._asdict(),
             coverage_expected=coverage_expected(n, m),
             duplicate_share=repeated,

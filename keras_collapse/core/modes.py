@@ -54,6 +54,7 @@ class Modes:
         labels: int (n,), the mode of each sample, from 0.
         count: how many modes there are, at least 1.
         clear: False where one mode was found but more could not have been told apart.
+        dimension: intrinsic dimensions of the sample, 0 where they cannot be told.
         reach: float (count,), the distance from a sample up to which one belongs to its mode:
             halfway, on a logarithmic scale, from the mode's own spacing to its gap to the next.
     """
@@ -62,6 +63,7 @@ class Modes:
     count: int
     clear: bool
     reach: Floats
+    dimension: float
 
 
 def find_modes(distances: Floats) -> Modes:
@@ -80,10 +82,10 @@ def find_modes(distances: Floats) -> Modes:
     A mode needs at least 5 samples to be found; a dozen and more make it sure.
     """
     dimension = intrinsic_dimension(distances)
-    best = Modes(np.zeros(len(distances), np.int64), 1, False, np.array([np.inf]))
+    best = Modes(np.zeros(len(distances), np.int64), 1, False, np.array([np.inf]), dimension)
     for k, nats in PROMINENCE.items():
         if k < len(distances):
-            found = _separate(distances, k, nats / max(dimension, 1.0))
+            found = _separate(distances, k, nats, dimension)
             best = found if found.count > best.count else best
     clear = best.count > 1 or TELLING[0] <= dimension <= TELLING[1]
     return replace(best, clear=clear)
@@ -102,8 +104,9 @@ def intrinsic_dimension(distances: Floats) -> float:
     return (k - 1) / float(logs.mean()) if logs.sum() > 0 else 0.0
 
 
-def _separate(distances: Floats, k: int, least: float) -> Modes:
-    """Clusters whose ln(h / r), see `find_modes`, is at least ``least``."""
+def _separate(distances: Floats, k: int, nats: float, dimension: float) -> Modes:
+    """Clusters that stand out by so many nats, see `find_modes`."""
+    least = nats / max(dimension, 1.0)  # of ln(h / r)
     spacing = np.partition(distances, k, axis=1)[:, k]
     typical = float(np.median(spacing)) or float(distances.max()) or 1.0
     spacing = np.maximum(spacing, FLOOR * typical)
@@ -129,7 +132,7 @@ def _separate(distances: Floats, k: int, least: float) -> Modes:
         gap[labels[i]] = min(gap[labels[i]], height)
         gap[labels[j]] = min(gap[labels[j]], height)
     own = np.array([np.median(spacing[labels == mode]) for mode in range(len(gap))])
-    return Modes(labels, len(gap), True, np.sqrt(own * gap))
+    return Modes(labels, len(gap), True, np.sqrt(own * gap), dimension)
 
 
 def _spanning_tree(distances: Floats, spacing: Floats) -> Iterator[tuple[int, int, float]]:

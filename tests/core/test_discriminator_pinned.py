@@ -9,6 +9,7 @@ import pytest
 
 from keras_collapse.core.detectors import DiscriminatorPinned
 from keras_collapse.core.detectors import discriminator_pinned as rules
+from keras_collapse.core.detectors.on_blocks import BLOCK_STEPS
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.readings import Reading
 
@@ -49,7 +50,7 @@ def test_a_warning_comes_before_the_failure() -> None:
         said += [(step, f.severity.value) for f in detector.findings]
     first = {severity: step for step, severity in reversed(said)}
     assert first["warning"] < first["failed"]
-    assert first["warning"] >= rules.WARM_UP + rules.WARN_AFTER - rules.BLOCK_STEPS
+    assert first["warning"] >= rules.WARM_UP + rules.WARN_AFTER - BLOCK_STEPS
 
 
 def test_a_swinging_start_is_not_a_failure() -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from keras_collapse.core.detectors.cross_entropy import CrossEntropy
-from keras_collapse.core.detectors.detector import at_least, both, closed
-from keras_collapse.core.detectors.discriminator_pinned import BLOCK_STEPS, HEALS_AFTER
+from keras_collapse.core.detectors.detector import at_least, both
 from keras_collapse.core.detectors.episode import Episode
-from keras_collapse.core.detectors.looks import bad
+from keras_collapse.core.detectors.on_blocks import Lasting
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Blocks, Reading
+from keras_collapse.core.readings import Reading
 
 CERTAIN = 0.98
 """Accuracy on real and on fake from which D tells everything apart. In the plane, no healthy run
@@ -32,8 +27,10 @@ _ADVICE = (
 )
 
 
-class DiscriminatorDominates:
+class DiscriminatorDominates(Lasting):
     """Finds ``discriminator_dominates``, from D's accuracies or else its cross-entropy.
+
+    Only bad samples beside it make a strong D a failure.
 
     >>> detector = DiscriminatorDominates()
     >>> for step in range(400):
@@ -44,48 +41,11 @@ class DiscriminatorDominates:
 
     kind = "discriminator_dominates"
 
-    def __init__(self, row_steps: int = 1) -> None:
-        self.judged = 0
-        self.blind = ""
-        self.row_steps = row_steps
-        self._form = CrossEntropy(row_steps)
-        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
-        self._episode: Episode | None = None
-        self._g_losses: list[float] = []  # of the episode's first block and of its latest
-        self._samples_bad = False
-        self._closed = closed()
-
     def update(self, reading: Reading) -> None:
         self.judged += reading.steps
-        self._form.seen(reading)
-        block = self._blocks.add(reading)
-        if block is None:
-            return
-        holds = self._holds(block)
-        if self._episode is None:
-            if not holds:
-                return
-            self._episode = Episode(max(HEALS_AFTER // self.row_steps, 1))
-            self._g_losses = []
-        if "g_loss" in block.values:
-            self._g_losses = [*self._g_losses[:1], block.values["g_loss"]]
-        self._episode.add(block, holds)
-        if self._episode.over:
-            finding = self._finding(self._episode)
-            self._closed.extend([finding] if finding else [])
-            self._episode = None
+        super().update(reading)
 
-    def look(self, probe: Probe) -> None:
-        """Take a probe: only bad samples make a strong D a failure."""
-        answer = bad(probe)
-        self._samples_bad = self._samples_bad if answer is None else answer
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        current = self._finding(self._episode) if self._episode else None
-        return [*self._closed, current] if current else list(self._closed)
-
-    def _holds(self, block: Reading) -> bool | None:
+    def holds(self, block: Reading) -> bool | None:
         names = ("d_acc_real", "d_acc_fake")
         halves = [
             at_least(block.values[name], CERTAIN, block.uncertainty(name))
@@ -96,14 +56,14 @@ class DiscriminatorDominates:
             return both(*halves)
         if "d_acc" in block.values:
             return at_least(block.values["d_acc"], CERTAIN, block.uncertainty("d_acc"))
-        loss = self._form.of(block)
+        loss = self.form.of(block)
         return (
             None
             if loss is None
-            else at_least(NO_LOSS, loss, block.uncertainty("d_loss") * self._form.share)
+            else at_least(NO_LOSS, loss, block.uncertainty("d_loss") * self.form.share)
         )
 
-    def _finding(self, episode: Episode) -> Finding | None:
+    def describe(self, episode: Episode) -> Finding | None:
         lasted = episode.lasted * self.row_steps
         if episode.mean is None or lasted < WARN_AFTER:
             return None
@@ -112,10 +72,12 @@ class DiscriminatorDominates:
         if "d_acc" in evidence or "d_acc_real" in evidence:
             accuracy = min(evidence[n] for n in evidence if n.startswith("d_acc"))
             seen = f"it is right on {accuracy:.0%} of real and of fake samples"
-        if len(self._g_losses) > 1:
-            first, latest = self._g_losses
+        ends = (episode.first, episode.latest) if episode.first is not episode.latest else ()
+        g_losses = [block.values["g_loss"] for block in ends if block and "g_loss" in block.values]
+        if len(g_losses) > 1:
+            first, latest = g_losses
             evidence |= {"g_loss_first": round(first, 4), "g_loss_latest": round(latest, 4)}
-        failed = lasted >= FAIL_AFTER and self._samples_bad
+        failed = lasted >= FAIL_AFTER and self.samples_bad is True
         return Finding(
             kind=self.kind,
             severity=Severity.FAILED if failed else Severity.WARNING,

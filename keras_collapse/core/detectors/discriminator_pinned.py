@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import log
 
-from keras_collapse.core.detectors.cross_entropy import CrossEntropy
-from keras_collapse.core.detectors.detector import at_least, both, closed, within
+from keras_collapse.core.detectors.detector import at_least, both, within
 from keras_collapse.core.detectors.episode import Episode
-from keras_collapse.core.detectors.looks import bad
+from keras_collapse.core.detectors.on_blocks import Lasting
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Blocks, Reading
+from keras_collapse.core.readings import Reading
 
 D_LOSS_BAND = (0.72, 0.75)
 """The guide's "stuck high". With real and fake indistinguishable and a leaking generator step of
@@ -33,8 +30,6 @@ answer gives 50 % exactly, chance scatters by 0.5/sqrt(2 * batch size), 0.011 at
 WORSE_THAN_CHANCE = 0.015
 """Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise; a D
 that is trained on its own labels alone can always fall back on ln 2."""
-BLOCK_STEPS = 25
-"""Steps in a block: one batch of 64 leaves 6 % of noise in an accuracy, 25 leave 1 %."""
 WARM_UP = 100
 """First steps of a run, in which one answer counts for nothing: a fresh D gives one."""
 WARN_AFTER = 100
@@ -42,8 +37,6 @@ WARN_AFTER = 100
 fake" within tens of steps (26 at most in the book's run)."""
 FAIL_AFTER = 200
 """Steps of one answer before "failed": twice the warning's."""
-HEALS_AFTER = 100
-"""Steps without it after which D has recovered."""
 
 _ADVICE = (
     "Look for a leak first: in Keras 3 the generator's train_on_batch also trains a "
@@ -54,10 +47,11 @@ _ADVICE = (
 )
 
 
-class DiscriminatorPinned:
+class DiscriminatorPinned(Lasting):
     """Finds ``discriminator_pinned``, by the best evidence the readings hold.
 
-    `failed` only where G's samples are not known to be good, and never where the losses show
+    `failed` only where G's samples are not known to be good (where G is good D cannot tell, and to
+    which side it errs is chance), and never where the losses show
     another objective than cross-entropy, whose scores have no middle at 1/2.
 
     In this order: accuracies on real and fake at opposite ends (the fake one may come from
@@ -85,49 +79,23 @@ class DiscriminatorPinned:
         d_acc_band: tuple[float, float] = D_ACC_BAND,
         g_acc_band: tuple[float, float] = G_ACC_BAND,
     ) -> None:
-        self.judged = 0
-        self.blind = ""
+        super().__init__(row_steps)
         self.bands = {"d_loss": d_loss_band, "d_acc": d_acc_band, "g_acc": g_acc_band}
-        self.row_steps = row_steps
-        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
         self._farthest = 0.0  # of the block's single accuracies, from 50 %
-        self._episode: Episode | None = None
-        self._closed = closed()
         self._losses_only = False
-        self._samples_good = False
-        self._form = CrossEntropy(row_steps)
 
     def update(self, reading: Reading) -> None:
         d_acc = reading.get("d_acc")
         if d_acc is not None:
             self._farthest = max(self._farthest, abs(d_acc - 0.5))
-        self._form.seen(reading)
-        block = self._blocks.add(reading)
-        if block is None:
-            return
-        holds = self._judge(block)
+        super().update(reading)
+
+    def holds(self, block: Reading) -> bool | None:
+        answer = self._judge(block)
         self._farthest = 0.0
-        if holds is not None:
+        if answer is not None:
             self.judged += block.steps
-        if self._episode is None:
-            if not holds:
-                return
-            self._episode = Episode(max(HEALS_AFTER // self.row_steps, 1))
-        self._episode.add(block, holds)
-        if self._episode.over:
-            finding = self._finding(self._episode)
-            self._closed.extend([finding] if finding else [])
-            self._episode = None
-
-    def look(self, probe: Probe) -> None:
-        """Take a probe: where G is good D cannot tell, and to which side it errs is chance."""
-        answer = bad(probe)
-        self._samples_good = self._samples_good if answer is None else not answer
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        current = self._finding(self._episode) if self._episode else None
-        return [*self._closed, current] if current else list(self._closed)
+        return answer
 
     # -- the rules -----------------------------------------------------------------------
 
@@ -159,14 +127,14 @@ class DiscriminatorPinned:
     def _judge_by_losses(self, block: Reading) -> bool | None:
         """D loss alone cannot tell a pinned D from a balanced one; it can tell the extremes."""
         self._losses_only = True
-        d_loss = self._form.of(block)
+        d_loss = self.form.of(block)
         if d_loss is None:
             self.blind = (
                 "no accuracies were reported, and the losses do not begin as cross-entropies; "
                 "report d_acc_real and d_acc_fake to settle it"
             )
             return None
-        error = block.uncertainty("d_loss") * self._form.share
+        error = block.uncertainty("d_loss") * self.form.share
         if at_least(d_loss, log(2) + WORSE_THAN_CHANCE, error):
             return True
         if at_least(log(2) - WORSE_THAN_CHANCE, d_loss, error):
@@ -177,13 +145,13 @@ class DiscriminatorPinned:
         )
         return None
 
-    def _finding(self, episode: Episode) -> Finding | None:
+    def describe(self, episode: Episode) -> Finding | None:
         mean = episode.mean
         since_warm_up = episode.last_step + 1 - WARM_UP // self.row_steps
         lasted = min(episode.lasted, since_warm_up) * self.row_steps
         if mean is None or lasted < WARN_AFTER:
             return None
-        doubts = self._losses_only or self._form.other or self._samples_good
+        doubts = self._losses_only or self.form.other or self.samples_bad is False
         certain = lasted >= FAIL_AFTER and not doubts
         halves = opposite_ends(mean)
         evidence: dict[str, float | int] = {"steps": mean.steps}

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from keras_collapse.core.detectors.cross_entropy import CrossEntropy
-from keras_collapse.core.detectors.detector import closed
-from keras_collapse.core.detectors.discriminator_pinned import BLOCK_STEPS
 from keras_collapse.core.detectors.looks import bad
+from keras_collapse.core.detectors.on_blocks import BLOCK_STEPS, OnBlocks
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Blocks, Reading
+from keras_collapse.core.readings import Reading
 
 WINDOW = 1000
 """Steps over which swings are measured."""
@@ -36,7 +34,7 @@ _ADVICE = (
 )
 
 
-class NonConvergence:
+class NonConvergence(OnBlocks):
     """Finds ``non_convergence``, from swings of D's cross-entropy or from relapses of the samples.
 
     Losses of other objectives have no common scale: there only the samples are judged.
@@ -51,40 +49,36 @@ class NonConvergence:
     kind = "non_convergence"
 
     def __init__(self, row_steps: int = 1) -> None:
-        self.judged = 0
-        self.blind = ""
-        self.row_steps = row_steps
-        self._form = CrossEntropy(row_steps)
-        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
+        super().__init__(row_steps)
         self._losses: deque[float] = deque(maxlen=WINDOW // BLOCK_STEPS)
         self._swinging: Finding | None = None
-        self._was_bad: bool | None = None
         self._relapses: deque[int] = deque(maxlen=RELAPSES)
         self._recurring: Finding | None = None
-        self._closed = closed()
 
     def update(self, reading: Reading) -> None:
         self.judged += reading.steps
-        self._form.seen(reading)
-        block = self._blocks.add(reading)
-        loss = None if block is None else self._form.of(block)
-        if block is None or loss is None:
+        super().update(reading)
+
+    def see(self, block: Reading) -> None:
+        loss = self.form.of(block)
+        if loss is None:
             return
         self._losses.append(loss)
         if len(self._losses) < WINDOW // BLOCK_STEPS:
             return
         deviation, turns = swing(self._losses)
         window = self._blocks.steps * len(self._losses)  # in steps of the readings
+        found = None
         if deviation >= SWING and turns >= TURNS:
             first = self._swinging.first_step if self._swinging else block.step + 1 - window
             lasted = (block.step + 1 - first - window) * self.row_steps
-            failed = lasted >= FAIL_AFTER and bool(self._was_bad)
+            failed = lasted >= FAIL_AFTER and self.samples_bad is True
             evidence = {
                 "d_loss_deviation": round(deviation, 4),
                 "turns": turns,
                 "steps": window * self.row_steps,
             }
-            self._swinging = Finding(
+            found = Finding(
                 kind=self.kind,
                 severity=Severity.FAILED if failed else Severity.WARNING,
                 first_step=max(first, 0),
@@ -93,35 +87,35 @@ class NonConvergence:
                 evidence=evidence,
                 advice=_ADVICE,
             )
-        elif self._swinging is not None:
-            self._closed.append(replace(self._swinging, healed=True))
-            self._swinging = None
+        self._swinging = self._follow(self._swinging, found)
 
     def look(self, probe: Probe) -> None:
         """Take a probe: samples that were good and are bad again have relapsed."""
-        now = bad(probe)
-        if now is None:
+        before = self.samples_bad
+        super().look(probe)
+        if bad(probe) is None:
             return
-        if now and self._was_bad is False:
+        if self.samples_bad and before is False:
             self._relapses.append(probe.step)
-        self._was_bad = now
-        times = len(self._relapses)
-        recent = times == RELAPSES and probe.step - self._relapses[0] <= MEMORY
-        if recent:
-            since = self._recurring.first_step if self._recurring else self._relapses[0]
-            self._recurring = Finding(
+        times, found = len(self._relapses), None
+        if times == RELAPSES and probe.step - self._relapses[0] <= MEMORY:
+            found = Finding(
                 kind=self.kind,
                 severity=Severity.WARNING,
-                first_step=since,
+                first_step=self._recurring.first_step if self._recurring else self._relapses[0],
                 last_step=probe.step,
                 message=f"G's samples come and go: good ones turned bad {times} times within "
                 f"{MEMORY} steps.",
                 evidence={"relapses": times, "steps": MEMORY},
                 advice=_ADVICE,
             )
-        elif self._recurring is not None:
-            self._closed.append(replace(self._recurring, healed=True))
-            self._recurring = None
+        self._recurring = self._follow(self._recurring, found)
+
+    def _follow(self, before: Finding | None, now: Finding | None) -> Finding | None:
+        """What stands now; what stood before and no longer does has healed."""
+        if before is not None and now is None:
+            self._closed.append(replace(before, healed=True))
+        return now
 
     @property
     def findings(self) -> Sequence[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ def evidence_of(probe: Probe, names: Sequence[str]) -> dict[str, float]:
     return {name: round(probe.values[name], 4) for name in names if name in probe.values}
 
 
-class Standstill:
+class Standstill(ABC):
     """Follows bad looks, one after another, until they are a failure or end.
 
     A detector of samples is one of these with its own `is_mine` and `describe`: every failure of
@@ -47,9 +48,8 @@ class Standstill:
 
     def __init__(self) -> None:
         self.blind = ""
-        self._stretch: deque[Probe] = deque(
-            maxlen=MOST_LOOKS
-        )  # the latest bad looks, one after another
+        # The latest bad looks, one after another.
+        self._stretch: deque[Probe] = deque(maxlen=MOST_LOOKS)
         self._since = 0  # the step from which they have been so
         self._good = self._good_in_a_row = 0
         self._failing = False  # the stretch is a failure, of this kind or of another's
@@ -57,13 +57,13 @@ class Standstill:
         self._open: Finding | None = None
         self._closed = closed()
 
+    @abstractmethod
     def is_mine(self, looks: Sequence[Probe]) -> bool:
         """Whether these bad looks show this detector's failure, and not another's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, probe: Probe) -> Finding:
         """The finding as the latest look shows it."""
-        raise NotImplementedError
 
     @property
     def findings(self) -> Sequence[Finding]:
