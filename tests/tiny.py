@@ -11,16 +11,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import keras
+import ring_gan
 from camel_gan import GAN
 from keras import layers
 
 
 def ring(count: int = 512, seed: int = 0) -> np.ndarray:
     """Points on 8 Gaussians around a circle, float32 (count, 2)."""
-    rng = np.random.default_rng(seed)
-    angle = rng.integers(0, 8, count) * np.pi / 4
-    centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return (centres + rng.normal(0, 0.05, (count, 2))).astype("float32")
+    return ring_gan.draw(count, seed)
 
 
 def tiny_gan(

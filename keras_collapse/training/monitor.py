@@ -22,9 +22,9 @@ from keras_collapse.training.batches import BACKENDS
 from keras_collapse.training.facts import facts_of, metric_names
 from keras_collapse.training.fits import FitWatch
 from keras_collapse.training.loops import LoopWatch
-from keras_collapse.training.models import Networks, find_networks, networks_of
+from keras_collapse.training.models import find_networks, networks_of
 from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
-from keras_collapse.training.real_data import RealData, arrays_of, data_of_fit, real_among
+from keras_collapse.training.real_data import find_real
 from keras_collapse.training.run import Run
 from keras_collapse.training.steps import StepCounter, plain_numbers
 
@@ -240,9 +240,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._watched = weakref.ref(model)
         self._model = weakref.proxy(model)
         known = networks_of(generator, discriminator)
-        find_real = functools.partial(self._real_given, known)
+        look_for = functools.partial(find_real, known, self.real)
         facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
-        self._run.begin(hub_of(model), known, facts, self._steps.next_step, find_real, seen)
+        self._run.begin(hub_of(model), known, facts, self._steps.next_step, look_for, seen)
         self._say_blind()
         self._run.fingerprint(self._steps.next_step - 1)
 
@@ -276,28 +276,13 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             int(getattr(model, "steps_per_execution", 1) or 1), params.get("steps")
         )
         networks = find_networks(model)
-        find_real = functools.partial(self._real_samples, model, networks)
+        look_for = functools.partial(find_real, networks, self.real, model)
         facts = facts_of(model, params)
         seen = keras.backend.backend() in BACKENDS
-        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, find_real, seen)
+        self._run.begin(hub_of(model), networks, facts, self._steps.next_step, look_for, seen)
         self._say_blind()
         self._fresh = True
         self._fit.begin(self._model, networks, self._steps.next_step)
-
-    def _real_samples(self, model: Any, networks: Networks) -> RealData | None:
-        """Those given, else some of what the fit that begins was given."""
-        shape = networks.sample_shape
-        if self.real is not None or shape is None:
-            return self._real_given(networks)
-        return real_among(arrays_of(data_of_fit(model)), shape, networks.conditions)
-
-    def _real_given(self, networks: Networks) -> RealData | None:
-        """Those given, with their labels where they were given too."""
-        arrays = arrays_of(self.real)
-        if not arrays:
-            return None
-        shape, count = tuple(arrays[0].shape[1:]), len(arrays[0])
-        return real_among(arrays, shape, networks.conditions, count)
 
     def _show(self, batch: Any) -> None:
         self._run.show(batch)

@@ -160,14 +160,7 @@ class Prober:
             return {}
         # Of two ways in which D may take labels, it tells more apart by the one that it has learnt.
         real, fake = max(known, key=lambda pair: separation(*pair))
-        found = {
-            "d_score_real": float(real.mean()),
-            "d_score_fake": float(fake.mean()),
-            "separation": separation(real, fake),
-        }
-        if last_activation(judge) == "sigmoid":
-            found["d_acc_real"] = float((real > 0.5).mean())
-            found["d_acc_fake"] = float((fake <= 0.5).mean())
+        found = answers(real, fake, 0.5 if last_activation(judge) == "sigmoid" else None)
         return {name: number for name, number in found.items() if np.isfinite(number)}
 
 
@@ -187,6 +180,24 @@ def _scored(judge: Any, inputs: Any) -> np.ndarray | None:
         return None
     scores = np.asarray(keras.ops.convert_to_numpy(scores), "float64")
     return np.asarray(scores.reshape(len(scores), -1).mean(axis=1))
+
+
+def answers(real: np.ndarray, fake: np.ndarray, middle: float | None) -> dict[str, float]:
+    """What D's scores say, as a probe has it.
+
+    Args:
+        real, fake: scores (n,) and (m,).
+        middle: the score between "fake" and "real"; None where there is none.
+    """
+    found = {
+        "d_score_real": float(real.mean()),
+        "d_score_fake": float(fake.mean()),
+        "separation": separation(real, fake),
+    }
+    if middle is not None:
+        found["d_acc_real"] = float((real > middle).mean())
+        found["d_acc_fake"] = float((fake <= middle).mean())
+    return found
 
 
 def separation(real: np.ndarray, fake: np.ndarray) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from keras_collapse.core.diversity import LEAST_SAMPLES
 from keras_collapse.core.hub import guarded
 from keras_collapse.training.conditions import Condition, labels_like
+from keras_collapse.training.models import Networks
 
 REAL = 1024
 """Real samples that G's are compared with."""
@@ -40,6 +41,24 @@ class RealData:
     samples: np.ndarray
     labels: np.ndarray | None = None
     condition: Condition | None = None
+
+
+def find_real(networks: Networks, given: Any = None, model: Any = None) -> RealData | None:
+    """The samples given, with their labels where they were given too; else some of the data.
+
+    Args:
+        networks: with the generator they are compared with.
+        given: an array, or ``(samples, labels)``; None where none were.
+        model: whose ``fit`` begins, to take some of what it was given; None in a loop.
+    """
+    shape = networks.sample_shape
+    if given is None and model is not None and shape is not None:
+        return real_among(arrays_of(data_of_fit(model)), shape, networks.conditions)
+    arrays = arrays_of(given)
+    if not arrays:
+        return None
+    own, count = tuple(arrays[0].shape[1:]), len(arrays[0])
+    return real_among(arrays, own, networks.conditions, count)
 
 
 def data_of_fit(model: Any) -> Any:

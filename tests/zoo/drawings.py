@@ -16,13 +16,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 import camel_drawings
+from toys import DUE
 
 SIDE = 14
 KNOWN, TRIED = 6144, 1024
 """Drawings that the oracle learns from, and those that say how it does on others."""
 CATEGORIES = ("apple", "bicycle", "cat", "diamond")
-DUE = 0.25
-"""Share of the samples due to a kind from which it is covered."""
 
 
 class Drawings:

@@ -19,11 +19,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from toys import DUE
 from train import SIGNALS, Program, Recipe, threshold, train
-from zoo import DATA, DUE, RECORDS, real_sample
+from zoo import DATA, RECORDS, real_sample
 
 from keras_collapse.core.diversity import Diversity
-from keras_collapse.training.prober import separation
+from keras_collapse.training.prober import answers
 
 SAMPLES = Path(__file__).parent / "samples"
 """What the looks were taken from, so that they can be taken again; too large for the repository."""
@@ -153,14 +154,8 @@ def look_at(program: Program, fakes: np.ndarray, scores: np.ndarray) -> list[flo
     """The numbers of one look: samples (n, size) and D's scores (2, n); NaN where not told."""
     found = real_sample(program.data).compare(fakes.astype("float64")).to_dict()
     real, fake = scores.astype("float64")
-    line = threshold(program.objective)
-    found |= {
-        "d_score_real": real.mean(),
-        "d_score_fake": fake.mean(),
-        "separation": separation(real, fake),
-    }
-    if not program.objective.startswith("wasserstein"):
-        found |= {"d_acc_real": (real > line).mean(), "d_acc_fake": (fake <= line).mean()}
+    critic = program.objective.startswith("wasserstein")  # whose scores have no middle
+    found |= answers(real, fake, None if critic else threshold(program.objective))
     values = [found.get(name) for name in NUMBERS]
     return [float("nan") if value is None else float(value) for value in values]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from toys import TOYS, Toy
-from zoo import REAL, Run
+from zoo import LAST, REAL, Run
 
 from keras_collapse.core.diversity import RealSample
 
@@ -14,7 +14,6 @@ ALIKE = 0.03
 """D's losses up to which two runs count as alike."""
 END = 50
 """Readings at the end, 500 steps, whose mean loss is compared."""
-LAST = 5
 DRAWN = 256
 """Samples of a look, as live."""
 SEEDS = 5

@@ -11,6 +11,10 @@ HIGH_QUALITY = 3.0
 VEEGAN, 2017; Lin et al., PacGAN, 2018)."""
 
 
+DUE = 0.25
+"""Share of the good samples due to a mode, or a kind of drawing, from which it has its part."""
+
+
 @dataclass(frozen=True)
 class Toy:
     """A mixture of equal Gaussians in the plane.

@@ -28,9 +28,6 @@ GOOD_MODES, BAD_MODES = 0.9, 0.65
 """Share of the modes from which a look is good, and below which it is bad."""
 GOOD_QUALITY, BAD_QUALITY = 0.4, 0.1
 """Share of samples of high quality, likewise. A perfect generator has 0.99: 3 sigma in a plane."""
-DUE = 0.25
-"""Share of the samples due to a mode from which it has its part. A look is good only if most modes
-do (as many as `BAD_MODES`): one stray sample in 2500 covers a mode, but is no diversity."""
 LAST = 5
 """Looks at the end that decide."""
 RISING = 1.25
@@ -77,6 +74,7 @@ class Run:
     def looks(self) -> list[str]:
         """Each look: "good", "bad" or "between", by the oracle."""
         share = self.modes / DATA[self.program["data"]].modes
+        # One stray sample in 2500 covers a mode, but is no diversity: most must have their part.
         good = (share >= GOOD_MODES) & (self.quality >= GOOD_QUALITY) & (self.balance >= BAD_MODES)
         bad = (share < BAD_MODES) | (self.quality < BAD_QUALITY)
         return ["good" if g else "bad" if b else "between" for g, b in zip(good, bad, strict=True)]
