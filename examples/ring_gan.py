@@ -88,26 +88,29 @@ class RingGAN(GAN):
     ) -> None:
         super().__init__(generator, discriminator, seed, "leak" if cause.leak else None)
         self.cause = cause
+        self.middle = middle(cause.objective)
         self.noise_seed = keras.random.SeedGenerator(None if seed is None else seed + 1)
 
     def _loss_on_real(self, real: Any) -> Any:
         score = self._score(real)
-        loss = ops.mean(_d_terms(self.cause.objective, score, self._labels(score, 1.0)))
-        return loss, {"d_loss_real": loss, "d_acc_real": ops.mean(score > self._middle)}
+        loss = ops.mean(d_terms(self.cause.objective, score, self._labels(score, 1.0)))
+        return loss, {
+            "d_loss_real": loss,
+            "d_acc_real": ops.mean(score > self.middle),
+        }
 
     def _loss_on_fake(self, real: Any) -> Any:
         score = self._score(self._draw(ops.shape(real)[0]))
-        loss = ops.mean(_d_terms(self.cause.objective, score, self._labels(score, 0.0)))
-        return loss, {"d_loss_fake": loss, "d_acc_fake": ops.mean(score <= self._middle)}
+        loss = ops.mean(d_terms(self.cause.objective, score, self._labels(score, 0.0)))
+        return loss, {
+            "d_loss_fake": loss,
+            "d_acc_fake": ops.mean(score <= self.middle),
+        }
 
     def _generator_loss(self, real: Any) -> Any:
         score = self.discriminator(self._draw(ops.shape(real)[0]), training=True)
-        loss = ops.mean(_g_terms(self.cause.objective, score))
-        return loss, {"g_loss": loss, "g_acc": ops.mean(score > self._middle)}
-
-    @property
-    def _middle(self) -> float:
-        return 0.5 if self.cause.objective == "least_squares" else 0.0
+        loss = ops.mean(g_terms(self.cause.objective, score))
+        return loss, {"g_loss": loss, "g_acc": ops.mean(score > self.middle)}
 
     def _score(self, samples: Any) -> Any:
         if self.cause.instance_noise:
@@ -126,7 +129,13 @@ def _cross_entropy(score: Any, label: Any) -> Any:
     return ops.softplus(score) - label * score
 
 
-def _d_terms(objective: str, score: Any, label: Any) -> Any:
+def middle(objective: str) -> float:
+    """The score between "fake" and "real"."""
+    return 0.5 if objective == "least_squares" else 0.0
+
+
+def d_terms(objective: str, score: Any, label: Any) -> Any:
+    """D's loss of each sample; label 1 for real."""
     if objective == "least_squares":
         return ops.square(score - label)
     if objective == "hinge":
@@ -134,7 +143,8 @@ def _d_terms(objective: str, score: Any, label: Any) -> Any:
     return _cross_entropy(score, label)
 
 
-def _g_terms(objective: str, score: Any) -> Any:
+def g_terms(objective: str, score: Any) -> Any:
+    """G's loss of each sample."""
     if objective == "saturating":
         return -_cross_entropy(score, 0.0)
     if objective == "least_squares":

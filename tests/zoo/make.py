@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
+from ring_gan import middle
 from toys import DUE
-from train import SIGNALS, Program, Recipe, threshold, train
+from train import SIGNALS, Program, Recipe, train
 from zoo import DATA, RECORDS, real_sample
 
 from keras_collapse.core.diversity import Diversity
@@ -155,7 +157,7 @@ def look_at(program: Program, fakes: np.ndarray, scores: np.ndarray) -> list[flo
     found = real_sample(program.data).compare(fakes.astype("float64")).to_dict()
     real, fake = scores.astype("float64")
     critic = program.objective.startswith("wasserstein")  # whose scores have no middle
-    found |= answers(real, fake, None if critic else threshold(program.objective))
+    found |= answers(real, fake, None if critic else middle(program.objective))
     values = [found.get(name) for name in NUMBERS]
     return [float("nan") if value is None else float(value) for value in values]
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+import ring_gan
 from keras import layers
 from zoo import DATA, EVERY, LOOK
 
@@ -122,33 +123,11 @@ def networks(name: str, size: int) -> tuple[keras.Model, keras.Model]:
     )
 
 
-def _bce(score: Any, label: Any) -> Any:
-    return jax.nn.softplus(score) - label * score
-
-
 def d_terms(objective: str, score: Any, label: Any) -> Any:
-    """D's loss of each sample; label 1 for real."""
-    if objective in ("bce", "saturating"):
-        return _bce(score, label)
-    if objective == "least_squares":
-        return jnp.square(score - label)
-    if objective == "hinge":
-        return jax.nn.relu(1 - (2 * label - 1) * score)
-    return -(2 * label - 1) * score  # wasserstein
-
-
-def g_terms(objective: str, score: Any) -> Any:
-    if objective == "bce":
-        return _bce(score, 1.0)
-    if objective == "saturating":
-        return -_bce(score, 0.0)
-    if objective == "least_squares":
-        return jnp.square(score - 1)
-    return -score
-
-
-def threshold(objective: str) -> float:
-    return 0.5 if objective == "least_squares" else 0.0
+    """D's loss of each sample, a critic's too; label 1 for real."""
+    if objective.startswith("wasserstein"):
+        return -(2 * label - 1) * score
+    return ring_gan.d_terms(objective, score, label)
 
 
 PENALTY = 1.0
@@ -236,7 +215,7 @@ def train(program: Program, recipes: Sequence[Recipe]) -> Iterator[Look]:
         def g_loss(weights: Any) -> Any:
             drawn, g_other = g.stateless_call(weights[:own], state["g_other"], z, training=True)
             score, after = d.stateless_call(weights[own:], other, drawn, training=True)
-            return g_terms(program.objective, score).mean(), (score, g_other, after)
+            return ring_gan.g_terms(program.objective, score).mean(), (score, g_other, after)
 
         both = [*state["g"], *d_new]
         (of_g, (on_g, g_other, other)), gradients = jax.value_and_grad(g_loss, has_aux=True)(both)
@@ -249,7 +228,7 @@ def train(program: Program, recipes: Sequence[Recipe]) -> Iterator[Look]:
         d_new = [
             jnp.where(settings["leak"] > 0, m, w) for m, w in zip(moved[own:], d_new, strict=True)
         ]
-        line = threshold(program.objective)
+        line = ring_gan.middle(program.objective)
         readings = jnp.stack([of_real, of_fake, (on_real > line).mean(), (on_fake <= line).mean(),
                               of_g, (on_g > line).mean()])  # fmt: skip
         new = {"g": g_new, "g_other": g_other, "d": d_new, "d_other": other, "d_opt": d_opt_new,
