@@ -159,13 +159,15 @@ class GAN(keras.Model):
         latents = keras.random.normal((count, self.latent_dim), seed=self.latent_seed)
         return self.generator(latents, training=True)
 
-    def _one_step(self, real: Any) -> dict[str, Any]:
+    def _train_discriminator(self, real: Any) -> dict[str, Any]:
         judge = self.discriminator.trainable_variables
         if self.fault == "leak":  # the guide's loop: real, fake, then a G step that moves D too
             logs = self._descend(self.d_optimizer, judge, lambda: self._loss_on_real(real))
-            logs |= self._descend(self.d_optimizer, judge, lambda: self._loss_on_fake(real))
-        else:
-            logs = self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+            return logs | self._descend(self.d_optimizer, judge, lambda: self._loss_on_fake(real))
+        return self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+
+    def _one_step(self, real: Any) -> dict[str, Any]:
+        logs = self._train_discriminator(real)
         logs |= self._descend(
             self.optimizer, self._moved_by_generator, lambda: self._generator_loss(real)
         )

@@ -91,6 +91,11 @@ class RingGAN(GAN):
         self.middle = middle(cause.objective)
         self.noise_seed = keras.random.SeedGenerator(None if seed is None else seed + 1)
 
+    def _train_discriminator(self, real: Any) -> dict[str, Any]:
+        """One step on real and fake samples together, with a leak too, as in the zoo."""
+        judge = self.discriminator.trainable_variables
+        return self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+
     def _loss_on_real(self, real: Any) -> Any:
         score = self._score(real)
         loss = ops.mean(d_terms(self.cause.objective, score, self._labels(score, 1.0)))

@@ -77,6 +77,26 @@ def test_nothing_held_out_is_in_the_part_for_choosing() -> None:
         assert only, f"no {name} is held out as a whole"
 
 
+FITS = [run for run in RUNS if run.way == "fit"]
+WIRED = ("none", "g_too_fast", "label_noise", "range_mismatch", "bad_initialization")
+
+
+def test_real_fits_and_runs_trained_together_agree() -> None:
+    alike = {(run.program["objective"], run.recipe["cause"]) for run in FITS}
+    of_these = [r for r in RUNS if (r.program["objective"], r.recipe["cause"]) in alike]
+    ways = marks.both_ways(of_these, bench.called)
+    assert len(FITS) >= 80
+    assert len(ways) >= 15
+    for one in ways:
+        assert min(one.chance(one.failed), one.chance(one.called)) >= 0.01, one
+
+
+def test_a_fits_record_says_what_its_callback_said() -> None:
+    for run in FITS[::3]:
+        if run.recipe["cause"] in WIRED:  # of other causes the live monitor sees the wiring, too
+            assert bench.called(run) == (run.recipe["live"] == "failed"), run.recipe
+
+
 @pytest.mark.parametrize("name", toys.TOYS)
 def test_the_oracle_counts_modes(name: str) -> None:
     toy = toys.TOYS[name]

@@ -65,7 +65,7 @@ class Prober:
         self._inputs: Any = None
         if not networks.conditions:
             self._inputs = _latents(networks.latent_shape)
-        self._cost = 0.0  # of the last full look, in seconds
+        self._cost: float | None = None  # of the last full look, in seconds
         self._since = time.perf_counter()
         shape = networks.sample_shape
         self._passing: PassingBy | None = None
@@ -97,7 +97,8 @@ class Prober:
         if self._inputs is None:
             return None
         generator, began = self._networks.generator, time.perf_counter()
-        if self._sample is None or self._cost > SHARE * (began - self._since):
+        cost = self._cost or 0.0
+        if self._sample is None or cost > SHARE * (began - self._since):
             shown = keras.tree.map_structure(lambda part: part[:SHOWN], self._inputs)
             return Look(draw(generator, shown), None)
         samples = draw(generator, self._inputs)
@@ -105,7 +106,8 @@ class Prober:
         numbers = {name: float(v) for name, v in values.items() if v is not None}
         numbers |= self._scores(samples)
         self._since = time.perf_counter()
-        self._cost = self._since - began
+        # The first look is compiled by some backends; only the later ones tell what looks cost.
+        self._cost = 0.0 if self._cost is None else self._since - began
         return Look(samples[:SHOWN], Probe(step, numbers))
 
     def _compare_with(self, real: RealData | None) -> None:

@@ -170,8 +170,8 @@ def write(path: Path, about: dict[str, Any], **arrays: np.ndarray) -> None:
     part.replace(path)
 
 
-def make(program: Program, recipes: Sequence[Recipe]) -> list[str]:
-    """Train, judge and record the runs of a program; how they ended."""
+def make(program: Program, recipes: Sequence[Recipe], name: str) -> list[str]:
+    """Train, judge and record the runs of a program under that name; how they ended."""
     data = DATA[program.data]
     readings, fakes, scores, judged = [], [], [], []
     for look in train(program, recipes):
@@ -183,9 +183,9 @@ def make(program: Program, recipes: Sequence[Recipe]) -> list[str]:
     about = {"program": asdict(program), "recipes": [asdict(r) for r in recipes],
              "signals": SIGNALS, "numbers": NUMBERS}  # fmt: skip
     kept = {"fakes": np.stack(fakes, axis=1), "scores": np.stack(scores, axis=1)}
-    write(SAMPLES / f"{name_of(program)}.npz", about, **kept)
+    write(SAMPLES / f"{name}.npz", about, **kept)
     write(
-        RECORDS / f"{name_of(program)}.npz",
+        RECORDS / f"{name}.npz",
         about,
         readings=np.concatenate(readings, axis=1).astype("float32"),
         probes=probes_of(program, **kept),
@@ -246,7 +246,9 @@ def main(arguments: Sequence[str]) -> None:
         if place % parts != part or (RECORDS / f"{name_of(program)}.npz").exists():
             continue
         began = time.monotonic()
-        ends = make(program, [replace(r, seed=r.seed + 100 * place) for r in chosen])
+        ends = make(
+            program, [replace(r, seed=r.seed + 100 * place) for r in chosen], name_of(program)
+        )
         took = time.monotonic() - began
         print(f"{name_of(program)} {took:.0f} s  {' '.join(ends)}", flush=True)
     return None

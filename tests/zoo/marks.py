@@ -1,10 +1,14 @@
-"""Two questions beside the main one: can losses tell at all, and are modes counted rightly?"""
+"""Questions beside the main one: can losses tell at all, are modes counted rightly, and do real
+fits and runs trained together agree?
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import fisher_exact
 from toys import TOYS, Toy
 from zoo import LAST, REAL, Run
 
@@ -101,3 +105,58 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     ranks = [(np.searchsorted(np.sort(x), x) + np.searchsorted(np.sort(x), x, "right")) / 2
              for x in (a, b)]  # fmt: skip
     return float(np.corrcoef(*ranks)[0, 1])
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Runs of one recipe, trained together and by real ``fit``: how many are, of how many.
+
+    Args:
+        name: objective and what was injected.
+        failed, called: by the oracle and by the verdict: (together, of, fit, of).
+    """
+
+    name: str
+    failed: tuple[int, int, int, int]
+    called: tuple[int, int, int, int]
+
+    def chance(self, counts: tuple[int, int, int, int]) -> float:
+        """How likely so large a difference is where both ways are alike (Fisher's exact test)."""
+        a, n, b, m = counts
+        return float(fisher_exact([[a, n - a], [b, m - b]]).pvalue)
+
+
+def both_ways(runs: Sequence[Run], called: Callable[[Run], bool]) -> list[Ways]:
+    """Each recipe that was trained both ways."""
+    groups: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        own = {k: v for k, v in run.recipe.items() if k not in ("seed", "live", "before")}
+        key = str((sorted(run.program.items()), sorted(own.items())))
+        groups.setdefault(key, {"together": [], "fit": []})[run.way].append(run)
+    found = []
+    for ways in groups.values():
+        if ways["fit"]:
+            counts = [
+                tuple(n for way in ways.values() for n in (sum(map(judge, way)), len(way)))
+                for judge in (lambda run: run.label == "failed", called)
+            ]
+            first = ways["fit"][0]
+            name = f"{first.program['objective']}, `{first.recipe['cause']}`"
+            found.append(Ways(name, *counts))  # type: ignore[arg-type]
+    return found
+
+
+def ways_table(ways: Sequence[Ways]) -> list[str]:
+    """As Markdown."""
+    lines = [
+        "| objective, injected | failed, by the oracle: together | by `fit` | p | called failed at "
+        "the end: together | by `fit` | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in ways:
+        cells = []
+        for counts in (one.failed, one.called):
+            a, n, b, m = counts
+            cells += [f"{a} of {n}", f"{b} of {m}", f"{one.chance(counts):.2f}"]
+        lines.append(f"| {one.name} | {' | '.join(cells)} |")
+    return lines

@@ -54,6 +54,7 @@ class Run:
         readings: float32 (n, signals), means over `EVERY` steps each.
         probes: float32 (looks, numbers), one look every `LOOK` steps; NaN where not told.
         modes, quality, balance: (looks,), the oracle's.
+        way: "together", many runs in one compiled program, or "fit", Keras' own with the callback.
     """
 
     program: dict[str, Any]
@@ -65,6 +66,7 @@ class Run:
     modes: np.ndarray
     quality: np.ndarray
     balance: np.ndarray
+    way: str = "together"
 
     @property
     def held_out(self) -> bool:
@@ -143,7 +145,8 @@ def load() -> list[Run]:
         names = (tuple(about["signals"]), tuple(about["numbers"]))
         for place, recipe in enumerate(about["recipes"]):
             own = (column[place] for column in columns)
-            runs.append(Run(about["program"], recipe, *names, *own))
+            way = about.get("way", "together")
+            runs.append(Run(about["program"], recipe, *names, *own, way=way))
     return runs
 
 
