@@ -1,4 +1,4 @@
-"""The command line: ``keras-collapse demo | diagnose | audit | compare | run``.
+"""The command line: ``keras-collapse demo | diagnose | audit | triage | compare | run``.
 
 Exit status: 0 healthy or nothing found, 1 a problem was found, 2 the command could not do its
 work (one line on stderr, no traceback).
@@ -129,6 +129,76 @@ def audit(
 
         show(verdict, place)
     return status_of(verdict)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def triage(
+    context: typer.Context,
+    plan: Annotated[
+        str, typer.Argument(help="plan-a, plan-b, full, or a YAML file.", metavar="PLAN")
+    ],
+    place: Annotated[
+        str, typer.Argument(help="A function that takes a trial.", metavar="FILE.py:train")
+    ],
+    preset: Annotated[
+        str | None,
+        typer.Option(help="full: the guide's numbers; small: for CPUs. Also a param of train."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The first seed, by default 42.")] = None,
+    other_seeds: Annotated[
+        str | None, typer.Option(help="Plan B's others, by default 123,456.")
+    ] = None,
+    batch_sizes: Annotated[
+        str | None, typer.Option(help="Growing; the last is the one wanted: 256,512,1024.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="Of Plan A, by default 3.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of a trial; 1500, with small 400.")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE for trial.params; --name value does the same."),
+    ] = None,
+    stronger_d: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, a param that makes D stronger, for full to try."),
+    ] = None,
+    known_good: Annotated[
+        Path | None, typer.Option(help="A known_good.toml: begin with its seed, cap, params.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster.")] = None,
+    device: Annotated[str, typer.Option(help="auto, gpu or cpu.")] = "auto",
+    per_gpu: Annotated[int, typer.Option(help="Trials that share a GPU.")] = 1,
+    at_once: Annotated[int | None, typer.Option(help="Trials side by side, at most.")] = None,
+    limit: Annotated[
+        float | None, typer.Option(help="Seconds after which a trial is taken to hang.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder, by default one in collapse_triage.")
+    ] = None,
+    mlflow: Annotated[bool, typer.Option(help="Log a parent run and a child per trial.")] = True,
+    tracking_uri: Annotated[str | None, typer.Option(help="Where to; MLflow's default.")] = None,
+    stop_early: Annotated[bool, typer.Option(help="Stop trials that surely have failed.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print triage.json at the end.")] = False,
+) -> int:
+    """Run controlled experiments, name the cause, and try its cure. Goes on where it stopped."""
+    from rich.console import Console
+
+    from keras_collapse.triage.command import Asked, run_triage
+
+    asked = Asked(
+        plan, place, preset, seed, other_seeds, batch_sizes, repeats, steps, param or (),
+        stronger_d or (), known_good, executor, address, device, per_gpu, at_once, limit, out,
+        mlflow, tracking_uri, stop_early, context.args,
+    )  # fmt: skip
+    found = run_triage(asked, Console(stderr=as_json))
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
+    else:
+        from keras_collapse.outputs.triage_report import show_diagnosis
+
+        show_diagnosis(found.to_dict(), found.order.folder)
+    nothing = not any(result.failed for result in found.results)
+    return 0 if nothing and found.diagnosis.root_cause in ("none", "inconclusive") else PROBLEM
 
 
 @app.command()

@@ -15,6 +15,7 @@ from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.journal import FILE_NAME, read_journal, understood
 from keras_collapse.core.probes import Probe
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
+from keras_collapse.core.readings import Reading
 from keras_collapse.core.signals import SignalNames, recognise_names
 
 STEP_COLUMNS = ("step", "global_step", "iteration", "iter")
@@ -70,6 +71,17 @@ def diagnose(source: str | Path, signals: Mapping[str, str] | None = None) -> Ve
         InputError: the source is missing, empty, broken, or holds no GAN signal.
     """
     return examine(read(source, signals))
+
+
+def readings_of(run: PastRun) -> list[Reading]:
+    """A past run's readings, averaging undone."""
+    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
+    found = [
+        reading
+        for row in run.rows
+        for reading in reader.read(row.step, row.logs, row.epoch, row.rounding)
+    ]
+    return [*found, *reader.close()]
 
 
 def examine(run: PastRun) -> Verdict:

@@ -48,6 +48,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         run_name: the name of a new run.
         tracking_uri: where to log; MLflow's own setting if None.
         experiment: name of the experiment, made if missing; MLflow's own setting if None.
+        parent_run_id: the run that a new run is a child of.
 
     Attributes:
         run_id: the run logged to, once training has begun.
@@ -65,12 +66,14 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         run_name: str | None = None,
         tracking_uri: str | None = None,
         experiment: str | None = None,
+        parent_run_id: str | None = None,
     ) -> None:
         super().__init__()
         self.run_id: Any = run_id
         self.run_name = run_name
         self.tracking_uri = tracking_uri
         self.experiment = experiment
+        self.parent_run_id = parent_run_id
         self._given_run = run_id is not None
         self._own_run = False
         self._client: MlflowClient | None = None
@@ -113,7 +116,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         if not same and not self._given_run:
             active = mlflow.active_run()
             self._own_run = active is None
-            self.run_id = active.info.run_id if active else self._new_run()
+            self.run_id = active.info.run_id if active else self.new_run(self._client)
         elif self._own_run:
             self._client.update_run(self.run_id, status="RUNNING")
         if self._own_run:
@@ -163,18 +166,20 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
 
     # -- MLflow ----------------------------------------------------------------------------
 
-    def _new_run(self) -> str:
+    def new_run(self, client: MlflowClient) -> str:
+        """Make a run where these settings say, and give its id."""
         from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
         from mlflow.tracking.context.registry import resolve_tags
 
-        assert self._client is not None
         name = self.experiment or MLFLOW_EXPERIMENT_NAME.get()
         number = MLFLOW_EXPERIMENT_ID.get() or DEFAULT_EXPERIMENT
         if name:
-            found = self._client.get_experiment_by_name(name)
-            number = found.experiment_id if found else self._client.create_experiment(name)
+            found = client.get_experiment_by_name(name)
+            number = found.experiment_id if found else client.create_experiment(name)
         tags = {k: v for k, v in resolve_tags().items() if v}
-        run = self._client.create_run(number, run_name=self.run_name, tags=tags)
+        if self.parent_run_id is not None:
+            tags["mlflow.parentRunId"] = self.parent_run_id
+        run = client.create_run(number, run_name=self.run_name, tags=tags)
         return str(run.info.run_id)
 
     def _log_params(self, facts: Mapping[str, Any]) -> None:

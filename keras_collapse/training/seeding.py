@@ -17,6 +17,7 @@ import numpy as np
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.hub import guarded, hub_of
+from keras_collapse.core.known_good import read_known_good
 
 _NO_GPU = "no GPU, so neither cuDNN nor cuBLAS"
 _CUBLAS = "cuBLAS (set CUBLAS_WORKSPACE_CONFIG=:4096:8 before Python starts)"
@@ -119,14 +120,14 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
     built. Later ``fit`` calls go on where the first one stopped.
 
     Args:
-        seed: in [0, 2**32 - 1].
+        seed: in [0, 2**32 - 1], or the path of a triage's ``known_good.toml``: its first seed.
         verbose: 1 prints the report, 0 is silent.
 
     Attributes:
         report: the `SeedReport`, once training has begun.
 
     Raises:
-        InputError: the seed is no whole number in that range.
+        InputError: the seed is no whole number in that range, or the file names none.
 
     Example::
 
@@ -135,8 +136,10 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         gan.fit(data, callbacks=[kc.SeedControl(42), kc.CollapseMonitor()])
     """
 
-    def __init__(self, seed: int, verbose: int = 1) -> None:
+    def __init__(self, seed: int | str | Path, verbose: int = 1) -> None:
         super().__init__()
+        if isinstance(seed, str | Path):
+            seed = read_known_good(seed).seeds[0]
         _check(seed)
         self.seed = seed
         self.verbose = verbose

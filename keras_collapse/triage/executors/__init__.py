@@ -1,0 +1,1 @@
+"""Where trials run: this machine's GPUs and cores, or a Ray cluster."""

@@ -1,0 +1,145 @@
+"""A trial as a process: its environment, its command, and how its end is read."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from keras_collapse.triage import results
+from keras_collapse.triage.plans import Trial
+
+MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "MemoryError", "std::bad_alloc", "OOM when")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial that is to be run.
+
+    Args:
+        trial: its configuration, as the runner knows it.
+        folder: the trial's, holding its configuration file.
+        limit: seconds it may take.
+    """
+
+    trial: Trial
+    folder: Path
+    asked: int
+    limit: float
+
+    @property
+    def command(self) -> list[str]:
+        """What is run."""
+        return [sys.executable, "-m", "keras_collapse.triage.experiment", str(self.folder)]
+
+
+class Executor(Protocol):
+    """Runs jobs, as many at once as there is room for."""
+
+    room: str
+    """What it runs on, in words."""
+
+    def run(
+        self, jobs: Sequence[Job], beat: Callable[[Sequence[Job]], None]
+    ) -> Iterator[results.Result]:
+        """Give each job's result as it ends, in whatever order.
+
+        Args:
+            jobs: to run.
+            beat: called several times a second with the jobs that are running.
+        """
+        ...
+
+
+def environment(
+    seed: int, given: Mapping[str, str], threads: int, cache: Path | None
+) -> dict[str, str]:
+    """What must be set before Python starts: seeds, determinism, threads, memory growth."""
+    from keras_collapse import seeded
+
+    known = {k: v for k, v in given.items() if k != "PYTHONHASHSEED"}
+    chosen = seeded.environment(seed, known)
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        chosen.setdefault(name, str(threads))
+    chosen.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    chosen.setdefault("MPLBACKEND", "Agg")
+    if cache is not None:  # the same step is compiled for every seed: once is enough for JAX
+        chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+        chosen.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    if threads == 1 and "intra_op_parallelism_threads" not in chosen["XLA_FLAGS"]:
+        chosen["XLA_FLAGS"] += " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    return chosen
+
+
+def prepare(job: Job) -> None:
+    """Clear what an earlier, unfinished attempt left in the folder."""
+    shutil.rmtree(job.folder / results.RUN, ignore_errors=True)
+    for name in (results.RESULT, results.PROGRESS, results.LOG):
+        (job.folder / name).unlink(missing_ok=True)
+
+
+def ended(
+    job: Job, status: int | None, seconds: float, device: str, why: str = ""
+) -> results.Result:
+    """The job's result: its own, or one that says how its process ended.
+
+    Args:
+        job: that has ended.
+        status: the process' exit status, negative for a signal.
+        seconds: it took.
+        device: it had.
+        why: the runner ended it: ``hung`` or ``killed``.
+    """
+    own = results.read_result(job.folder)
+    if own is not None:
+        return own
+    kind, reason = _reason(job, status, why)
+    result = results.Result(
+        trial=job.trial,
+        ended=kind,
+        reason=reason,
+        steps=int(results.read_progress(job.folder).get("step", 0)),
+        asked=job.asked,
+        seconds=round(seconds, 2),
+        device=device,
+        exit_status=status,
+        folder=str(job.folder),
+    )
+    results.write_json(job.folder / results.RESULT, result.to_dict())
+    return result
+
+
+def _reason(job: Job, status: int | None, why: str) -> tuple[str, str]:
+    log = _tail(job.folder / results.LOG)
+    if why == "hung":
+        return "hung", f"it took longer than its {job.limit:.0f} s"
+    if any(word.lower() in log.lower() for word in MEMORY_WORDS):
+        return "out_of_memory", _last_line(log)
+    if status is not None and status < 0:
+        name = signal.Signals(-status).name
+        more = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+        return "killed", f"by {name}{more}"
+    return "crashed", _last_line(log) or f"exit status {status}"
+
+
+def _tail(path: Path, size: int = 20_000) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - size, 0))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _last_line(log: str) -> str:
+    """The line that says what went wrong: the last that is ours, or an exception's."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    ours = [line for line in lines if line.startswith("keras-collapse: ")]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
+    chosen = (ours or errors or lines or [""])[-1]
+    return chosen.removeprefix("keras-collapse: ")[:500]

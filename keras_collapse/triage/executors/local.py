@@ -1,0 +1,156 @@
+"""One machine: every GPU there is, or its cores, leased to one trial after another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.triage import results
+from keras_collapse.triage.executors.jobs import Job, ended, environment, prepare
+
+TRIAL_BYTES = 2 * 2**30
+"""Memory a trial on the CPU is given room for: a backend alone takes half a gigabyte."""
+GPU_SHARE = 0.9
+"""Of a GPU's memory that its trials share out; the rest is for the driver and other libraries."""
+BEAT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one trial.
+
+    Args:
+        name: what it is, in words.
+        variables: the environment that keeps a trial within it.
+        threads: it may use.
+    """
+
+    name: str
+    variables: Mapping[str, str]
+    threads: int
+
+
+@dataclass
+class Running:
+    """A trial that is running."""
+
+    job: Job
+    slot: Slot
+    process: subprocess.Popen[bytes]
+    began: float = field(default_factory=time.monotonic)
+    why: str = ""
+
+
+def gpus() -> list[str]:
+    """The indices of this machine's NVIDIA GPUs that we may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [index.strip() for index in visible.split(",") if index.strip() not in ("", "-1")]
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True, text=True, check=True, timeout=30,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.split()
+
+
+def slots(device: str = "auto", per_gpu: int = 1, most: int | None = None) -> list[Slot]:
+    """The room there is.
+
+    Args:
+        device: ``"gpu"``, ``"cpu"``, or ``"auto"``: GPUs where there are any.
+        per_gpu: trials that share a GPU, and its memory.
+        most: how many at once, at most; on CPUs one a core by default, as memory allows.
+
+    Raises:
+        InputError: a GPU was demanded and there is none.
+    """
+    found = gpus() if device != "cpu" else []
+    if device == "gpu" and not found:
+        raise InputError("no GPU was found (nvidia-smi lists none). Give --device cpu, or auto.")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    if found:
+        threads = max(cores // (len(found) * per_gpu), 1)
+        memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / per_gpu:.3f}"}
+        if per_gpu > 1:
+            memory["KERAS_COLLAPSE_GPU_SHARE"] = f"{GPU_SHARE / per_gpu:.3f}"
+        room = [
+            Slot(f"GPU {index}", {"CUDA_VISIBLE_DEVICES": index, **memory}, threads)
+            for _ in range(per_gpu)
+            for index in found
+        ]
+        return room[:most]
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    count = most or max(min(cores, memory_bytes // TRIAL_BYTES), 1)
+    threads = max(cores // count, 1)
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
+    return [Slot(f"CPU, {threads} threads", hidden, threads) for _ in range(count)]
+
+
+class Local:
+    """Runs jobs as processes of this machine.
+
+    Args:
+        slots: the room there is.
+        cache: a folder for what is compiled; None for none.
+    """
+
+    def __init__(self, slots: Sequence[Slot], cache: Path | None = None) -> None:
+        self.slots = list(slots)
+        self.cache = cache
+        names = [slot.name for slot in self.slots]
+        self.room = ", ".join(f"{names.count(n)} x {n}" for n in dict.fromkeys(names))
+
+    def run(
+        self, jobs: Sequence[Job], beat: Callable[[Sequence[Job]], None]
+    ) -> Iterator[results.Result]:
+        """See `Executor`."""
+        waiting, free = list(jobs), list(self.slots)
+        running: list[Running] = []
+        try:
+            while waiting or running:
+                while waiting and free:
+                    running.append(self._start(waiting.pop(0), free.pop(0)))
+                beat([one.job for one in running])
+                time.sleep(BEAT_SECONDS)
+                for one in list(running):
+                    if time.monotonic() - one.began > one.job.limit:
+                        one.why = "hung"
+                        _kill(one.process)
+                    status = one.process.poll()
+                    if status is not None:
+                        running.remove(one)
+                        free.append(one.slot)
+                        took = time.monotonic() - one.began
+                        yield ended(one.job, status, took, one.slot.name, one.why)
+        finally:
+            for one in running:
+                _kill(one.process)
+
+    def _start(self, job: Job, slot: Slot) -> Running:
+        prepare(job)
+        given = {**os.environ, **slot.variables}
+        variables = environment(job.trial.seed, given, slot.threads, self.cache)
+        with (job.folder / results.LOG).open("wb") as log:
+            process = subprocess.Popen(
+                job.command, env=variables, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        return Running(job, slot, process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the trial and all that it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

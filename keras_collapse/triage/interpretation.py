@@ -1,0 +1,381 @@
+"""The guide's table as named rules: what the trials say together, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_collapse.core.findings import ROOTS
+from keras_collapse.triage.candidates import Candidate, tried
+from keras_collapse.triage.evidence import (
+    Evidence,
+    agreement,
+    more_often,
+    same_to_the_bit,
+)
+from keras_collapse.triage.plans import Plan, Trial
+
+NAMED = 0.8
+"""How sure a cause must be to be named: three of five seeds failing at the large batch size and
+none at the small one is 0.92, two of three against none just 0.8, one of three only 0.5."""
+WIRING = frozenset({*ROOTS, "range_mismatch", "loss_activation_mismatch", "dead_batchnorm"})
+"""Findings that no seed and no batch size can cure."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the trials say together.
+
+    Args:
+        root_cause: one of DESIGN's words.
+        confidence: in [0, 1], by the test that ``evidence["test"]`` names; None where none fits.
+        rule: which row of the table it was.
+        statement: in a sentence.
+        evidence: the numbers and the trials used.
+        solution: what to do, first things first.
+        kind: of a wiring's finding.
+        deciding: the trials that would decide, where it is inconclusive.
+        candidate: the change that cures, where one was found.
+    """
+
+    root_cause: str
+    confidence: float | None
+    rule: str
+    statement: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    solution: Sequence[str] = ()
+    kind: str = ""
+    deciding: Sequence[Trial] = ()
+    candidate: Candidate | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in ``triage.json``."""
+        return {
+            "root_cause": self.root_cause,
+            **({"kind": self.kind} if self.kind else {}),
+            "confidence": self.confidence,
+            "rule": self.rule,
+            "statement": self.statement,
+            "evidence": dict(self.evidence),
+            "solution": list(self.solution),
+            "deciding": [trial.name for trial in self.deciding],
+        }
+
+
+def interpret(evidence: Evidence, plan: Plan, candidates: Sequence[Candidate] = ()) -> Diagnosis:
+    """Apply the rules in order; the first that fits speaks.
+
+    Args:
+        evidence: of all trials so far.
+        plan: with the batch sizes in question.
+        candidates: changes that were, or could be, tried.
+    """
+    rules: Sequence[Callable[[_Case], Diagnosis | None]] = (
+        _wiring,
+        _nondeterminism,
+        _too_little,
+        _none,
+        _changed,
+        _batch_size,
+        _seed,
+        _both,
+    )
+    case = _Case(evidence, plan, candidates)
+    for rule in rules:
+        found = rule(case)
+        if found is not None:
+            return found
+    return _inconclusive(case)
+
+
+class _Case:
+    """What the rules look at."""
+
+    def __init__(self, evidence: Evidence, plan: Plan, candidates: Sequence[Candidate]) -> None:
+        self.all, self.plan, self.candidates = evidence, plan, candidates
+        self.plain = evidence.unchanged()
+        first = plan.trials[0]
+        self.plain = Evidence(r for r in self.plain.results if r.trial.params == first.params)
+        self.target, self.smallest = plan.target, plan.smallest
+        self.large = self.plain.at(self.target)
+        self.small = self.plain.at(self.smallest)
+
+    def rates(self) -> dict[str, str]:
+        """Collapse rates with exact intervals, by batch size."""
+        return {str(size): str(self.plain.at(size).rate) for size in self.plain.batch_sizes}
+
+    def known(self, *used: Evidence, **more: Any) -> dict[str, Any]:
+        """Evidence as every rule gives it."""
+        trials = [name for one in used for name in one.names()]
+        return {"collapse_rates": self.rates(), **more, "trials": trials}
+
+
+def wiring_in(findings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first failed finding that no trial can cure."""
+    for finding in findings:
+        if finding["kind"] in WIRING and finding["severity"] == "failed":
+            return finding
+    return None
+
+
+def of_wiring(finding: Mapping[str, Any], trial: str) -> Diagnosis:
+    """A fault of the wiring was seen."""
+    return Diagnosis(
+        "wiring",
+        1.0,
+        "a fault of the wiring was seen in a training step",
+        str(finding["message"]),
+        {**finding["evidence"], "test": "seen directly", "trials": [trial]},
+        list(finding["advice"]),
+        kind=str(finding["kind"]),
+    )
+
+
+def _wiring(case: _Case) -> Diagnosis | None:
+    for result in case.all.results:
+        found = wiring_in(result.verdict.get("findings", ()))
+        if found is not None:
+            return of_wiring(found, result.trial.name)
+    return None
+
+
+def _nondeterminism(case: _Case) -> Diagnosis | None:
+    for group in case.all.repeats():
+        said = {result.failed for result in group} - {None}
+        if len(said) > 1:
+            return Diagnosis(
+                "nondeterminism",
+                1.0,
+                "Plan A: the same trial ended differently",
+                f"{group[0].trial.name} ended {' and '.join(r.says for r in group)}: chance that "
+                "no seed controls decides.",
+                case.known(Evidence(group), test="seen directly"),
+                (
+                    "See where two of the runs part: keras-collapse compare "
+                    f"{group[0].folder}/run {group[1].folder}/run",
+                    "Seed what is not: generators of your own, the order of the data.",
+                ),
+            )
+    return None
+
+
+def _too_little(case: _Case) -> Diagnosis | None:
+    ended = case.plain.results
+    if ended and 2 * len(case.plain.decided) <= len(ended):
+        said = ", ".join(dict.fromkeys(r.reason or r.says for r in ended if r.failed is None))
+        return Diagnosis(
+            "inconclusive",
+            None,
+            "too few trials tell anything",
+            f"{len(ended) - len(case.plain.decided)} of {len(ended)} trials tell nothing: {said}.",
+            case.known(case.plain),
+            ("Give the trials more --steps, or mend what ended them; their logs are kept.",),
+        )
+    return None
+
+
+def _none(case: _Case) -> Diagnosis | None:
+    rate = case.plain.rate
+    failed = [result for result in case.plain.decided if result.failed]
+    if failed or not case.plain.decided:
+        return None
+    count = rate.of
+    return Diagnosis(
+        "none",
+        round(1 - 0.5**count, 3),
+        "no trial failed",
+        f"None of {len(case.plain.decided)} trials with {count} seeds failed.",
+        case.known(case.plain, test="a GAN that fails with every other seed would have shown it"),
+        ("Nothing needs curing. Working seeds are in known_good.toml.",),
+    )
+
+
+def _changed(case: _Case) -> Diagnosis | None:
+    """One change cures what failed with every seed and batch size."""
+    before = case.large
+    found = []
+    for candidate in case.candidates:
+        after = tried(case.all, candidate, case.target)
+        seeds = after.by_seed.keys() & before.by_seed.keys()
+        if not seeds or after.rate.failed:
+            continue
+        sure = more_often(before.rate, after.rate)
+        if sure >= NAMED:
+            found.append((sure, candidate.oddness, candidate, after))
+    if not found:
+        return None
+    found.sort(key=lambda one: (-one[0], -one[1]))
+    sure, _, candidate, after = found[0]
+    others = [one[2].words for one in found[1:]]
+    return Diagnosis(
+        candidate.cause,
+        sure,
+        "one change cures it",
+        f"Failed with {before.rate} seeds; with {candidate.words} {after.rate}.",
+        case.known(
+            before, after, test="Fisher's exact, changed against unchanged",
+            setting=candidate.why, also_cured_by=others,
+        ),
+        (candidate.advice,),
+        candidate=candidate,
+    )  # fmt: skip
+
+
+def _batch_size(case: _Case) -> Diagnosis | None:
+    large, small = case.large.rate, case.small.rate
+    if case.target == case.smallest or not large.all or not small.none:
+        return None
+    return _unless_unsure(
+        case,
+        Diagnosis(
+            "batch_size",
+            more_often(large, small),
+            f"the guide's second row: {case.smallest} always works, {case.target} fails "
+            "across seeds",
+            f"At batch size {case.target} {large} seeds fail, at {case.smallest} {small}.",
+            case.known(case.small, case.large, test="Fisher's exact, large against small"),
+            (
+                f"Train with a batch size of {cap(case.plain, case.plan)} at most.",
+                "Or scale the learning rates with the batch size.",
+            ),
+        ),
+    )
+
+
+def _seed(case: _Case) -> Diagnosis | None:
+    large, small = case.large, case.small
+    if case.target == case.smallest or large.rate.all or large.rate.none:
+        return None
+    common = large.by_seed.keys() & small.by_seed.keys()
+    if len(common) < 2 or any(large.by_seed[s] != small.by_seed[s] for s in common):
+        return None
+    if len({large.by_seed[s] for s in common}) < 2:
+        return None
+    good = [seed for seed, failed in large.by_seed.items() if not failed]
+    return _unless_unsure(
+        case,
+        Diagnosis(
+            "initialization",
+            agreement(large.by_seed, small.by_seed),
+            "the guide's first row: the seed decides, at every batch size",
+            f"The same seeds fail at {case.smallest} and at {case.target}.",
+            case.known(small, large, test="agreement of seeds across batch sizes, by counting"),
+            (
+                "Improve the weights' initialization.",
+                f"Or use a known-good seed: {', '.join(map(str, good))}.",
+            ),
+        ),
+    )
+
+
+def _both(case: _Case) -> Diagnosis | None:
+    large, small = case.large.rate, case.small.rate
+    if (
+        case.target == case.smallest
+        or not small.of
+        or large.failed * small.of <= (small.failed * large.of)
+    ):
+        return None
+    if large.all and (small.all or small.none):
+        return None
+    return _unless_unsure(
+        case,
+        Diagnosis(
+            "batch_size_and_initialization",
+            more_often(large, small),
+            "the guide's third row: smaller batches are more robust across seeds",
+            f"At batch size {case.target} {large} seeds fail, at {case.smallest} {small}: a large "
+            "batch amplifies a poor initialization.",
+            case.known(case.small, case.large, test="Fisher's exact, large against small"),
+            (
+                f"Use a batch size of {cap(case.plain, case.plan)} at most, or better initial weights.",
+                "Or use a known-good seed.",
+            ),
+        ),
+    )
+
+
+def _unless_unsure(case: _Case, found: Diagnosis) -> Diagnosis:
+    if (found.confidence or 0) >= NAMED:
+        return found
+    # The table reads so, but too few seeds have been tried for that.
+    missing = deciding(case.plain, case.plan)
+    return Diagnosis(
+        "inconclusive",
+        found.confidence,
+        found.rule,
+        f"{found.statement} That points to {found.root_cause.replace('_', ' ')}, but is too "
+        f"little to tell ({found.confidence:.2f} of {NAMED}).{_confounded(case)}",
+        {**found.evidence, "points_to": found.root_cause},
+        ("Run the deciding trials: keras-collapse triage full adds them.",),
+        deciding=missing,
+    )
+
+
+def _confounded(case: _Case) -> str:
+    """What Plan B as printed cannot tell."""
+    if len(case.small.by_seed) == 1 < len(case.large.by_seed):
+        [seed] = case.small.by_seed
+        return (
+            f" {case.smallest} was tried with seed {seed} only, so whether it always works "
+            "cannot be seen."
+        )
+    return ""
+
+
+def _inconclusive(case: _Case) -> Diagnosis:
+    untried = [c.words for c in case.candidates if not tried(case.all, c, case.target).decided]
+    failing = [c.words for c in case.candidates if tried(case.all, c, case.target).rate.failed]
+    words = f"Failed: {', '.join(f'{rate} at {size}' for size, rate in case.rates().items())}."
+    words += f" Not cured by {'; '.join(failing)}." if failing else ""
+    words += _confounded(case)
+    return Diagnosis(
+        "inconclusive",
+        None,
+        "no row of the table fits",
+        words,
+        case.known(case.plain, not_tried=untried),
+        ("Look at what the failing trials have in common: their verdicts name what they see.",),
+        deciding=deciding(case.plain, case.plan),
+    )
+
+
+def deciding(plain: Evidence, plan: Plan) -> list[Trial]:
+    """Trials of the unchanged GAN that would tell seeds from batch sizes: every seed at both ends.
+
+    Args:
+        plain: evidence of the unchanged GAN.
+        plan: whose seeds and batch sizes are in question.
+    """
+    first = plan.trials[0]
+    seeds = list(dict.fromkeys(r.trial.seed for r in plain.results)) or [first.seed]
+    found = []
+    for size in (plan.smallest, plan.target):
+        known = {r.trial.seed for r in plain.at(size).results}
+        found += [
+            Trial(seed=seed, batch_size=size, params=first.params, purpose="would decide")
+            for seed in seeds
+            if seed not in known
+        ]
+    return found
+
+
+def cap(plain: Evidence, plan: Plan) -> int:
+    """The largest batch size below the target at which nothing failed; else the smallest."""
+    sizes = [s for s in plain.batch_sizes if s < plan.target and plain.at(s).rate.none]
+    return max(sizes, default=plan.smallest)
+
+
+def reproducible(evidence: Evidence) -> dict[str, Any]:
+    """Plan A's question: whether repeats were the same to the bit, and in their verdicts."""
+    groups = evidence.repeats()
+    bits = [same_to_the_bit(group) for group in groups]
+    known = [bit for bit in bits if bit is not None]
+    return {
+        "to_the_bit": all(known) if known else None,
+        "in_verdicts": all(len({r.says for r in group}) == 1 for group in groups) or None
+        if groups
+        else None,
+        "trials": [r.trial.name for group in groups for r in group],
+    }
