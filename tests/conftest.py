@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     import mlflow
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "core"), str(HERE / "wiring"), str(HERE.parent / "examples")]
+sys.path[:0] = [
+    str(HERE),
+    str(HERE / "core"),
+    str(HERE / "wiring"),
+    str(HERE / "triage"),
+    str(HERE.parent / "examples"),
+]
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ class Changes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         self.made = False
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if self.made:
+        if self.made or not self.changes:
             return
         self.made = True
         networks, optimizers = find_networks(self.model), optimizers_by_side(self.model)

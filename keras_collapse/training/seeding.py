@@ -191,7 +191,8 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
             return f"built before any seed; call seed_everything({self.seed}) before building"
         if _last.seed != self.seed:
             return f"built after seed_everything({_last.seed}), not {self.seed}"
-        before = (_last.older.get(id(v)) for v in model.trainable_variables)
+        # A loop without networks has the monitor itself for its model.
+        before = (_last.older.get(id(v)) for v in getattr(model, "trainable_variables", ()))
         if any(reference is not None and reference() is not None for reference in before):
             return f"built before seed_everything({self.seed}) was called"
         return ""
@@ -219,7 +220,8 @@ def _seed_generators(seed: int) -> list[str]:
 
 def _reset_seed_generators(model: Any, seed: int) -> int:
     """Give every SeedGenerator of the model a state derived from the seed and its place."""
-    states = [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+    others = getattr(model, "non_trainable_variables", ())
+    states = [v for v in others if v.name == "seed_generator_state"]
     for place, state in enumerate(states):
         numbers = np.random.SeedSequence([seed, place]).generate_state(2)
         state.assign((numbers >> 1).astype("uint32"))  # below 2**31: fits an int32 as well

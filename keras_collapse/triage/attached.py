@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.hub import guarded
+from keras_collapse.core.hub import Listener, guarded, hub_of
 from keras_collapse.training.audit import audit, one_batch
 from keras_collapse.training.changes import Changes, settings_of
 from keras_collapse.training.real_data import data_of_fit
@@ -22,7 +22,7 @@ TOLD_SECONDS = 0.5
 """Between two notes of a trial's progress."""
 
 
-class Attached(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
+class Attached(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no type hints
     """Ends a trial at its step, or where it has surely failed, and says how far it is.
 
     Args:
@@ -51,8 +51,12 @@ class Attached(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         """The callback that makes the trial's changes."""
         return Changes(trial.changes, trial.seed)
 
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        hub_of(model).join(self)
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if self._gan is None:
+        if self._gan is None and isinstance(self.model, keras.Model):
             self._gan = self.model
             self._data = guarded(self, data_of_fit, self.model)
             self.facts |= guarded(self, settings_of, self.model) or {}
@@ -62,10 +66,12 @@ class Attached(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         self._step += int(getattr(self._gan, "steps_per_execution", 1) or 1)
         if self._exact and self._step >= self.steps:
             self._gan.stop_training = True
+
+    def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
         now = time.monotonic()
         if now - self._told > TOLD_SECONDS:
             self._told = now
-            guarded(self, self._tell)
+            self._tell(step + 1)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         said = self.monitor.verdict
@@ -73,8 +79,8 @@ class Attached(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
             self.facts["stopped"] = f"{why.kind} since step {why.first_step}"
             self._gan.stop_training = True
 
-    def _tell(self) -> None:
-        said = {"step": self._step, "steps": self.steps, "verdict": self.monitor.verdict.status}
+    def _tell(self, step: int) -> None:
+        said = {"step": step, "steps": self.steps, "verdict": self.monitor.verdict.status}
         results.write_json(self.folder / results.PROGRESS, said)
 
     def audit(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_collapse.triage.candidates import INITIALIZER
 from keras_collapse.triage.evidence import Evidence
-from keras_collapse.triage.interpretation import Diagnosis, cap
+from keras_collapse.triage.interpretation import Diagnosis, caps
 from keras_collapse.triage.plans import Plan, Trial, Value
 from keras_collapse.triage.strategy import fresh
 
@@ -54,11 +54,11 @@ def cures(found: Diagnosis, evidence: Evidence, plan: Plan) -> list[Cure]:
     if found.candidate is not None:
         own = found.candidate
         return [Cure(own.words, target, own.changes, own.params)]
-    limit = cap(evidence.unchanged(), plan)
     if found.root_cause in ("batch_size", "batch_size_and_initialization"):
-        factor = limit / target
+        sizes = caps(evidence.unchanged(), plan) or [plan.smallest]
+        factor = sizes[0] / target
         return [
-            Cure(f"a batch size of {limit}", limit),
+            *(Cure(f"a batch size of {size}", size) for size in sizes),
             Cure(
                 f"learning rates scaled with the batch size, by {factor:g}",
                 target,

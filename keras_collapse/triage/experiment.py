@@ -6,6 +6,7 @@ function with our callbacks and leaves the result.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -19,7 +20,9 @@ from typing import Any
 from keras_collapse import programs
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.probes import Probe
 from keras_collapse.triage import results
+from keras_collapse.triage.outcome import ended_well
 from keras_collapse.triage.plans import Trial as Configuration
 
 
@@ -32,8 +35,9 @@ class Trial:
         batch_size: for ``fit``, or your pipeline.
         epochs: for ``fit``; what the trial's steps come to.
         params: for your ``build``.
-        callbacks: for ``fit``, or ``monitor.watching(..., callbacks=...)`` without the monitor.
+        callbacks: for ``fit``.
         monitor: the `CollapseMonitor` among them.
+        steps: how many a loop of your own is to make.
     """
 
     seed: int
@@ -42,6 +46,19 @@ class Trial:
     params: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Sequence[Any] = ()
     monitor: Any = None
+    steps: int = 0
+
+    def watching(self, **networks: Any) -> contextlib.AbstractContextManager[Any]:
+        """For a loop of your own, of ``steps`` steps: the monitor's ``watching``.
+
+        Args:
+            **networks: ``generator``, ``discriminator`` and ``combined``, as far as there are any.
+        """
+        others = [callback for callback in self.callbacks if callback is not self.monitor]
+        watching: contextlib.AbstractContextManager[Any] = self.monitor.watching(
+            **networks, callbacks=others
+        )
+        return watching
 
 
 def run(folder: Path) -> None:
@@ -54,7 +71,6 @@ def run(folder: Path) -> None:
     asked = json.loads((folder / results.CONFIGURATION).read_text(encoding="utf-8"))
     trial, steps = Configuration(**asked["trial"]), int(asked["steps"])
     _end_with_parent()
-    programs.quieten()
 
     import keras_collapse as kc
     from keras_collapse.triage.attached import Attached
@@ -68,7 +84,7 @@ def run(folder: Path) -> None:
     if asked.get("mlflow"):
         given.append(kc.MLflowLogger(**asked["mlflow"]))
     experiment = Trial(
-        trial.seed, trial.batch_size, int(asked["epochs"]), trial.params, given, monitor
+        trial.seed, trial.batch_size, int(asked["epochs"]), trial.params, given, monitor, steps
     )
     programs.run(f"{asked['place']}({trial.name})", train, experiment)
     facts = attached.facts | ({"audit": attached.audit()} if asked.get("audit") else {})
@@ -89,6 +105,7 @@ def write_result(
     """Write what the journal and the verdict say; ``home`` is where the folder ends up."""
     prints: dict[str, str] = {}
     journal_facts: dict[str, Any] = {}
+    looks: list[Probe] = []
     seen = 0
     if (folder / results.RUN).exists():
         for record in read_journal(folder / results.RUN):
@@ -97,12 +114,16 @@ def write_result(
                 prints["end"] = _one(record["weights"])
             elif record["record"] == "fit":
                 journal_facts |= record["facts"]
+            elif record["record"] == "probe":
+                looks.append(Probe(record["step"], record["values"]))
             elif record["record"] == "logs":
                 seen = record["step"] + 1
+    verdict = monitor.verdict
     result = results.Result(
         trial=trial,
         ended="done",
-        verdict=monitor.verdict.to_dict(f"{home}/{results.RUN}"),
+        verdict=verdict.to_dict(f"{home}/{results.RUN}"),
+        well=ended_well(verdict.status, looks),
         fingerprints=prints,
         steps=seen,
         asked=asked,

@@ -289,7 +289,7 @@ def _both(case: _Case) -> Diagnosis | None:
             "batch amplifies a poor initialization.",
             case.known(case.small, case.large, test="Fisher's exact, large against small"),
             (
-                f"Use a batch size of {cap(case.plain, case.plan)} at most, or better initial weights.",
+                f"Use a batch size of {cap(case.plain, case.plan)} at most, or a better start.",
                 "Or use a known-good seed.",
             ),
         ),
@@ -336,9 +336,20 @@ def _inconclusive(case: _Case) -> Diagnosis:
         "no row of the table fits",
         words,
         case.known(case.plain, not_tried=untried),
-        ("Look at what the failing trials have in common: their verdicts name what they see.",),
+        (
+            *_more_steps(case),
+            "Look at what the failing trials have in common: their verdicts name what they see.",
+        ),
         deciding=deciding(case.plain, case.plan),
     )
+
+
+def _more_steps(case: _Case) -> list[str]:
+    """Advice where samples were bad at the end, but might have got better."""
+    open_ends = [r for r in case.plain.decided if r.failed and r.says != "failed"]
+    if open_ends and not any(r.failed is False for r in case.plain.decided):
+        return ["Give the trials more --steps: some were bad at their end and may get better."]
+    return []
 
 
 def deciding(plain: Evidence, plan: Plan) -> list[Trial]:
@@ -361,10 +372,15 @@ def deciding(plain: Evidence, plan: Plan) -> list[Trial]:
     return found
 
 
-def cap(plain: Evidence, plan: Plan) -> int:
-    """The largest batch size below the target at which nothing failed; else the smallest."""
+def caps(plain: Evidence, plan: Plan) -> list[int]:
+    """The batch sizes below the target at which nothing failed, largest first."""
     sizes = [s for s in plain.batch_sizes if s < plan.target and plain.at(s).rate.none]
-    return max(sizes, default=plan.smallest)
+    return sorted(sizes, reverse=True)
+
+
+def cap(plain: Evidence, plan: Plan) -> int:
+    """The first of them; the smallest batch size where there is none."""
+    return next(iter(caps(plain, plan)), plan.smallest)
 
 
 def reproducible(evidence: Evidence) -> dict[str, Any]:

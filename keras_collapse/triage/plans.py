@@ -110,10 +110,10 @@ NAMES = ("plan-a", "plan-b", "full")
 def plan_a(numbers: Numbers, params: Mapping[str, Value]) -> Plan:
     """Is it reproducible? One seed and batch size, several times."""
     target = numbers.batch_sizes[-1]
-    said = ("record the result", *["should match the first exactly"] * (numbers.repeats - 1))
+    said = ["record the result", *["should match the first exactly"] * (numbers.repeats - 1)]
     trials = [
         Trial(seed=numbers.seed, batch_size=target, repeat=place, params=dict(params), purpose=why)
-        for place, why in enumerate(said)
+        for place, why in enumerate(said[: numbers.repeats])
     ]
     return Plan(name="plan-a", steps=numbers.steps, trials=tuple(trials))
 
@@ -138,15 +138,17 @@ def load(name: str, numbers: Numbers, params: Mapping[str, Value]) -> Plan:
     Raises:
         InputError: no such plan, or one that is broken or repeats a trial.
     """
-    if name == "plan-a":
-        return checked(plan_a(numbers, params))
-    if name == "plan-b":
-        return checked(plan_b(numbers, params))
-    if name == "full":
+    if name not in NAMES:
+        return _from_file(Path(name), params)
+    try:
+        if name == "plan-a":
+            return checked(plan_a(numbers, params))
+        if name == "plan-b":
+            return checked(plan_b(numbers, params))
         trials = (*plan_a(numbers, params).trials, *plan_b(numbers, params).trials)
-        plan = Plan(name="full", steps=numbers.steps, trials=without_doubles(trials))
-        return checked(plan)
-    return _from_file(Path(name), params)
+        return Plan(name="full", steps=numbers.steps, trials=without_doubles(trials))
+    except ValidationError as error:
+        raise _impossible(name, error) from None
 
 
 def without_doubles(trials: Sequence[Trial]) -> tuple[Trial, ...]:
@@ -174,6 +176,14 @@ def checked(plan: Plan) -> Plan:
     return plan
 
 
+def _impossible(name: str, error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return InputError(
+        f"the plan {name!r} is impossible at {where}: {first['msg']}. Received: {first['input']!r}."
+    )
+
+
 def _from_file(path: Path, params: Mapping[str, Value]) -> Plan:
     try:
         text = path.read_text(encoding="utf-8")
@@ -189,12 +199,7 @@ def _from_file(path: Path, params: Mapping[str, Value]) -> Plan:
     except yaml.YAMLError as error:
         raise InputError(f"{str(path)!r} is no YAML ({' '.join(str(error).split())}).") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"the plan {str(path)!r} is impossible at {where}: {first['msg']}. "
-            f"Received: {first['input']!r}."
-        ) from None
+        raise _impossible(str(path), error) from None
     given = [t.model_copy(update={"params": {**t.params, **params}}) for t in plan.trials]
     return checked(plan.model_copy(update={"trials": tuple(given)}))
 

@@ -30,6 +30,7 @@ class Result:
         ended: ``done``, ``crashed``, ``killed``, ``out_of_memory`` or ``hung``.
         reason: of an end that is not ``done``, in one line.
         verdict: as ``diagnose --json`` prints it; empty where there is none.
+        well: whether it gave a working GAN, see `outcome`; None where that cannot be told.
         fingerprints: one hash of all weights at the beginning and one at the end.
         steps, asked: training steps made and asked for; fewer where it was surely failed.
         seconds: from its process' start to its end.
@@ -43,6 +44,7 @@ class Result:
     ended: str
     reason: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
+    well: bool | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
     asked: int = 0
@@ -55,8 +57,7 @@ class Result:
     @property
     def failed(self) -> bool | None:
         """Whether the GAN failed in it; None where it does not tell."""
-        status = self.verdict.get("verdict") if self.ended == "done" else None
-        return {"failed": True, "healthy": False}.get(str(status))
+        return None if self.well is None else not self.well
 
     @property
     def says(self) -> str:
@@ -74,8 +75,10 @@ class Result:
     @property
     def why(self) -> str:
         """In words: the kind found, the reason it did not end well, or the verdict's own."""
-        kind = self.cause.replace("_", " ")
-        return kind or self.reason or str(self.verdict.get("reason", ""))
+        said = self.cause.replace("_", " ") or self.reason or str(self.verdict.get("reason", ""))
+        if self.well is None or self.says in ("healthy", "failed"):
+            return said
+        return f"samples {'good' if self.well else 'bad'} at its end; {said}"
 
     def to_dict(self) -> dict[str, Any]:
         """As it is kept in its folder."""

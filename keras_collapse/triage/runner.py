@@ -252,10 +252,7 @@ def _kept(job: Job) -> results.Result | None:
 def surroundings(order: Order) -> dict[str, Any]:
     """What a trial's result depends on beside its configuration: the code file and versions."""
     file = Path(order.place.rpartition(":")[0])
-    try:
-        code = hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
-    except OSError:
-        raise InputError(f"no such file: {str(file)!r}. Give FILE.py:train.") from None
+    code = hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
     versions = {}
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -110,6 +110,7 @@ def networks(name: str, size: int) -> tuple[keras.Model, keras.Model]:
         "tanh64": ((64, 64), "tanh", (64, 64), "tanh", False, 0.0),
         "norm64": ((64, 64), "relu", (64, 64), "leaky_relu", True, 0.0),
         "dropout64": ((64, 64), "relu", (64, 64), "leaky_relu", False, 0.3),
+        "lessdropout64": ((64, 64), "relu", (64, 64), "leaky_relu", False, 0.2),
         "heavydropout64": ((64, 64), "relu", (64, 64), "leaky_relu", False, 0.8),
         "weakd": ((64, 64), "relu", (4,), "relu", False, 0.0),
         "strongd": ((16,), "relu", (128, 128, 128), "relu", False, 0.0),

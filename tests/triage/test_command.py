@@ -1,0 +1,152 @@
+"""``keras-collapse triage`` as a stranger types it: real trainings, a killed runner, MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CODE = f"""
+import sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+import ring_gan
+
+def train(trial):
+    gan, points = ring_gan.build(trial.params.get("fault"), trial.seed)
+    gan.fit(points[:1024], batch_size=trial.batch_size, epochs=trial.epochs,
+            verbose=0, callbacks=trial.callbacks)
+"""
+QUICK = {"KERAS_BACKEND": "jax"}
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "keras_collapse.cli", "triage", *map(str, arguments)]
+
+
+def triage(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, check=False, env=os.environ | QUICK
+    )
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    path = tmp_path / "my_gan.py"
+    path.write_text(CODE)
+    return path
+
+
+def test_a_killed_runner_goes_on_where_it_was_and_mlflow_has_it_all(
+    tmp_path: Path, code: Path, prepared_store: Path
+) -> None:
+    import mlflow
+
+    shutil.copy(prepared_store, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    asked = ("plan-b", f"{code}:train", "--batch-sizes", "32,64", "--other-seeds", "7",
+             "--steps", 32, "--device", "cpu", "--tracking-uri", uri, "--out", "out")  # fmt: skip
+    first = subprocess.Popen(
+        command(*asked), env=os.environ | QUICK, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    trials = tmp_path / "out" / "trials"
+    deadline = time.monotonic() + 200
+    while not list(trials.glob("*/result.json")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    time.sleep(2)  # a trial notices within a second that its runner has gone
+    before = {path: path.stat().st_mtime_ns for path in trials.glob("*/result.json")}
+    assert before
+    assert len(before) < 3
+
+    done = triage(*asked, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert "ended before" in done.stderr
+    assert [t["says"] for t in found["trials"]] == ["unknown"] * 3  # 32 steps tell nothing
+    assert found["root_cause"] == "inconclusive"
+    assert found["check"]["reproducible"] is True
+    assert found["check"]["audit"] == "no fault found"
+    assert json.loads((tmp_path / "out" / "triage.json").read_text()) == found
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "my_gan.py:train" in (tmp_path / "out" / "report.md").read_text()
+
+    client = mlflow.MlflowClient(uri)
+    [experiment] = client.search_experiments()
+    runs = client.search_runs([experiment.experiment_id])
+    [parent] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["collapse.cause"] == "inconclusive"
+    assert "How often it failed" in parent.data.tags["mlflow.note.content"]
+    children = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    ended = [run for run in children if run.info.status == "FINISHED"]
+    assert {run.info.run_name for run in ended} >= {"seed 42, batch 32", "seed 7, batch 64"}
+    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+
+
+def test_a_wiring_fault_is_named_without_any_trial(code: Path, tmp_path: Path) -> None:
+    done = triage("plan-a", f"{code}:train", "--fault", "ring_leak", "--batch-sizes", "64",
+                  "--steps", 32, "--no-mlflow", "--out", "out")  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "ROOT CAUSE: WIRING: DISCRIMINATOR LEAK, confidence 1.00" in done.stdout
+    assert not (tmp_path / "out" / "trials").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plan-c", "my_gan.py:train"], "no such plan: 'plan-c'"),
+        (["plan-a", "nothing.py:train"], "no such file: 'nothing.py'"),
+        (["plan-a", "my_gan.py:train", "--preset", "huge"], "--preset must be one of full, small"),
+        (["plan-a", "my_gan.py:train", "--batch-sizes", "64,32"], "--batch-sizes must grow"),
+        (["plan-a", "my_gan.py:train", "--batch-sizes", "many"], "whole numbers with commas"),
+        (
+            ["plan-a", "my_gan.py:train", "--seed", "-1"],
+            "impossible at seed: Input should be greater",
+        ),
+        (
+            ["plan-a", "my_gan.py:train", "--repeats", "0"],
+            "impossible at trials: Tuple should have",
+        ),
+        (["plan-a", "my_gan.py:train", "--width"], "--width lacks a value"),
+        (["plan-a", "my_gan.py:train", "width"], "'width' is not understood"),
+        (["plan-a", "my_gan.py:train", "--executor", "cloud"], "one of local, ray"),
+        (["plan-a", "my_gan.py:train", "--known-good", "no.toml"], "cannot read 'no.toml'"),
+        (["plan-a", "my_gan.py:train", "--tracking-uri", "http://127.0.0.1:9"], "MLflow cannot"),
+    ],
+)
+@pytest.mark.usefixtures("code")
+def test_a_mistake_is_one_line_and_status_2(arguments: list[str], said: str) -> None:
+    more = [] if "--tracking-uri" in arguments else ["--no-mlflow"]
+    done = triage(*arguments, *more)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_no_gpu_when_one_was_demanded(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = triage("plan-a", f"{code}:train", "--device", "gpu", "--no-mlflow")
+    assert done.returncode == 2
+    assert "no GPU was found" in done.stderr
+
+
+def test_the_runner_knows_no_framework() -> None:
+    said = "import sys; import keras_collapse.triage.command as c; print([m for m in "
+    said += "('keras', 'jax', 'torch', 'tensorflow', 'mlflow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

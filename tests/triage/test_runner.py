@@ -1,0 +1,163 @@
+"""``full`` on simulated GANs: the right cause, few trials, nothing repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from simulated import FACTS, Simulated, result_of
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.triage.plans import Numbers, Trial, load
+from keras_collapse.triage.results import RESULT, write_json
+from keras_collapse.triage.runner import Order, Runner, Triage, View
+
+NUMBERS = Numbers(42, (123, 456), (16, 32, 64), 3, 100)
+
+
+def run(
+    folder: Path, executor: Simulated, name: str = "full", stronger: dict[str, bool] | None = None
+) -> Triage:
+    code = folder / "gan.py"
+    code.write_text("def train(trial): ...\n")
+    plan = load(name, NUMBERS, {})
+    order = Order(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {})
+    return Runner(order, executor, View()).run()
+
+
+def rates_ratio(trial: Trial) -> bool:
+    d = float(trial.changes.get("d_rate", 1e-5))
+    return d / float(trial.changes.get("g_rate", 1e-3)) < 1
+
+
+CAUSES: list[tuple[str, Callable[[Trial], bool | None]]] = [
+    ("none", lambda t: False),
+    ("batch_size", lambda t: t.batch_size > 16 and "rates_factor" not in t.changes),
+    ("initialization", lambda t: t.seed in (123, 1001, 1002) and "init" not in t.changes),
+    ("batch_size_and_initialization", lambda t: t.batch_size > 16 and t.seed != 42),
+    ("learning_rate_ratio", rates_ratio),
+    ("dropout", lambda t: "d_dropout" not in t.changes),
+    ("weak_discriminator", lambda t: "stronger" not in t.params),
+    ("inconclusive", lambda t: True),
+]
+
+
+@pytest.mark.parametrize(("cause", "fails"), CAUSES)
+def test_the_cause_is_named_and_its_cure_tried(
+    tmp_path: Path, cause: str, fails: Callable[[Trial], bool | None]
+) -> None:
+    executor = Simulated(fails)
+    found = run(tmp_path, executor, stronger={"stronger": True})
+    assert found.diagnosis.root_cause == cause, found.diagnosis.statement
+    keys = [trial.key for trial in executor.ran]
+    assert len(keys) == len(set(keys))
+    assert len(keys) <= 30
+    if cause in ("none", "inconclusive"):
+        assert not found.cures
+    else:
+        assert found.cures[-1]["held"] is True
+        used = {t.seed for t in executor.ran if not t.purpose.startswith("cure")}
+        cured = {t.seed for t in executor.ran if t.purpose.startswith("cure")}
+        assert not used & cured
+
+
+def test_a_cure_that_does_not_hold_is_said(tmp_path: Path) -> None:
+    def fails(trial: Trial) -> bool:
+        return trial.batch_size > 16 or trial.purpose.startswith("cure")
+
+    found = run(tmp_path, Simulated(fails))
+    assert found.diagnosis.root_cause == "batch_size"
+    assert {cure["held"] for cure in found.cures} == {False}
+
+
+def test_the_same_command_repeats_nothing(tmp_path: Path) -> None:
+    first, second = Simulated(rates_ratio), Simulated(rates_ratio)
+    a, b = run(tmp_path, first), run(tmp_path, second)
+    assert first.ran
+    assert not second.ran
+    assert a.diagnosis == b.diagnosis
+
+
+def test_a_changed_file_is_another_experiment(tmp_path: Path) -> None:
+    run(tmp_path, Simulated(lambda t: False), "plan-a")
+    again = Simulated(lambda t: False)
+    (tmp_path / "gan.py").write_text("")
+    code = tmp_path / "gan.py"
+    code.write_text("def train(trial): pass  # another\n")
+    order = Order(f"{code}:train", load("plan-a", NUMBERS, {}), tmp_path / "out", "jax")
+    Runner(order, again, View()).run()
+    assert len(again.ran) == 3
+
+
+def test_a_wiring_fault_ends_it_before_any_trial(tmp_path: Path) -> None:
+    fault = {"kind": "discriminator_leak", "severity": "failed", "message": "G's step moves D.",
+             "evidence": {}, "advice": ["Freeze D."]}  # fmt: skip
+    executor = Simulated(lambda t: False, verdict={"verdict": "failed", "findings": [fault]})
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "wiring"
+    assert not executor.ran
+
+
+def test_what_the_audit_finds_counts_too(tmp_path: Path) -> None:
+    fault = {"kind": "range_mismatch", "severity": "failed", "message": "Out of reach.",
+             "evidence": {}, "advice": []}  # fmt: skip
+    executor = Simulated(lambda t: False, facts={**FACTS, "audit": {"findings": [fault]}})
+    assert run(tmp_path, executor).diagnosis.kind == "range_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"fingerprints": {"begin": "a", "end": "b"}}, "does not heed trial.seed"),
+        ({"steps": 0}, "without trial.callbacks"),
+        ({"facts": {"steps": 1}}, "exceeds the data"),
+        ({"ended": "crashed", "reason": "ValueError: no"}, "does not run: it crashed"),
+        ({"ended": "hung", "reason": "too long"}, "does not run: it hung"),
+    ],
+)
+def test_an_experiment_that_does_not_heed_its_trial_is_one_line(
+    tmp_path: Path, more: dict[str, object], said: str
+) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        run(tmp_path, Simulated(lambda t: False, **more))
+    assert "\n" not in str(error.value)
+
+
+def test_two_runners_do_not_share_a_folder(tmp_path: Path) -> None:
+    class Second(Simulated):
+        def run(self, jobs, beat):  # type: ignore[no-untyped-def]
+            with pytest.raises(InputError, match="another triage is running"):
+                run(tmp_path, Simulated(lambda t: False))
+            return super().run(jobs, beat)
+
+    run(tmp_path, Second(lambda t: False), "plan-a")
+
+
+def test_a_triage_is_written_as_the_design_says(tmp_path: Path) -> None:
+    found = run(tmp_path, Simulated(rates_ratio)).to_dict()
+    assert found["schema"] == 1
+    assert {"plan", "trials", "reproducible", "root_cause", "confidence", "evidence", "solution",
+            "cure"} <= found.keys()  # fmt: skip
+    trial = found["trials"][0]
+    assert trial["trial"]["seed"] == 42
+    assert {"verdict", "fingerprints", "seconds"} <= trial.keys()
+
+
+def test_a_trial_that_was_killed_is_run_again(tmp_path: Path) -> None:
+    class Killing(Simulated):
+        def run(self, jobs, beat):  # type: ignore[no-untyped-def]
+            for found in super().run(jobs, beat):
+                if found.trial.repeat != 1 or found.trial.purpose == "check":
+                    yield found
+                    continue
+                killed = result_of(found.trial, "unknown", ended="killed", reason="by SIGKILL",
+                                   folder=found.folder)  # fmt: skip
+                write_json(Path(killed.folder) / RESULT, killed.to_dict())
+                yield killed
+
+    first = run(tmp_path, Killing(lambda t: False), "plan-a")
+    assert [result.says for result in first.results] == ["healthy", "killed", "healthy"]
+    again = Simulated(lambda t: False)
+    run(tmp_path, again, "plan-a")
+    assert [trial.repeat for trial in again.ran] == [1]

@@ -1,0 +1,356 @@
+"""Scores ``triage full`` on injected causes: does it name the one that was injected?
+
+KERAS_BACKEND=jax python tests/zoo/triage_bench.py          # all, about an hour; goes on where it
+KERAS_BACKEND=jax python tests/zoo/triage_bench.py 0 2      # stopped; one of two side by side
+KERAS_BACKEND=jax python tests/zoo/triage_bench.py --page   # only writes the page
+
+The runner is the real one. Its trials are trained many at once by the zoo's `train`, which agrees
+with real fits (docs/benchmarks/detection.md), instead of in processes of their own: those take
+half a minute each. Faults of the wiring are found by the check before any trial, in real fits:
+tests/triage has these.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+from bench import interval
+from make import NUMBERS, look_at
+from train import SIGNALS, Program, Recipe, train
+from zoo import LOOK, Run
+
+from keras_collapse.core.examiner import Examiner
+from keras_collapse.triage.evidence import Evidence
+from keras_collapse.triage.executors.jobs import Job
+from keras_collapse.triage.outcome import ended_well
+from keras_collapse.triage.plans import Numbers, load
+from keras_collapse.triage.results import Result
+from keras_collapse.triage.runner import Order, Runner, Triage, View
+
+RECORD = Path(__file__).parent / "triage.json"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "triage.md"
+STEPS = 3000
+TOGETHER = 16
+"""Runs that are trained at once; the number is fixed so that each program is compiled once."""
+LOOKS_APART = 2
+"""Of the zoo's looks, each that is judged: comparing takes longer than training."""
+SEEDS = 8
+BATCHES = (32, 64, 128)
+Outcome = tuple[str, bool | None]
+"""The verdict in a word, and whether the trial ended well."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is injected, and the cause that should be named.
+
+    Args:
+        name: of the fault.
+        cause: one of DESIGN's words.
+        recipe: its settings.
+        network: architecture, by the zoo's name.
+        stronger: the architecture with a stronger D, where the fault is a weak one.
+        weights: of D and of G, which the check would count.
+    """
+
+    name: str
+    cause: str
+    recipe: Recipe
+    network: str = "relu64"
+    stronger: str = "relu64"
+    weights: tuple[int, int] = (4417, 4866)
+
+
+GOOD = Recipe(d_rate=2e-3, g_rate=5e-4)
+EVEN = Recipe(d_rate=1e-3, g_rate=1e-3)
+FAULTS = (
+    Fault("none", "none", GOOD),
+    Fault("d_too_slow", "learning_rate_ratio", replace(GOOD, d_rate=1e-5, g_rate=1e-3)),
+    Fault("d_too_slow, leaky48", "learning_rate_ratio",
+          replace(GOOD, d_rate=1e-5, g_rate=1e-3), "leaky48"),
+    Fault("d_too_fast", "learning_rate_ratio", replace(GOOD, d_rate=2e-2, g_rate=1e-4)),
+    Fault("g_too_slow", "learning_rate_ratio", replace(GOOD, d_rate=1e-3, g_rate=1e-6)),
+    Fault("g_too_fast, leaky48", "learning_rate_ratio",
+          replace(GOOD, d_rate=5e-4, g_rate=1e-2), "leaky48"),
+    Fault("bad_initialization", "initialization", replace(GOOD, init=5.0)),
+    Fault("high_dropout", "dropout", EVEN, "heavydropout64"),
+    Fault("weak_d", "weak_discriminator", EVEN, "weakd", weights=(17, 4866)),
+)  # fmt: skip
+EQUIVALENT = {
+    # Declared before the first run: these are one and the same seen from two sides.
+    "weak_discriminator": {"dropout"},
+    "dropout": {"weak_discriminator"},
+}
+
+
+class Asked:
+    """What one triage waits for."""
+
+    def __init__(self, wanted: Sequence[tuple[Program, Recipe]]) -> None:
+        self.wanted = list(wanted)
+        self.verdicts: list[Outcome] = []
+        self.done = threading.Event()
+
+
+class Pool:
+    """Trains what many triages ask for, as soon as all of them wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._orders: list[Asked] = []
+        self.active = 0
+
+    def ask(self, wanted: Sequence[tuple[Program, Recipe]]) -> list[Outcome]:
+        """Wait until these are trained; their verdicts, in order."""
+        order = Asked(wanted)
+        with self._lock:
+            self._orders.append(order)
+            self.active -= 1
+            self._lock.notify_all()
+        order.done.wait()
+        return order.verdicts
+
+    def serve(self, left: Callable[[], bool]) -> None:
+        """Train in rounds, while triages are left."""
+        while left():
+            with self._lock:
+                self._lock.wait_for(lambda: self.active <= 0, timeout=1)
+                if self.active > 0 or not self._orders:
+                    continue
+                orders, self._orders = self._orders, []
+            groups: dict[Program, list[Recipe]] = {}
+            for order in orders:
+                for program, recipe in order.wanted:
+                    groups.setdefault(program, []).append(recipe)
+            found = {}
+            for program, recipes in groups.items():
+                print(f"  {program.network} {program.batch}: {len(recipes)} runs", flush=True)
+                for start in range(0, len(recipes), TOGETHER):
+                    some = recipes[start : start + TOGETHER]
+                    for recipe, verdict in zip(some, judged(program, some), strict=True):
+                        found[program, recipe] = verdict
+            with self._lock:
+                self.active += len(orders)
+            for order in orders:
+                order.verdicts = [found[one] for one in order.wanted]
+                order.done.set()
+
+
+def judged(program: Program, recipes: Sequence[Recipe]) -> list[Outcome]:
+    """Train these and say what the monitor would at the end of each."""
+    padded = [*recipes, *[recipes[-1]] * (TOGETHER - len(recipes))]
+    readings, probes = [], []
+    for place, look in enumerate(train(program, padded)):
+        readings.append(look.readings)
+        if place % LOOKS_APART == LOOKS_APART - 1:
+            probes.append(
+                [
+                    look_at(program, fakes[:256], scores)
+                    for fakes, scores in zip(look.fakes, look.scores, strict=True)
+                ][: len(recipes)]
+            )
+    rows = np.concatenate(readings, axis=1)
+    found = []
+    for place, recipe in enumerate(recipes):
+        seen = np.array([looks[place] for looks in probes], "float32")
+        empty = np.zeros(0)
+        run = Run({"data": program.data, "objective": program.objective, "steps": program.steps},
+                  {"cause": recipe.cause}, SIGNALS, tuple(NUMBERS), rows[place], seen,
+                  empty, empty, empty)  # fmt: skip
+        found.append(listened(run))
+    return found
+
+
+def listened(run: Run) -> Outcome:
+    """The verdict on it, with a look each `LOOKS_APART` of the zoo's."""
+    examiner, probes, looks = Examiner(), run.probe(), []
+    for reading in run.read():
+        examiner.update(reading)
+        if (reading.step + 1) % (LOOK * LOOKS_APART) == 0 and (probe := next(probes, None)):
+            looks.append(replace(probe, step=reading.step))
+            examiner.look(looks[-1])
+    status = str(examiner.verdict().status)
+    return status, ended_well(status, looks)
+
+
+class Together:
+    """An executor whose trials are trained by the pool."""
+
+    room = "the zoo's training"
+
+    def __init__(self, fault: Fault, pool: Pool) -> None:
+        self.fault, self.pool = fault, pool
+        self.trials = 0
+
+    def run(self, jobs: Sequence[Job], beat: object) -> Iterator[Result]:
+        if not jobs:
+            return
+        if jobs[0].asked != STEPS:
+            yield from (self._checked(job) for job in jobs)
+            return
+        self.trials += len(jobs)
+        for job, verdict in zip(jobs, self.pool.ask([self._wanted(j) for j in jobs]), strict=True):
+            status, well = verdict
+            plain = {"verdict": status, "findings": []}
+            yield Result(job.trial, "done", verdict=plain, well=well, steps=STEPS, asked=STEPS,
+                         fingerprints={"end": job.trial.key})  # fmt: skip
+
+    def _checked(self, job: Job) -> Result:
+        """What the check would find: the settings as they are."""
+        recipe, own = self.fault.recipe, self.fault
+        facts: dict[str, Any] = {
+            "d_rate": recipe.d_rate, "g_rate": recipe.g_rate, "steps": 4096 // BATCHES[0],
+            "init_scale": recipe.init ** 0.5, "d_weights": own.weights[0],
+            "g_weights": own.weights[1],
+        }  # fmt: skip
+        if own.network == "heavydropout64":
+            facts["d_dropout"] = 0.8
+        prints = {"end": str(job.trial.seed)}
+        return Result(job.trial, "done", fingerprints=prints, steps=20, asked=20, seconds=5.0,
+                      facts=facts, verdict={"verdict": "unknown", "findings": []})  # fmt: skip
+
+    def _wanted(self, job: Job) -> tuple[Program, Recipe]:
+        changes, recipe, network = dict(job.trial.changes), self.fault.recipe, self.fault.network
+        factor = float(changes.pop("rates_factor", 1.0))
+        recipe = replace(
+            recipe,
+            seed=job.trial.seed,
+            d_rate=float(changes.pop("d_rate", recipe.d_rate)) * factor,
+            g_rate=float(changes.pop("g_rate", recipe.g_rate)) * factor,
+        )
+        if changes.pop("init", None):
+            recipe = replace(recipe, init=1.0)
+        if changes.pop("d_dropout", None):
+            network = "lessdropout64"
+        if job.trial.params.get("stronger"):
+            network = self.fault.stronger
+        assert not changes
+        return Program("ring", network, "bce", job.trial.batch_size, STEPS), recipe
+
+
+def triage(fault: Fault, base: int, pool: Pool) -> dict[str, Any]:
+    """One triage; what it said, and what it took."""
+    numbers = Numbers(base, (base + 1, base + 2), BATCHES, 1, STEPS)
+    executor = Together(fault, pool)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = load("full", numbers, {})
+        order = Order(f"{__file__}:train", plan, Path(folder), "jax", True, {"stronger": True},
+                      stop_early=False)  # fmt: skip
+        found = Runner(order, executor, View()).run()
+    said = found.to_dict()
+    return {
+        "fault": fault.name,
+        "injected": fault.cause,
+        "seed": base,
+        "named": said["root_cause"],
+        "confidence": said["confidence"],
+        "statement": said["statement"],
+        "rates": said["evidence"].get("collapse_rates"),
+        "cure": [{k: c[k] for k in ("cure", "held", "failed")} for c in said["cure"]],
+        "bad": bad_of(found),
+        "trials": [t["name"] + ": " + t["says"] for t in said["trials"]],
+    }
+
+
+def bad_of(found: Triage) -> tuple[int, int]:
+    """Trials of the GAN as it is, at the target: those that did not end well, and all."""
+    rate = Evidence(found.results).at(BATCHES[-1], params={}).rate
+    return rate.failed, rate.of
+
+
+def main(arguments: Sequence[str]) -> None:
+    part, parts = map(int, arguments or ("0", "1"))
+    record = RECORD.with_suffix(f".{part}.json") if parts > 1 else RECORD
+    done = json.loads(record.read_text()) if record.exists() else []
+    known = {(one["fault"], one["seed"]) for one in done}
+    pool = Pool()
+    wanted = [
+        (fault, 100 * place + 10 * seed)
+        for place, fault in enumerate(FAULTS, 1)
+        for seed in range(SEEDS)
+        if place % parts == part and (fault.name, 100 * place + 10 * seed) not in known
+    ]
+    lock = threading.Lock()
+
+    def one(fault: Fault, base: int) -> None:
+        try:
+            found = triage(fault, base, pool)
+            with lock:
+                done.append(found)
+                record.write_text(json.dumps(done, indent=1))
+                print(fault.name, base, "->", found["named"], len(found["trials"]), flush=True)
+        finally:
+            pool.active -= 1
+
+    threads = [threading.Thread(target=one, args=args, daemon=True) for args in wanted]
+    pool.active = len(threads)
+    for thread in threads:
+        thread.start()
+    pool.serve(lambda: any(thread.is_alive() for thread in threads))
+
+
+def harmful(one: Mapping[str, Any]) -> bool:
+    """Whether the fault did harm: most trials of the GAN as it is did not end well."""
+    return one["injected"] == "none" or 2 * one["bad"][0] > one["bad"][1]
+
+
+def page(done: Sequence[Mapping[str, Any]]) -> str:
+    """What was reached, as Markdown."""
+    scored = [one for one in done if harmful(one)]
+    right = [
+        one["named"] == one["injected"] or one["named"] in EQUIVALENT.get(one["injected"], ())
+        for one in scored
+    ]
+    cured = [one for one, ok in zip(scored, right, strict=True) if ok and one["cure"]]
+    held = sum(any(c["held"] for c in one["cure"]) for one in cured)
+    trials = [len(one["trials"]) for one in scored]
+    lines = [
+        "# Triage, scored on injected causes",
+        "",
+        "Made by `make bench-triage`. The runner is the real one; its trials are trained by the",
+        "zoo's own program, many at once ([`triage_bench.py`](../../tests/zoo/triage_bench.py)).",
+        f"{len(done)} triages of {len(FAULTS)} faults on a ring of eight Gaussians, each with",
+        f"other seeds, batch sizes {BATCHES}, {STEPS} steps a trial. Scored are those whose fault",
+        "did harm: most trials of the GAN as it is, at the target batch size, did not end well. A",
+        "discriminator that is weak and one weakened by dropout count as one cause, which was",
+        "declared before the first run.",
+        "",
+        f"- **The injected cause is named first**: {sum(right)} of {len(scored)}, "
+        f"{interval(sum(right), len(scored))}.",
+        f"- **Its cure holds on new seeds**: {held} of {len(cured)}, {interval(held, len(cured))}.",
+        f"- Trials of a triage: median {int(np.median(trials)) if trials else 0}, "
+        f"at most {max(trials, default=0)}.",
+        "",
+        "| fault | injected | triages | did harm | named | cure held |",
+        "|---|---|---|---|---|---|",
+    ]
+    for fault in FAULTS:
+        mine = [one for one in done if one["fault"] == fault.name]
+        harm = [one for one in mine if harmful(one)]
+        names = [one["named"] for one in harm]
+        told = ", ".join(f"{names.count(n)} {n.replace('_', ' ')}" for n in dict.fromkeys(names))
+        good = sum(any(c["held"] for c in one["cure"]) for one in harm)
+        lines.append(
+            f"| {fault.name} | {fault.cause.replace('_', ' ')} | {len(mine)} | {len(harm)} "
+            f"| {told} | {good} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--page"]:
+        main(sys.argv[1:])
+    records = [json.loads(path.read_text()) for path in sorted(RECORD.parent.glob("triage*.json"))]
+    PAGE.write_text(page([one for record in records for one in record]), encoding="utf-8")
