@@ -6,13 +6,17 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint memory cost wiring bench-detection clean help
+.PHONY: demo test lint memory cost wiring bench-detection bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
 	@echo "make test    the whole suite, with lint, types and layering"
 	@echo "make memory  the monitor's memory over 100,000 steps"
 	@echo "make bench-detection  scores the detectors on the zoo: docs/benchmarks/detection.md"
+	@echo "make bench-triage     triages of injected causes: docs/benchmarks/triage.md (an hour)"
+	@echo "make triage-camel     the guide's plans on the small camel GAN, correct and leaking"
+	@echo "make ray     trials on a local Ray cluster, one node killed; run it after a change in"
+	@echo "             keras_collapse/triage/executors (a minute)"
 	@echo "make cost    what watching costs in each step, in microseconds"
 	@echo "make wiring  the slow tests of audit and pairs on TensorFlow and JAX, and the table of"
 	@echo "             programs; run it after a change in keras_collapse/training (8 minutes)"
@@ -57,5 +61,17 @@ wiring: .venv/test-ready
 bench-detection: .venv/test-ready
 	$(BIN)/python tests/zoo/bench.py
 
+bench-triage: .venv/test-ready
+	KERAS_BACKEND=jax $(BIN)/python tests/zoo/triage_bench.py
+
+triage-camel: .venv/test-ready
+	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small
+	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small \
+	  --fault leak --out collapse_triage/camel_gan-leak
+
+ray: .venv/test-ready
+	$(BIN)/pip install --quiet -e '.[ray]'
+	$(BIN)/python tests/triage/ray_cluster.py
+
 clean:
-	rm -rf .venv collapse_runs mlruns mlflow.db
+	rm -rf .venv collapse_runs collapse_triage mlruns mlflow.db

@@ -260,6 +260,7 @@ def build(
     dropout: float = 0.4,
     d_rate: float = 8e-4,
     g_rate: float = 4e-4,
+    d_width: float = 1.0,
 ) -> tuple[GAN, np.ndarray]:
     """The compiled GAN and its drawings, float32 (N, 28, 28, 1) in [-1, 1].
 
@@ -271,6 +272,7 @@ def build(
         dropout: of the discriminator, in [0, 1).
         d_rate: the discriminator's learning rate (RMSprop).
         g_rate: the generator's.
+        d_width: what the discriminator's width is multiplied with.
 
     Raises:
         ValueError: an unknown preset or fault.
@@ -280,7 +282,8 @@ def build(
     size = PRESETS[preset]
     drawings = quickdraw.load("camel", data, count=size.drawings)
     print(f"Drawings: {len(drawings.images):,} from {drawings.source}")
-    gan = GAN(build_generator(size.width), build_discriminator(size.width, dropout), seed, fault)
+    judge = build_discriminator(size.width * d_width, dropout)
+    gan = GAN(build_generator(size.width), judge, seed, fault)
     gan.compile(
         d_optimizer=keras.optimizers.RMSprop(d_rate), g_optimizer=keras.optimizers.RMSprop(g_rate)
     )

@@ -200,6 +200,20 @@ def build(
     return gan, draw(POINTS, scale=cause.scale)
 
 
+def train(trial: Any) -> RingGAN:
+    """The experiment, for ``keras-collapse triage PLAN examples/ring_gan.py:train``."""
+    kc.seed_everything(trial.seed)
+    gan, points = build(trial.params.get("fault"), trial.seed)
+    gan.fit(
+        points,
+        batch_size=trial.batch_size,
+        epochs=trial.epochs,
+        verbose=0,
+        callbacks=trial.callbacks,
+    )
+    return gan
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Train a small GAN and say whether it failed.")
     parser.add_argument("--fault", choices=CAUSES)

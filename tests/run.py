@@ -25,6 +25,10 @@ PLAIN = [
     "tests/test_sources.py",
     "tests/test_cli.py",
     "tests/test_detection.py",
+    "tests/triage/test_plans.py",
+    "tests/triage/test_interpretation.py",
+    "tests/triage/test_runner.py",
+    "tests/triage/test_report.py",
 ]
 KERAS = [
     "keras_collapse/training",
@@ -34,6 +38,7 @@ KERAS = [
     "tests/examples",
     "tests/wiring/test_programs.py",
     "tests/wiring/test_loops.py",
+    "tests/triage/test_trials.py",
 ]
 SLOW = [
     "tests/wiring/test_audit.py",
@@ -84,7 +89,8 @@ def jobs() -> list[Job]:
             for backend in BACKENDS
         ]
     # The longest first, so that neither core idles at the end.
-    return [Job("demo", ["tests/test_demo.py"], {}), *found, Job("core", PLAIN, {})]
+    triage = Job("triage", ["keras_collapse/triage", "tests/triage/test_command.py"], {})
+    return [Job("demo", ["tests/test_demo.py"], {}), triage, *found, Job("core", PLAIN, {})]
 
 
 def run(job: Job) -> tuple[Job, int, str, float]:

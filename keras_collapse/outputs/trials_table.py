@@ -18,11 +18,16 @@ STYLE = {
     "warning": ("▲", "yellow"),
     "failed": ("✘", "red"),
     "unknown": ("?", "cyan"),
+    "done": ("✔", "green"),
     "waiting": ("·", "dim"),
     "starting": ("…", "blue"),
     "running": ("▶", "blue"),
 }
 """A symbol beside each colour, for those who do not see colours; other ends are "!"."""
+
+
+ROWS = 18
+"""Rows that are shown, the latest: more than a terminal is high would flicker."""
 
 
 @dataclass
@@ -61,11 +66,10 @@ class TrialsTable:
 
     Args:
         console: where to.
-        title: above the table.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self.rows: dict[str, Row] = {}
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._shown = 0.0
@@ -82,7 +86,7 @@ class TrialsTable:
 
     def __exit__(self, *_: object) -> None:
         if self.lively:
-            self._refresh(force=True)
+            self.refresh(force=True)
             self._live.stop()
 
     def say(self, line: str) -> None:
@@ -92,7 +96,7 @@ class TrialsTable:
     def add(self, key: str, name: str, steps: int) -> None:
         """A trial that waits."""
         self.rows.setdefault(key, Row(name, steps=steps))
-        self._refresh()
+        self.refresh()
 
     def progress(self, running: Mapping[str, Mapping[str, Any]]) -> None:
         """How far the running trials are."""
@@ -107,7 +111,7 @@ class TrialsTable:
             if step and row.began is None:
                 row.began = time.monotonic()
             row.step, row.verdict = step, str(said.get("verdict", ""))
-        self._refresh()
+        self.refresh()
 
     def end(self, key: str, says: str, step: int, seconds: float, note: str) -> None:
         """A trial has ended."""
@@ -117,13 +121,14 @@ class TrialsTable:
             f"{row.name}: {says} after {step} steps, {clock(seconds)}"
             + (f"; {note}" if note else "")
         )
-        self._refresh(force=True)
+        self.refresh(force=True)
 
     def _line(self, text: str) -> None:
         if not self.lively:
             print(text, file=self.console.file, flush=True)
 
-    def _refresh(self, force: bool = False) -> None:
+    def refresh(self, force: bool = False) -> None:
+        """Draw it anew, four times a second at most unless forced."""
         now = time.monotonic()
         if self.lively and (force or now - self._shown > 0.25):
             self._shown = now
@@ -131,12 +136,12 @@ class TrialsTable:
 
     def table(self) -> Table:
         """The table as it stands."""
-        table = Table(title=self.title, title_justify="left", expand=False, pad_edge=False)
+        table = Table(expand=False, pad_edge=False)
         for name in ("trial", "state"):
             table.add_column(name, overflow="fold")
         table.add_column("steps", min_width=12)
         table.add_column("time", justify="right")
-        for row in self.rows.values():
+        for row in list(self.rows.values())[-ROWS:]:
             symbol, colour = STYLE.get(row.state, ("!", "magenta"))
             words = row.state.replace("_", " ")
             if row.state == "running" and row.verdict in ("failed", "warning"):

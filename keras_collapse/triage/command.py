@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from keras_collapse.core.known_good import FILE_NAME, read_known_good
 from keras_collapse.outputs.triage_report import write_report
 from keras_collapse.outputs.trials_table import TrialsTable
 from keras_collapse.programs import choose_backend
-from keras_collapse.triage import mlflow_runs, results
-from keras_collapse.triage.executors.jobs import Executor
+from keras_collapse.triage import mlflow_runs
+from keras_collapse.triage.executors.jobs import Executor, Job
 from keras_collapse.triage.executors.local import Local, slots
 from keras_collapse.triage.known_good import known_good
-from keras_collapse.triage.plans import PRESETS, Trial, Value, load
+from keras_collapse.triage.plans import PRESETS, Value, load
+from keras_collapse.triage.results import Result, read_progress, write_json, write_text
 from keras_collapse.triage.runner import Order, Runner, Triage, View
 
 FOLDER = "collapse_triage"
@@ -70,13 +71,13 @@ def run_triage(asked: Asked, console: Console) -> Triage:
     if asked.mlflow:
         parent = mlflow_runs.open_run(_title(order), order.folder, asked.tracking_uri)
         order.mlflow = {"tracking_uri": parent["tracking_uri"], "parent_run_id": parent["run_id"]}
-    with TrialsTable(console, _title(order)) as table:
+    with TrialsTable(console) as table:
         table.say(f"Triage {_title(order)}, on {executor.room}, Keras with {order.backend}")
         found = Runner(order, executor, _Shown(table, order)).run()
-    results.write_json(order.folder / "triage.json", found.to_dict())
+    write_json(order.folder / "triage.json", found.to_dict())
     good = known_good(found)
     if good is not None:
-        results.write_text(order.folder / FILE_NAME, good.to_toml())
+        write_text(order.folder / FILE_NAME, good.to_toml())
     write_report(order.folder, found.to_dict(), _command())
     if asked.mlflow:
         mlflow_runs.close_run(parent, order.folder)
@@ -162,21 +163,25 @@ class _Shown(View):
     def say(self, line: str) -> None:
         self.table.say(line)
 
-    def begin(self, trials: Sequence[Trial]) -> None:
-        for trial in trials:
-            self.table.add(trial.key, trial.name, self.order.plan.steps)
+    def begin(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            check = "check: " if job.trial.purpose == "check" else ""
+            self.table.add(job.folder.name, check + job.trial.name, job.asked)
 
-    def beat(self, running: Mapping[str, Mapping[str, Any]]) -> None:
-        self.table.progress(running)
+    def beat(self, running: Sequence[Job]) -> None:
+        self.table.progress({job.folder.name: read_progress(job.folder) for job in running})
 
-    def ended(self, result: results.Result, again: bool) -> None:
+    def ended(self, job: Job, result: Result, again: bool) -> None:
         words = [result.cause.replace("_", " "), result.reason]
+        if result.well is not None and result.says not in ("healthy", "failed"):
+            words.append(f"samples {'good' if result.well else 'bad'} at its end")
         if result.ended == "done" and result.failed and result.steps < result.asked:
             words.append(f"stopped early, {result.asked - result.steps} steps saved")
         if again:
             words.append("ended before")
         note = "; ".join(word for word in words if word)
-        self.table.end(result.trial.key, result.says, result.steps, result.seconds, note)
+        says = "done" if job.trial.purpose == "check" and result.ended == "done" else result.says
+        self.table.end(job.folder.name, says, result.steps, result.seconds, note)
 
 
 def _title(order: Order) -> str:

@@ -31,13 +31,13 @@ class View:
     def say(self, line: str) -> None:
         """A line for the person."""
 
-    def begin(self, trials: Sequence[Trial]) -> None:
+    def begin(self, jobs: Sequence[Job]) -> None:
         """Trials join the plan."""
 
-    def beat(self, running: Mapping[str, Mapping[str, Any]]) -> None:
-        """Several times a second: the running trials' keys, and how far each is."""
+    def beat(self, running: Sequence[Job]) -> None:
+        """Several times a second: the trials that are running."""
 
-    def ended(self, result: results.Result, again: bool) -> None:
+    def ended(self, job: Job, result: results.Result, again: bool) -> None:
         """A trial has ended; ``again`` if it had before this command began."""
 
 
@@ -201,24 +201,19 @@ class Runner:
         self, trials: Sequence[Trial], steps: int, audit: bool = False
     ) -> list[results.Result]:
         """The trials' results, in their order; those that ended before are read, not run."""
-        jobs = [self._job(trial, steps, audit) for trial in trials]
-        done = {job.trial.key: _kept(job) for job in jobs}
-        if not audit:
-            self.view.begin(trials)
-        for result in done.values():
-            if result is not None and not audit:
-                self.view.ended(result, True)
-        waiting = [job for job in jobs if done[job.trial.key] is None]
-
-        def beat(running: Sequence[Job]) -> None:
-            self.view.beat({j.trial.key: results.read_progress(j.folder) for j in running})
-
-        with contextlib.closing(self.executor.run(waiting, beat)) as ending:  # type: ignore[type-var]
+        jobs = {job.trial.key: job for job in (self._job(t, steps, audit) for t in trials)}
+        done = {key: _kept(job) for key, job in jobs.items()}
+        self.view.begin(list(jobs.values()))
+        for key, result in done.items():
+            if result is not None:
+                self.view.ended(jobs[key], result, True)
+        waiting = [job for key, job in jobs.items() if done[key] is None]
+        running = self.executor.run(waiting, self.view.beat)
+        with contextlib.closing(running) as ending:  # type: ignore[type-var]
             for result in ending:
                 done[result.trial.key] = result
-                if not audit:
-                    self.view.ended(result, False)
-        return [found for job in jobs if (found := done[job.trial.key]) is not None]
+                self.view.ended(jobs[result.trial.key], result, False)
+        return [found for key in jobs if (found := done[key]) is not None]
 
     def _job(self, trial: Trial, steps: int, audit: bool) -> Job:
         name = identity(trial, steps, {**self._surroundings, "check": audit})

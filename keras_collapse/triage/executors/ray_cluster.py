@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -79,13 +80,20 @@ class RayCluster:
                     prepare(job)
                     running[task.remote(*_package(job))] = (job, time.monotonic())
                 beat([job for job, _ in running.values()])
-                ready, _ = ray.wait(list(running), num_returns=1, timeout=BEAT_SECONDS)
+                try:
+                    ready, _ = ray.wait(list(running), num_returns=1, timeout=BEAT_SECONDS)
+                except (ValueError, ray.exceptions.RaySystemError):
+                    raise InputError(
+                        "the Ray cluster has gone. Start it and give the same command again: what "
+                        "had finished is kept."
+                    ) from None
                 for reference in ready:
                     job, began = running.pop(reference)
                     yield self._result(job, reference, time.monotonic() - began)
         finally:
             for reference in running:
-                ray.cancel(reference, force=True)
+                with contextlib.suppress(Exception):  # Ray's own, of a cluster that has gone
+                    ray.cancel(reference, force=True)
 
     def _result(self, job: Job, reference: Any, seconds: float) -> results.Result:
         try:
