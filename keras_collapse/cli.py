@@ -178,6 +178,9 @@ def triage(
     mlflow: Annotated[bool, typer.Option(help="Log a parent run and a child per trial.")] = True,
     tracking_uri: Annotated[str | None, typer.Option(help="Where to; MLflow's default.")] = None,
     stop_early: Annotated[bool, typer.Option(help="Stop trials that surely have failed.")] = True,
+    despite_wiring: Annotated[
+        bool, typer.Option("--despite-wiring", help="Run the plan although the wiring is at fault.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print triage.json at the end.")] = False,
 ) -> int:
     """Run controlled experiments, name the cause, and try its cure. Goes on where it stopped."""
@@ -188,7 +191,7 @@ def triage(
     asked = Asked(
         plan, place, preset, seed, other_seeds, batch_sizes, repeats, steps, param or (),
         stronger_d or (), known_good, executor, address, device, per_gpu, at_once, limit, out,
-        mlflow, tracking_uri, stop_early, context.args,
+        mlflow, tracking_uri, stop_early, despite_wiring, context.args,
     )  # fmt: skip
     found = run_triage(asked, Console(stderr=as_json))
     if as_json:

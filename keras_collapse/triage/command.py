@@ -53,6 +53,7 @@ class Asked:
     mlflow: bool = True
     tracking_uri: str | None = None
     stop_early: bool = True
+    despite_wiring: bool = False
     extra: Sequence[str] = field(default_factory=tuple)
 
 
@@ -129,6 +130,7 @@ def order_of(asked: Asked) -> Order:
         stronger=_pairs(asked.stronger, "--stronger-d"),
         stop_early=asked.stop_early,
         limit=asked.limit,
+        despite_wiring=asked.despite_wiring,
     )
 
 

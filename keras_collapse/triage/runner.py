@@ -54,6 +54,7 @@ class Order:
         stronger: parameters that make the discriminator stronger.
         stop_early: whether surely failed trials are stopped.
         limit: seconds a trial may take; None for one from the check.
+        despite_wiring: run the plan although the wiring is at fault.
         mlflow: what each trial's `MLflowLogger` is given; None for none.
     """
 
@@ -65,6 +66,7 @@ class Order:
     stronger: Mapping[str, Value] = field(default_factory=dict)
     stop_early: bool = True
     limit: float | None = None
+    despite_wiring: bool = False
     mlflow: Mapping[str, Any] | None = None
 
 
@@ -151,14 +153,17 @@ class Runner:
             checks.obeyed(self._check, order.place, plan)
             check = checks.report(self._check)
             fault = checks.wiring(self._check)
-            if fault is not None:
-                return Triage(order, self.executor.room, check, (), fault,
-                              seconds=time.monotonic() - began)  # fmt: skip
             notes = [] if check["reproducible"] is not False else [_not_reproducible(self._check)]
-            if check["reproducible"] is False:
-                self.view.say(notes[0])
+            if fault is not None and not order.despite_wiring:
+                return Triage(order, self.executor.room, check, (), fault, (), notes,
+                              time.monotonic() - began)  # fmt: skip
+            if fault is not None:
+                notes.append(f"Run although its wiring is at fault: {fault.statement}")
+            for note in notes:
+                self.view.say(note)
             self._run_plan(plan.trials)
             found = self._decide() if order.full else interpret(self._evidence, plan)
+            found = fault or found
             tried = self._cure(found) if order.full else []
             return Triage(order, self.executor.room, check, list(self._results.values()), found,
                           tried, notes, time.monotonic() - began)  # fmt: skip
