@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 from pathlib import Path
@@ -15,8 +16,10 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.known_good import FILE_NAME, KnownGood, read_known_good
 from keras_collapse.outputs.triage_report import show_diagnosis, write_report
 from keras_collapse.outputs.trials_table import TrialsTable
+from keras_collapse.triage.command import Asked, order_of
 from keras_collapse.triage.known_good import known_good
 from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.results import write_json
 
 
 def test_the_report_says_cause_cure_and_how_to_do_it_again(
@@ -117,3 +120,31 @@ def test_a_terminal_gets_a_table(width: int) -> None:
     assert "▶ running" in text
     plain = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", text)
     assert max(map(len, plain.splitlines())) <= width
+
+
+def test_known_good_is_where_the_next_triage_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    (tmp_path / "gan.py").write_text("")
+    (tmp_path / FILE_NAME).write_text(KnownGood([7, 9], 512, 512, {}, {"width": 2}).to_toml())
+    asked = Asked("plan-b", "gan.py:train", known_good=Path(FILE_NAME), extra=("--rate", "1e-3"))
+    plan = order_of(asked).plan
+    cells = [(trial.seed, trial.batch_size) for trial in plan.trials]
+    assert cells == [(7, 256), (7, 512), (123, 512), (456, 512)]
+    assert plan.trials[0].params == {"width": 2, "rate": 1e-3}
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "a.json").write_text("before")
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="No space left on device.*what had finished is kept"):
+        write_json(tmp_path / "a.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "before"

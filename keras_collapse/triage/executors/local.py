@@ -94,7 +94,8 @@ def slots(device: str = "auto", per_gpu: int = 1, most: int | None = None) -> li
     count = most or max(min(cores, memory_bytes // TRIAL_BYTES), 1)
     threads = max(cores // count, 1)
     hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
-    return [Slot(f"CPU, {threads} threads", hidden, threads) for _ in range(count)]
+    name = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    return [Slot(name, hidden, threads) for _ in range(count)]
 
 
 class Local:
