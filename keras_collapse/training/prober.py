@@ -17,7 +17,7 @@ from keras_collapse.training.checks import REACH, SLACK, last_activation
 from keras_collapse.training.conditions import given_to_d, given_to_g
 from keras_collapse.training.models import Networks
 from keras_collapse.training.real_data import SEED, PassingBy, RealData, real_among
-from keras_collapse.training.samples import draw, infer
+from keras_collapse.training.samples import draw, image_grid, infer, scatter
 
 SHOWN = 32
 """Samples in the picture."""
@@ -34,10 +34,12 @@ class Look:
     Args:
         samples: float32 (32, ...), of the first latents.
         probe: the numbers; None where there is no real sample or no time for one.
+        picture: samples side by side, or points over the data's, uint8; None of anything else.
     """
 
     samples: np.ndarray
     probe: Probe | None
+    picture: np.ndarray | None
 
 
 class Prober:
@@ -100,7 +102,8 @@ class Prober:
         cost = self._cost or 0.0
         if self._sample is None or cost > SHARE * (began - self._since):
             shown = keras.tree.map_structure(lambda part: part[:SHOWN], self._inputs)
-            return Look(draw(generator, shown), None)
+            samples = draw(generator, shown)
+            return Look(samples, None, self._picture(samples))
         samples = draw(generator, self._inputs)
         values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
         numbers = {name: float(v) for name, v in values.items() if v is not None}
@@ -108,7 +111,13 @@ class Prober:
         self._since = time.perf_counter()
         # The first look is compiled by some backends; only the later ones tell what looks cost.
         self._cost = 0.0 if self._cost is None else self._since - began
-        return Look(samples[:SHOWN], Probe(step, numbers))
+        return Look(samples[:SHOWN], Probe(step, numbers), self._picture(samples))
+
+    def _picture(self, samples: np.ndarray) -> np.ndarray | None:
+        grid = image_grid(samples[:SHOWN])
+        if grid is None and self._real is not None:
+            return scatter(samples, self._real.samples)
+        return grid
 
     def _compare_with(self, real: RealData | None) -> None:
         """Prepare the real sample, unless G could never draw it: then it is not what D sees."""

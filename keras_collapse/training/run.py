@@ -23,7 +23,7 @@ from keras_collapse.training.fingerprints import fingerprints
 from keras_collapse.training.models import Networks
 from keras_collapse.training.prober import Prober
 from keras_collapse.training.real_data import RealData
-from keras_collapse.training.samples import image_grid, save_picture
+from keras_collapse.training.samples import save_picture
 
 RUNS_FOLDER = "collapse_runs"
 
@@ -207,7 +207,7 @@ class Run:
         self._note_blind()
         if look is None:
             return ()
-        self.grid = image_grid(look.samples)
+        self.grid = look.picture
         if self.grid is not None:
             self._hub.tell("on_samples", step, self.grid)
             if self._journal is not None:

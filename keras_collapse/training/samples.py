@@ -11,6 +11,10 @@ import numpy as np
 
 from keras_collapse.training.state import put_back
 
+SIDE = 400
+"""Pixels of a picture of points, each way."""
+GREY, BLUE = (190, 190, 190), (31, 100, 200)
+
 
 def infer(network: Any, inputs: Any) -> Any:
     """What a network makes of an array, or several, in inference mode, with nothing left changed.
@@ -81,6 +85,31 @@ def image_grid(samples: np.ndarray, columns: int = 8) -> np.ndarray | None:
     zoom = max(-(-400 // picture.shape[1]), 1)
     picture = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
     return picture[..., 0] if channels == 1 else picture
+
+
+def scatter(points: np.ndarray, real: np.ndarray) -> np.ndarray | None:
+    """Points of the plane over those of the data, or None if they are no such points.
+
+    Args:
+        points: G's, (n, 2).
+        real: the data's, (m, 2), whose range is the picture's, with a quarter more on each side.
+
+    Returns:
+        uint8 (SIDE, SIDE, 3): the data grey, G's points blue, on white.
+    """
+    if points.ndim != 2 or points.shape[1] != 2 or real.shape[1:] != (2,):
+        return None
+    low, high = real.min(axis=0), real.max(axis=0)
+    low, span = low - (high - low) / 4, np.maximum((high - low) * 1.5, 1e-6)
+    picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    for some, colour, half in ((real, GREY, 1), (points, BLUE, 2)):
+        places = (some - low) / span * (SIDE - 1)
+        inside = np.isfinite(places).all(axis=1) & ((places >= 0) & (places < SIDE)).all(axis=1)
+        for x, y in places[inside].astype(int):
+            row = SIDE - 1 - y
+            rows, columns = (slice(max(at - half, 0), at + half + 1) for at in (row, x))
+            picture[rows, columns] = colour
+    return picture
 
 
 def save_picture(pixels: np.ndarray, path: Path) -> None:

@@ -22,6 +22,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.probes import Probe
 from keras_collapse.triage import results
+from keras_collapse.triage.executors.jobs import GPU_SHARE
 from keras_collapse.triage.outcome import ended_well
 from keras_collapse.triage.plans import Trial as Configuration
 
@@ -75,6 +76,7 @@ def run(folder: Path) -> None:
     import keras_collapse as kc
     from keras_collapse.triage.attached import Attached
 
+    _share_gpu()
     kc.seed_everything(trial.seed)
     train = programs.load_function(asked["place"])
     kc.seed_everything(trial.seed)  # importing a person's file may have drawn
@@ -142,6 +144,18 @@ def _one(weights: Sequence[Sequence[str]]) -> str:
 
     text = " ".join(digest for _, digest in weights)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _share_gpu() -> None:
+    """Keep PyTorch to the share of its GPU that the runner has set; JAX is told by XLA's variable,
+    and TensorFlow grows with need.
+    """  # fmt: skip
+    share = os.environ.get(GPU_SHARE)
+    if share and os.environ.get("KERAS_BACKEND") == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.set_per_process_memory_fraction(float(share))
 
 
 def _end_with_parent() -> None:

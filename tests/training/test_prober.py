@@ -16,6 +16,7 @@ from keras_collapse.training import prober
 from keras_collapse.training.models import Networks
 from keras_collapse.training.prober import Prober, separation
 from keras_collapse.training.real_data import RealData, arrays_of, real_among
+from keras_collapse.training.samples import BLUE, GREY, scatter
 
 BACKEND = keras.backend.backend()
 
@@ -188,3 +189,15 @@ def test_separation_is_the_area_under_the_curve() -> None:
     assert separation(real, fake) == pytest.approx(4 / 6)
     assert separation(fake, real) == pytest.approx(4 / 6)
     assert separation(real, real) == 0.5
+
+
+def test_points_of_the_plane_are_drawn_over_the_data(tmp_path: Path) -> None:
+    monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
+    tiny_gan().fit(ring(128), batch_size=64, verbose=0, callbacks=[monitor])
+    assert (tmp_path / "run" / "samples.png").exists()
+    points = np.array([[0.0, 0.0], [9.0, 9.0], [np.nan, 0.0]])
+    picture = scatter(points, ring(256))
+    assert picture is not None
+    assert (picture == BLUE).all(axis=2).sum() == 25  # the one within the data's range
+    assert (picture == GREY).all(axis=2).sum() > 500
+    assert scatter(np.zeros((4, 3)), ring(8)) is None

@@ -14,6 +14,8 @@ from typing import Protocol
 from keras_collapse.triage import results
 from keras_collapse.triage.plans import Trial
 
+GPU_SHARE = "KERAS_COLLAPSE_GPU_SHARE"
+"""The variable that tells a trial its share of its GPU's memory."""
 MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "MemoryError", "std::bad_alloc", "OOM when")
 
 

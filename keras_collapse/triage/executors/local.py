@@ -13,11 +13,11 @@ from pathlib import Path
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.triage import results
-from keras_collapse.triage.executors.jobs import Job, ended, environment, prepare
+from keras_collapse.triage.executors.jobs import GPU_SHARE, Job, ended, environment, prepare
 
 TRIAL_BYTES = 2 * 2**30
 """Memory a trial on the CPU is given room for: a backend alone takes half a gigabyte."""
-GPU_SHARE = 0.9
+USED = 0.9
 """Of a GPU's memory that its trials share out; the rest is for the driver and other libraries."""
 BEAT_SECONDS = 0.2
 
@@ -81,9 +81,10 @@ def slots(device: str = "auto", per_gpu: int = 1, most: int | None = None) -> li
     cores = cores or 1
     if found:
         threads = max(cores // (len(found) * per_gpu), 1)
-        memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / per_gpu:.3f}"}
+        share = f"{USED / per_gpu:.3f}"
+        memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": share}
         if per_gpu > 1:
-            memory["KERAS_COLLAPSE_GPU_SHARE"] = f"{GPU_SHARE / per_gpu:.3f}"
+            memory[GPU_SHARE] = share
         room = [
             Slot(f"GPU {index}", {"CUDA_VISIBLE_DEVICES": index, **memory}, threads)
             for _ in range(per_gpu)
