@@ -48,7 +48,6 @@ SLOW = [
 OLDEST = [
     "tests/training/test_models.py",
     "tests/training/test_monitor.py",
-    "tests/wiring/test_loops.py",
 ]
 QUICK = {
     "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -138,10 +138,10 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
 
     def __init__(self, seed: int | str | Path, verbose: int = 1) -> None:
         super().__init__()
-        if isinstance(seed, str | Path):
+        if isinstance(seed, str | Path) and Path(seed).suffix == ".toml":
             seed = read_known_good(seed).seeds[0]
         _check(seed)
-        self.seed = seed
+        self.seed = int(seed)  # type: ignore[arg-type]  # a path was read above
         self.verbose = verbose
         self.report: SeedReport | None = None
         self._seeded: weakref.ReferenceType[Any] | None = None

@@ -44,9 +44,9 @@ def test_both_rates_are_scaled() -> None:
 
 
 def test_the_dropout_is_another_while_training() -> None:
-    usual, more = trained({})[2], trained({"d_dropout": 0.9})[2]
+    usual, (gan, _, more) = trained({})[2], trained({"d_dropout": 0.9})
     assert not all(np.array_equal(a, b) for a, b in zip(usual, more, strict=True))
-    assert settings_of(trained({"d_dropout": 0.9})[0])["d_dropout"] == pytest.approx(0.9)
+    assert settings_of(gan)["d_dropout"] == pytest.approx(0.9)
 
 
 def test_weights_are_drawn_anew_and_the_same_for_a_seed() -> None:

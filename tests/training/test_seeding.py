@@ -64,6 +64,15 @@ def test_what_is_no_seed_is_refused(seed: object) -> None:
             wants_seed(seed)  # type: ignore[operator]
 
 
+def test_a_triages_known_good_seed_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "known_good.toml"
+    path.write_text("seeds = [7, 8]\nbatch_size = 64\n")
+    assert kc.SeedControl(path).seed == 7
+    assert kc.SeedControl(str(path)).seed == 7
+    with pytest.raises(kc.InputError, match="cannot read"):
+        kc.SeedControl("nothing.toml")
+
+
 def test_seeded_before_building_is_verified() -> None:
     kc.seed_everything(4)
     control = kc.SeedControl(4, verbose=0)
