@@ -82,12 +82,14 @@ def _close(run_id: str, tracking_uri: str, folder: Path) -> None:
     found = json.loads((folder / "triage.json").read_text(encoding="utf-8"))
     held = [cure["cure"] for cure in found["cure"] if cure["held"]]
     failed = sum(t["verdict"].get("verdict") == "failed" for t in found["trials"])
+    report = (folder / "report.md").read_text(encoding="utf-8").splitlines()
+    note = "\n".join(line for line in report if not line.startswith("!["))  # it shows no pictures
     tags = {
         "collapse.verdict": "healthy" if found["root_cause"] == "none" else "failed",
         "collapse.cause": found["root_cause"],
         "collapse.first_step": "",
         "collapse.cure": ", ".join(held) or "none",
-        "mlflow.note.content": (folder / "report.md").read_text(encoding="utf-8"),
+        "mlflow.note.content": note,
     }
     if found["root_cause"] == "inconclusive":
         tags["collapse.verdict"] = "unknown"
@@ -99,7 +101,7 @@ def _close(run_id: str, tracking_uri: str, folder: Path) -> None:
     for name in ("plan", "experiment", "backend", "steps"):
         if name not in known:
             client.log_param(run_id, name, found[name])
-    for name in ("triage.json", "report.md", "report.html", "known_good.toml"):
+    for name in ("triage.json", "report.md", "report.html", "curves.png", "known_good.toml"):
         if (folder / name).exists():
             client.log_artifact(run_id, str(folder / name))
     _end_orphans(client, run_id)
