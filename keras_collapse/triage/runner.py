@@ -97,7 +97,7 @@ class Triage:
     def to_dict(self) -> dict[str, Any]:
         """As ``triage.json`` holds it."""
         evidence = Evidence(self.results)
-        saved = sum(r.asked - r.steps for r in self.results if r.ended == "done" and r.failed)
+        saved = sum(max(r.asked - r.steps, 0) for r in self.results if r.facts.get("stopped"))
         return {
             "schema": SCHEMA,
             "plan": self.order.plan.name,
