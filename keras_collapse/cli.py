@@ -189,9 +189,12 @@ def triage(
     from keras_collapse.triage.command import Asked, run_triage
 
     asked = Asked(
-        plan, place, preset, seed, other_seeds, batch_sizes, repeats, steps, param or (),
-        stronger_d or (), known_good, executor, address, device, per_gpu, at_once, limit, out,
-        mlflow, tracking_uri, stop_early, despite_wiring, context.args,
+        plan=plan, place=place, preset=preset, seed=seed, other_seeds=other_seeds,
+        batch_sizes=batch_sizes, repeats=repeats, steps=steps, params=param or (),
+        stronger=stronger_d or (), known_good=known_good, executor=executor, address=address,
+        device=device, per_gpu=per_gpu, at_once=at_once, limit=limit, out=out, mlflow=mlflow,
+        tracking_uri=tracking_uri, stop_early=stop_early, despite_wiring=despite_wiring,
+        extra=context.args,
     )  # fmt: skip
     found = run_triage(asked, Console(stderr=as_json))
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,28 +75,33 @@ def diagnose(source: str | Path, signals: Mapping[str, str] | None = None) -> Ve
 
 def readings_of(run: PastRun) -> list[Reading]:
     """A past run's readings, averaging undone."""
-    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
-    found = [
-        reading
-        for row in run.rows
-        for reading in reader.read(row.step, row.logs, row.epoch, row.rounding)
-    ]
-    return [*found, *reader.close()]
+    return [reading for _, readings in _read_rows(run, _reader(run)) for reading in readings]
+
+
+def _reader(run: PastRun) -> Reader:
+    return Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
+
+
+def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Reading]]]:
+    """Each row's step and the readings that it completes; at the end those still held back."""
+    step = -1
+    for row in run.rows:
+        step = row.step
+        yield step, reader.read(step, row.logs, row.epoch, row.rounding)
+    yield step, reader.close()
 
 
 def examine(run: PastRun) -> Verdict:
     """The verdict on a past run: the very way that live numbers go."""
-    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
+    reader = _reader(run)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
     examiner.blind = run.blind
     probes = list(run.probes)
-    for row in run.rows:
-        for reading in reader.read(row.step, row.logs, row.epoch, row.rounding):
+    for step, readings in _read_rows(run, reader):
+        for reading in readings:
             examiner.update(reading)
-        while probes and probes[0].step <= row.step:
+        while probes and probes[0].step <= step:
             examiner.look(probes.pop(0))
-    for reading in reader.close():
-        examiner.update(reading)
     for finding in (*reader.findings(), *run.reports):
         examiner.report(finding)
     averaging = reader.averaging

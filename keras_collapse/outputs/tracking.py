@@ -15,6 +15,7 @@ from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.hub import Hub, Listener, guarded, hub_of
 from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
+from keras_collapse.outputs.mlflow_run import LONGEST_TAG, new_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,11 +26,8 @@ BATCH_PARAMS = 100
 """Parameters, or tags, that one ``log_batch`` takes at most."""
 LONGEST_PARAM = 6000
 """Characters of a parameter that MLflow keeps."""
-LONGEST_TAG = 8000
-"""Characters of a tag, so of the description."""
 FLUSH_SECONDS = 10.0
 """Longest time a reading waits before the tracking server sees it."""
-DEFAULT_EXPERIMENT = "0"
 
 
 class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
@@ -116,7 +114,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         if not same and not self._given_run:
             active = mlflow.active_run()
             self._own_run = active is None
-            self.run_id = active.info.run_id if active else self.new_run(self._client)
+            self.run_id = active.info.run_id if active else self._new_run()
         elif self._own_run:
             self._client.update_run(self.run_id, status="RUNNING")
         if self._own_run:
@@ -166,21 +164,9 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
 
     # -- MLflow ----------------------------------------------------------------------------
 
-    def new_run(self, client: MlflowClient) -> str:
-        """Make a run where these settings say, and give its id."""
-        from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
-        from mlflow.tracking.context.registry import resolve_tags
-
-        name = self.experiment or MLFLOW_EXPERIMENT_NAME.get()
-        number = MLFLOW_EXPERIMENT_ID.get() or DEFAULT_EXPERIMENT
-        if name:
-            found = client.get_experiment_by_name(name)
-            number = found.experiment_id if found else client.create_experiment(name)
-        tags = {k: v for k, v in resolve_tags().items() if v}
-        if self.parent_run_id is not None:
-            tags["mlflow.parentRunId"] = self.parent_run_id
-        run = client.create_run(number, run_name=self.run_name, tags=tags)
-        return str(run.info.run_id)
+    def _new_run(self) -> str:
+        assert self._client is not None
+        return new_run(self._client, self.run_name, self.experiment, self.parent_run_id)
 
     def _log_params(self, facts: Mapping[str, Any]) -> None:
         from mlflow.entities import Param

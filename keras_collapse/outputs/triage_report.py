@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader
 
 from keras_collapse import sources
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write
 from keras_collapse.core.readings import Reading
 
 POINTS = 400
@@ -84,19 +85,11 @@ def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
         InputError: they cannot be written.
     """
     rows = [_row(trial) for trial in found["trials"]]
-    try:
-        curves = _curves(rows)
-        if curves:
-            (folder / "curves.png").write_bytes(curves)
-        (folder / "report.md").write_text(
-            markdown(found, rows, command, bool(curves)), encoding="utf-8"
-        )
-        (folder / "report.html").write_text(html(found, rows, command, curves), encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot write the report to {str(folder)!r} ({error.strerror}). Make room and give "
-            "the same command again: nothing is repeated."
-        ) from None
+    curves = _curves(rows)
+    if curves:
+        write(folder / "curves.png", curves)
+    write(folder / "report.md", markdown(found, rows, command, bool(curves)))
+    write(folder / "report.html", html(found, rows, command, curves))
 
 
 def _row(trial: Mapping[str, Any]) -> dict[str, Any]:

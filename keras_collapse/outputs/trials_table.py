@@ -13,11 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from keras_collapse.outputs.verdict import STATUS_STYLE
+
 STYLE = {
-    "healthy": ("✔", "green"),
-    "warning": ("▲", "yellow"),
-    "failed": ("✘", "red"),
-    "unknown": ("?", "cyan"),
+    **{str(status): style for status, style in STATUS_STYLE.items()},
     "done": ("✔", "green"),
     "waiting": ("·", "dim"),
     "starting": ("…", "blue"),

@@ -10,12 +10,12 @@ from typing import Any
 import keras
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write_json
 from keras_collapse.core.hub import Listener, guarded, hub_of
 from keras_collapse.training.audit import audit, one_batch
-from keras_collapse.training.changes import Changes, settings_of
+from keras_collapse.training.changes import settings_of
 from keras_collapse.training.real_data import data_of_fit
 from keras_collapse.triage import results
-from keras_collapse.triage.plans import Trial
 from keras_collapse.triage.sure import sure
 
 TOLD_SECONDS = 0.5
@@ -47,10 +47,6 @@ class Attached(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no 
         self._gan: Any = None
         self._told = 0.0
 
-    def changes(self, trial: Trial) -> Changes:
-        """The callback that makes the trial's changes."""
-        return Changes(trial.changes, trial.seed)
-
     def set_model(self, model: Any) -> None:
         super().set_model(model)
         hub_of(model).join(self)
@@ -81,7 +77,7 @@ class Attached(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no 
 
     def _tell(self, step: int) -> None:
         said = {"step": step, "steps": self.steps, "verdict": self.monitor.verdict.status}
-        results.write_json(self.folder / results.PROGRESS, said)
+        write_json(self.folder / results.PROGRESS, said)
 
     def audit(self) -> dict[str, Any]:
         """What the audit finds on the GAN as it stands now: findings, or why there was none."""

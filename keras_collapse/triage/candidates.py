@@ -77,13 +77,7 @@ def candidates(facts: Mapping[str, Any], stronger: Mapping[str, Value]) -> list[
 
 def tried(evidence: Evidence, candidate: Candidate, batch_size: int) -> Evidence:
     """The trials with this change."""
-    return Evidence(
-        r
-        for r in evidence.results
-        if r.trial.batch_size == batch_size
-        and r.trial.changes == dict(candidate.changes)
-        and all(r.trial.params.get(k) == v for k, v in candidate.params.items())
-    )
+    return evidence.with_change(batch_size, candidate.changes, candidate.params)
 
 
 def _rates(facts: Mapping[str, Any]) -> list[Candidate]:

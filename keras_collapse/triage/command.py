@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write, write_json
 from keras_collapse.core.known_good import FILE_NAME, read_known_good
 from keras_collapse.outputs.triage_report import write_report
 from keras_collapse.outputs.trials_table import TrialsTable
@@ -21,7 +22,7 @@ from keras_collapse.triage.executors.jobs import Executor, Job
 from keras_collapse.triage.executors.local import Local, slots
 from keras_collapse.triage.known_good import known_good
 from keras_collapse.triage.plans import PRESETS, Value, load
-from keras_collapse.triage.results import Result, read_progress, write_json, write_text
+from keras_collapse.triage.results import Result, read_progress
 from keras_collapse.triage.runner import Order, Runner, Triage, View
 
 FOLDER = "collapse_triage"
@@ -78,7 +79,7 @@ def run_triage(asked: Asked, console: Console) -> Triage:
     write_json(order.folder / "triage.json", found.to_dict())
     good = known_good(found)
     if good is not None:
-        write_text(order.folder / FILE_NAME, good.to_toml())
+        write(order.folder / FILE_NAME, good.to_toml())
     write_report(order.folder, found.to_dict(), _command())
     if asked.mlflow:
         mlflow_runs.close_run(parent, order.folder)

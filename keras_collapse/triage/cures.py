@@ -80,14 +80,8 @@ def seeds_for(evidence: Evidence) -> list[int]:
 
 def outcome(cure: Cure, seeds: Sequence[int], evidence: Evidence) -> dict[str, Any]:
     """Whether the cure held on those seeds, as in ``triage.json``."""
-    mine = Evidence(
-        r
-        for r in evidence.results
-        if r.trial.seed in seeds
-        and r.trial.batch_size == cure.batch_size
-        and r.trial.changes == dict(cure.changes)
-        and all(r.trial.params.get(k) == v for k, v in cure.params.items())
-    )
+    own = evidence.with_change(cure.batch_size, cure.changes, cure.params)
+    mine = Evidence(r for r in own.results if r.trial.seed in seeds)
     rate = mine.rate
     held = None if rate.of < len(seeds) - 1 or not rate.of else rate.none
     return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from scipy.stats import binomtest, fisher_exact
 
-from keras_collapse.triage.plans import Trial, Value
+from keras_collapse.triage.plans import Plan, Trial, Value
 from keras_collapse.triage.results import Result
 
 LEVEL = 0.95
@@ -94,6 +94,23 @@ class Evidence:
             if r.trial.batch_size == batch_size
             and r.trial.changes == dict(changes or {})
             and (params is None or r.trial.params == dict(params))
+        )
+
+    def as_it_is(self, plan: Plan) -> Evidence:
+        """The trials of the GAN without any change, and with the plan's own parameters."""
+        own = plan.trials[0].params
+        return Evidence(r for r in self.unchanged().results if r.trial.params == own)
+
+    def with_change(
+        self, batch_size: int, changes: Mapping[str, Value], params: Mapping[str, Value]
+    ) -> Evidence:
+        """The trials with this batch size, exactly these changes, and at least these parameters."""
+        return Evidence(
+            r
+            for r in self.results
+            if r.trial.batch_size == batch_size
+            and r.trial.changes == dict(changes)
+            and all(r.trial.params.get(k) == v for k, v in params.items())
         )
 
     @property

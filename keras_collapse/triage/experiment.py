@@ -7,6 +7,7 @@ function with our callbacks and leaves the result.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 
 from keras_collapse import programs
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write_json
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.probes import Probe
 from keras_collapse.triage import results
@@ -74,6 +76,7 @@ def run(folder: Path) -> None:
     _end_with_parent()
 
     import keras_collapse as kc
+    from keras_collapse.training.changes import Changes
     from keras_collapse.triage.attached import Attached
 
     _share_gpu()
@@ -82,7 +85,12 @@ def run(folder: Path) -> None:
     kc.seed_everything(trial.seed)  # importing a person's file may have drawn
     monitor = kc.CollapseMonitor(run_dir=folder / results.RUN, verbose=0)
     attached = Attached(folder, steps, monitor, bool(asked["stop_early"]), bool(asked["exact"]))
-    given = [kc.SeedControl(trial.seed, verbose=0), attached.changes(trial), monitor, attached]
+    given = [
+        kc.SeedControl(trial.seed, verbose=0),
+        Changes(trial.changes, trial.seed),
+        monitor,
+        attached,
+    ]
     if asked.get("mlflow"):
         given.append(kc.MLflowLogger(**asked["mlflow"]))
     experiment = Trial(
@@ -135,13 +143,11 @@ def write_result(
         facts={**journal_facts, **facts},
         folder=home,
     )
-    results.write_json(folder / results.RESULT, result.to_dict())
+    write_json(folder / results.RESULT, result.to_dict())
 
 
 def _one(weights: Sequence[Sequence[str]]) -> str:
     """One hash of the hashes of all variables, without their names: these count up."""
-    import hashlib
-
     text = " ".join(digest for _, digest in weights)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

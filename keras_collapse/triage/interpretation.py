@@ -19,6 +19,8 @@ from keras_collapse.triage.plans import Plan, Trial
 NAMED = 0.8
 """How sure a cause must be to be named: three of five seeds failing at the large batch size and
 none at the small one is 0.92, two of three against none just 0.8, one of three only 0.5."""
+TOO_LITTLE = "too few trials tell anything"
+"""The rule by which more trials of the same length would tell as little."""
 WIRING = frozenset({*ROOTS, "range_mismatch", "loss_activation_mismatch", "dead_batchnorm"})
 """Findings that no seed and no batch size can cure."""
 
@@ -94,9 +96,7 @@ class _Case:
 
     def __init__(self, evidence: Evidence, plan: Plan, candidates: Sequence[Candidate]) -> None:
         self.all, self.plan, self.candidates = evidence, plan, candidates
-        self.plain = evidence.unchanged()
-        first = plan.trials[0]
-        self.plain = Evidence(r for r in self.plain.results if r.trial.params == first.params)
+        self.plain = evidence.as_it_is(plan)
         self.target, self.smallest = plan.target, plan.smallest
         self.large = self.plain.at(self.target)
         self.small = self.plain.at(self.smallest)
@@ -167,7 +167,7 @@ def _too_little(case: _Case) -> Diagnosis | None:
         return Diagnosis(
             "inconclusive",
             None,
-            "too few trials tell anything",
+            TOO_LITTLE,
             f"{len(ended) - len(case.plain.decided)} of {len(ended)} trials tell nothing: {said}.",
             case.known(case.plain),
             ("Give the trials more --steps, or mend what ended them; their logs are kept.",),
@@ -325,8 +325,9 @@ def _confounded(case: _Case) -> str:
 
 
 def _inconclusive(case: _Case) -> Diagnosis:
-    untried = [c.words for c in case.candidates if not tried(case.all, c, case.target).decided]
-    failing = [c.words for c in case.candidates if tried(case.all, c, case.target).rate.failed]
+    after = {c.words: tried(case.all, c, case.target) for c in case.candidates}
+    untried = [change for change, trials in after.items() if not trials.decided]
+    failing = [change for change, trials in after.items() if trials.rate.failed]
     words = f"Failed: {', '.join(f'{rate} at {size}' for size, rate in case.rates().items())}."
     words += f" Not cured by {'; '.join(failing)}." if failing else ""
     words += _confounded(case)

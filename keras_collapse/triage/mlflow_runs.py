@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write_json
+from keras_collapse.outputs.mlflow_run import LONGEST_TAG, PARENT, new_run
 
 RUN_FILE = "mlflow_run.json"
-LONGEST_TAG = 8000
 
 
 def open_run(name: str, folder: Path, tracking_uri: str | None) -> dict[str, Any]:
@@ -29,8 +30,7 @@ def open_run(name: str, folder: Path, tracking_uri: str | None) -> dict[str, Any
     known = kept.read_text() if kept.exists() else ""
     answer = _ask("open", name, tracking_uri or "", json.loads(known)["run_id"] if known else "")
     found: dict[str, Any] = json.loads(answer)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(found))
+    write_json(kept, found)
     return found
 
 
@@ -62,16 +62,13 @@ def _ask(*arguments: str) -> str:
 def _open(name: str, tracking_uri: str, known: str) -> None:
     import mlflow
 
-    from keras_collapse.outputs.tracking import MLflowLogger
-
     uri = tracking_uri or mlflow.get_tracking_uri()
     client = mlflow.MlflowClient(uri)
     if known:
         client.update_run(known, status="RUNNING")
         run_id = known
     else:
-        logger = MLflowLogger(run_name=name, tracking_uri=uri)
-        run_id = logger.new_run(client)
+        run_id = new_run(client, name)
     print(json.dumps({"run_id": run_id, "tracking_uri": uri}))
 
 
@@ -113,7 +110,7 @@ def _end_orphans(client: Any, parent: str) -> None:
     """Children whose process was killed would stay RUNNING for ever."""
     experiment = client.get_run(parent).info.experiment_id
     children = client.search_runs(
-        [experiment], f"tags.`mlflow.parentRunId` = '{parent}' AND attributes.status = 'RUNNING'"
+        [experiment], f"tags.`{PARENT}` = '{parent}' AND attributes.status = 'RUNNING'"
     )
     for child in children:
         client.set_tag(child.info.run_id, "collapse.ended", "its process was killed")

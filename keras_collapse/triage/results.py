@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.errors import InputError
 from keras_collapse.triage.plans import Trial
 
 RESULT = "result.json"
@@ -105,28 +102,3 @@ def read_progress(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        InputError: it cannot be written, as on a full disk.
-    """
-    write_text(path, json.dumps(content, indent=1, allow_nan=False, default=str) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Likewise, for any text."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {str(path)!r} ({error.strerror}). Make room, or give another --out; "
-            "what had finished is kept."
-        ) from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write_json
 from keras_collapse.triage import checks, cures, results
 from keras_collapse.triage.candidates import Candidate, candidates
 from keras_collapse.triage.evidence import Evidence, facts_of
@@ -175,18 +176,19 @@ class Runner:
     def _candidates(self) -> list[Candidate]:
         return candidates(facts_of([*self._results.values(), *self._check]), self.order.stronger)
 
-    def _run_plan(self, trials: Sequence[Trial]) -> list[results.Result]:
+    def _run_plan(self, trials: Sequence[Trial]) -> None:
         found = self._run_all(trials, self.order.plan.steps)
         self._results |= {result.trial.key: result for result in found}
-        return found
 
     def _decide(self) -> Diagnosis:
         """Add trials until the answer stands."""
         plan = self.order.plan
         while True:
-            trials, why = next_trials(self._evidence, plan, self._candidates())
+            evidence, options = self._evidence, self._candidates()
+            found = interpret(evidence, plan, options)
+            trials, why = next_trials(found, evidence, plan, options)
             if not trials:
-                return interpret(self._evidence, plan, self._candidates())
+                return found
             self.view.say(f"{len(trials)} more: {why}")
             self._run_plan(trials)
 
@@ -239,7 +241,7 @@ class Runner:
             "audit": audit,
             "mlflow": None if audit else mlflow,
         }
-        results.write_json(folder / results.CONFIGURATION, asked)
+        write_json(folder / results.CONFIGURATION, asked)
         return Job(trial, folder, steps, limit)
 
 

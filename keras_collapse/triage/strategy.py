@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from keras_collapse.triage.candidates import Candidate, tried
 from keras_collapse.triage.evidence import Evidence
-from keras_collapse.triage.interpretation import deciding, interpret
+from keras_collapse.triage.interpretation import TOO_LITTLE, Diagnosis, deciding
 from keras_collapse.triage.plans import Plan, Trial
 
 CONFIRMED = 3
@@ -18,20 +18,20 @@ FRESH = 1001
 
 
 def next_trials(
-    evidence: Evidence, plan: Plan, candidates: Sequence[Candidate]
+    found: Diagnosis, evidence: Evidence, plan: Plan, candidates: Sequence[Candidate]
 ) -> tuple[list[Trial], str]:
     """The trials to run next, and why; none where the answer stands.
 
     Args:
+        found: what the trials so far say.
         evidence: of all trials so far.
         plan: A and B.
         candidates: the changes that can be tried.
     """
-    found = interpret(evidence, plan, candidates)
-    if found.root_cause != "inconclusive" or found.rule.startswith("too few trials"):
+    if found.root_cause != "inconclusive" or found.rule == TOO_LITTLE:
         return [], f"the answer stands: {found.root_cause.replace('_', ' ')}"
     first = plan.trials[0]
-    plain = Evidence(r for r in evidence.unchanged().results if r.trial.params == first.params)
+    plain = evidence.as_it_is(plan)
     large, small = plain.at(plan.target), plain.at(plan.smallest)
     if large.rate.all and (small.rate.failed or plan.smallest == plan.target):
         trials = _changed(evidence, plan, candidates, large)

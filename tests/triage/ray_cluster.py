@@ -14,6 +14,7 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
+from keras_collapse.core.files import write_json
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job
 from keras_collapse.triage.executors.ray_cluster import RayCluster
@@ -41,7 +42,7 @@ def job(folder: Path, function: str, seed: int, limit: float = 200) -> Job:
     asked = {"place": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 200,
              "epochs": 1, "exact": False, "stop_early": True, "audit": False}  # fmt: skip
     home = folder / "trials" / str(seed)
-    results.write_json(home / results.CONFIGURATION, asked)
+    write_json(home / results.CONFIGURATION, asked)
     return Job(trial, home, 200, limit)
 
 

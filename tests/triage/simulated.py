@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from keras_collapse.core.files import write_json
 from keras_collapse.triage.executors.jobs import Job
 from keras_collapse.triage.plans import Trial
-from keras_collapse.triage.results import RESULT, Result, write_json
+from keras_collapse.triage.results import RESULT, Result
 
 FACTS = {"d_rate": 1e-5, "g_rate": 1e-3, "d_dropout": 0.4, "init_scale": 1.0, "steps": 64}
 

@@ -13,13 +13,13 @@ from simulated import Simulated
 from test_runner import rates_ratio, run
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write_json
 from keras_collapse.core.known_good import FILE_NAME, KnownGood, read_known_good
 from keras_collapse.outputs.triage_report import show_diagnosis, write_report
 from keras_collapse.outputs.trials_table import TrialsTable
 from keras_collapse.triage.command import Asked, order_of
 from keras_collapse.triage.known_good import known_good
 from keras_collapse.triage.plans import Trial
-from keras_collapse.triage.results import write_json
 
 
 def test_the_report_says_cause_cure_and_how_to_do_it_again(

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import pytest
 
+from keras_collapse.core.files import write_json
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job, environment
 from keras_collapse.triage.executors.local import Local, Slot, slots
@@ -47,7 +48,7 @@ def job(folder: Path, function: str, trial: Trial, limit: float = 300, **more: o
     asked = {"place": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 32,
              "epochs": 2, "exact": False, "stop_early": True, "audit": False}  # fmt: skip
     home = folder / f"{function}-{trial.seed}-{trial.repeat}"
-    results.write_json(home / results.CONFIGURATION, asked | more)
+    write_json(home / results.CONFIGURATION, asked | more)
     return Job(trial, home, 32, limit)
 
 

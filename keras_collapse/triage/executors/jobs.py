@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from keras_collapse import seeded
+from keras_collapse.core.files import write_json
 from keras_collapse.triage import results
 from keras_collapse.triage.plans import Trial
 
@@ -37,7 +39,12 @@ class Job:
     @property
     def command(self) -> list[str]:
         """What is run."""
-        return [sys.executable, "-m", "keras_collapse.triage.experiment", str(self.folder)]
+        return command(self.folder)
+
+
+def command(folder: Path) -> list[str]:
+    """What runs the trial whose configuration is in that folder."""
+    return [sys.executable, "-m", "keras_collapse.triage.experiment", str(folder)]
 
 
 class Executor(Protocol):
@@ -62,8 +69,6 @@ def environment(
     seed: int, given: Mapping[str, str], threads: int, cache: Path | None
 ) -> dict[str, str]:
     """What must be set before Python starts: seeds, determinism, threads, memory growth."""
-    from keras_collapse import seeded
-
     known = {k: v for k, v in given.items() if k != "PYTHONHASHSEED"}
     chosen = seeded.environment(seed, known)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -112,7 +117,7 @@ def ended(
         exit_status=status,
         folder=str(job.folder),
     )
-    results.write_json(job.folder / results.RESULT, result.to_dict())
+    write_json(job.folder / results.RESULT, result.to_dict())
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.files import write_json
 from keras_collapse.triage import results
-from keras_collapse.triage.executors.jobs import Job, ended, environment, prepare
+from keras_collapse.triage.executors.jobs import Job, command, ended, environment, prepare
 
 BEAT_SECONDS = 0.5
 HUNG = 124
@@ -111,8 +113,6 @@ class RayCluster:
 
 def _package(job: Job) -> tuple[Any, ...]:
     """All that a node needs: the configuration and the Python files beside the experiment."""
-    import json
-
     asked = json.loads((job.folder / results.CONFIGURATION).read_text(encoding="utf-8"))
     file, _, name = str(asked["place"]).rpartition(":")
     path = Path(file).resolve()
@@ -132,20 +132,17 @@ def run_on_node(
     seed: int,
 ) -> tuple[int, str, dict[str, bytes]]:
     """Run a trial in a fresh process here; its exit status, this node, and the files it left."""
-    import sys
-
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "trial"
         folder.mkdir()
         for name, content in code.items():
             (Path(place) / name).write_bytes(content)
-        results.write_json(folder / results.CONFIGURATION, {**asked, "home": home})
+        write_json(folder / results.CONFIGURATION, {**asked, "home": home})
         given = {**os.environ, **variables}  # Ray has set CUDA_VISIBLE_DEVICES
-        command = [sys.executable, "-m", "keras_collapse.triage.experiment", str(folder)]
         with (folder / results.LOG).open("wb") as log:
             try:
                 status = subprocess.run(
-                    command,
+                    command(folder),
                     env=environment(seed, given, 1, None),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
