@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.triage.diagnosis import Diagnosis, of_wiring, wiring_in
 from keras_collapse.triage.evidence import same_to_the_bit
-from keras_collapse.triage.interpretation import Diagnosis, of_wiring, wiring_in
 from keras_collapse.triage.plans import Plan, Trial
 from keras_collapse.triage.results import Result
 

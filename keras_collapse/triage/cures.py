@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_collapse.triage.candidates import INITIALIZER
+from keras_collapse.triage.diagnosis import Diagnosis
 from keras_collapse.triage.evidence import Evidence
-from keras_collapse.triage.interpretation import Diagnosis, caps
+from keras_collapse.triage.interpretation import caps
 from keras_collapse.triage.plans import Plan, Trial, Value
 from keras_collapse.triage.strategy import fresh
 

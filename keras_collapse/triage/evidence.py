@@ -157,6 +157,20 @@ def same_to_the_bit(group: Sequence[Result]) -> bool | None:
     return len(set(prints)) == 1
 
 
+def reproducible(evidence: Evidence) -> dict[str, Any]:
+    """Plan A's question: whether repeats were the same to the bit, and in their verdicts."""
+    groups = evidence.repeats()
+    bits = [same_to_the_bit(group) for group in groups]
+    known = [bit for bit in bits if bit is not None]
+    return {
+        "to_the_bit": all(known) if known else None,
+        "in_verdicts": all(len({r.says for r in group}) == 1 for group in groups) or None
+        if groups
+        else None,
+        "trials": [r.trial.name for group in groups for r in group],
+    }
+
+
 def agreement(a: Mapping[int, bool], b: Mapping[int, bool]) -> float:
     """How sure it is that the seed decides in both: one minus the chance of agreeing by luck.
 

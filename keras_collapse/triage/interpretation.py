@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_collapse.core.findings import ROOTS
 from keras_collapse.triage.candidates import Candidate, tried
+from keras_collapse.triage.diagnosis import Diagnosis, of_wiring, wiring_in
 from keras_collapse.triage.evidence import (
     Evidence,
     agreement,
     more_often,
-    same_to_the_bit,
 )
 from keras_collapse.triage.plans import Plan, Trial
 
@@ -21,48 +19,6 @@ NAMED = 0.8
 none at the small one is 0.92, two of three against none just 0.8, one of three only 0.5."""
 TOO_LITTLE = "too few trials tell anything"
 """The rule by which more trials of the same length would tell as little."""
-WIRING = frozenset({*ROOTS, "range_mismatch", "loss_activation_mismatch", "dead_batchnorm"})
-"""Findings that no seed and no batch size can cure."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What the trials say together.
-
-    Args:
-        root_cause: one of DESIGN's words.
-        confidence: in [0, 1], by the test that ``evidence["test"]`` names; None where none fits.
-        rule: which row of the table it was.
-        statement: in a sentence.
-        evidence: the numbers and the trials used.
-        solution: what to do, first things first.
-        kind: of a wiring's finding.
-        deciding: the trials that would decide, where it is inconclusive.
-        candidate: the change that cures, where one was found.
-    """
-
-    root_cause: str
-    confidence: float | None
-    rule: str
-    statement: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    solution: Sequence[str] = ()
-    kind: str = ""
-    deciding: Sequence[Trial] = ()
-    candidate: Candidate | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in ``triage.json``."""
-        return {
-            "root_cause": self.root_cause,
-            **({"kind": self.kind} if self.kind else {}),
-            "confidence": self.confidence,
-            "rule": self.rule,
-            "statement": self.statement,
-            "evidence": dict(self.evidence),
-            "solution": list(self.solution),
-            "deciding": [trial.name for trial in self.deciding],
-        }
 
 
 def interpret(evidence: Evidence, plan: Plan, candidates: Sequence[Candidate] = ()) -> Diagnosis:
@@ -109,27 +65,6 @@ class _Case:
         """Evidence as every rule gives it."""
         trials = [name for one in used for name in one.names()]
         return {"collapse_rates": self.rates(), **more, "trials": trials}
-
-
-def wiring_in(findings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The first failed finding that no trial can cure."""
-    for finding in findings:
-        if finding["kind"] in WIRING and finding["severity"] == "failed":
-            return finding
-    return None
-
-
-def of_wiring(finding: Mapping[str, Any], trial: str) -> Diagnosis:
-    """A fault of the wiring was seen."""
-    return Diagnosis(
-        "wiring",
-        1.0,
-        "a fault of the wiring was seen in a training step",
-        str(finding["message"]),
-        {**finding["evidence"], "test": "seen directly", "trials": [trial]},
-        list(finding["advice"]),
-        kind=str(finding["kind"]),
-    )
 
 
 def _wiring(case: _Case) -> Diagnosis | None:
@@ -382,17 +317,3 @@ def caps(plain: Evidence, plan: Plan) -> list[int]:
 def cap(plain: Evidence, plan: Plan) -> int:
     """The first of them; the smallest batch size where there is none."""
     return next(iter(caps(plain, plan)), plan.smallest)
-
-
-def reproducible(evidence: Evidence) -> dict[str, Any]:
-    """Plan A's question: whether repeats were the same to the bit, and in their verdicts."""
-    groups = evidence.repeats()
-    bits = [same_to_the_bit(group) for group in groups]
-    known = [bit for bit in bits if bit is not None]
-    return {
-        "to_the_bit": all(known) if known else None,
-        "in_verdicts": all(len({r.says for r in group}) == 1 for group in groups) or None
-        if groups
-        else None,
-        "trials": [r.trial.name for group in groups for r in group],
-    }

@@ -16,9 +16,10 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.files import write_json
 from keras_collapse.triage import checks, cures, results
 from keras_collapse.triage.candidates import Candidate, candidates
-from keras_collapse.triage.evidence import Evidence, facts_of
+from keras_collapse.triage.diagnosis import Diagnosis
+from keras_collapse.triage.evidence import Evidence, facts_of, reproducible
 from keras_collapse.triage.executors.jobs import Executor, Job
-from keras_collapse.triage.interpretation import Diagnosis, interpret, reproducible
+from keras_collapse.triage.interpretation import interpret
 from keras_collapse.triage.plans import Plan, Trial, Value, identity
 from keras_collapse.triage.strategy import next_trials
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keras_collapse.triage.candidates import Candidate, tried
+from keras_collapse.triage.diagnosis import Diagnosis
 from keras_collapse.triage.evidence import Evidence
-from keras_collapse.triage.interpretation import TOO_LITTLE, Diagnosis, deciding
+from keras_collapse.triage.interpretation import TOO_LITTLE, deciding
 from keras_collapse.triage.plans import Plan, Trial
 
 CONFIRMED = 3

@@ -8,8 +8,9 @@ import pytest
 from simulated import result_of
 
 from keras_collapse.triage.candidates import candidates
-from keras_collapse.triage.evidence import Evidence, Rate, agreement, more_often
-from keras_collapse.triage.interpretation import Diagnosis, interpret, reproducible
+from keras_collapse.triage.diagnosis import Diagnosis
+from keras_collapse.triage.evidence import Evidence, Rate, agreement, more_often, reproducible
+from keras_collapse.triage.interpretation import interpret
 from keras_collapse.triage.plans import Numbers, Plan, Trial, load
 
 PLAN = load("plan-b", Numbers(), {})

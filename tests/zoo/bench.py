@@ -50,11 +50,10 @@ class Heard:
 @functools.cache  # runs are scored as a whole, by cause and by kind
 def listen(run: Run, samples: bool = True) -> Heard:
     examiner = Examiner()
-    probes = run.probe() if samples else iter(())
     alarm: tuple[int, Finding] | None = None
-    for reading in run.read():
+    for reading, probe in run.seen():
         changed = list(examiner.update(reading))
-        if (reading.step + 1) % LOOK == 0 and (probe := next(probes, None)) is not None:
+        if samples and probe is not None:
             changed += examiner.look(probe)
         for finding in changed:
             if finding.severity is Severity.FAILED and alarm is None:

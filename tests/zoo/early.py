@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bench import interval
-from zoo import LOOK, Run, load
+from zoo import Run, load
 
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
@@ -21,12 +21,12 @@ from keras_collapse.triage.sure import LASTING, SURE_STEPS
 
 def ages(run: Run) -> list[tuple[int, float]]:
     """At each look, the step and how long the oldest failure has stood: lasting ones for ever."""
-    examiner, probes, found = Examiner(), run.probe(), []
-    for reading in run.read():
+    examiner, found = Examiner(), []
+    for reading, probe in run.seen():
         examiner.update(reading)
-        if (step := reading.step + 1) % LOOK == 0:
-            if (probe := next(probes, None)) is not None:
-                examiner.look(probe)
+        if probe is not None:
+            examiner.look(probe)
+            step = reading.step + 1
             standing = [
                 float("inf") if f.kind in LASTING else step - f.first_step
                 for f in examiner.verdict().findings

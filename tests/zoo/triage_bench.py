@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 from bench import interval
 from make import NUMBERS, look_at
 from train import SIGNALS, Program, Recipe, train
-from zoo import LOOK, Run
+from zoo import Run
 
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.triage.evidence import Evidence
@@ -175,12 +175,12 @@ def judged(program: Program, recipes: Sequence[Recipe]) -> list[Outcome]:
 
 def listened(run: Run) -> Outcome:
     """The verdict on it, with a look each `LOOKS_APART` of the zoo's."""
-    examiner, probes, looks = Examiner(), run.probe(), []
-    for reading in run.read():
+    examiner, looks = Examiner(), []
+    for reading, probe in run.seen(LOOKS_APART):
         examiner.update(reading)
-        if (reading.step + 1) % (LOOK * LOOKS_APART) == 0 and (probe := next(probes, None)):
-            looks.append(replace(probe, step=reading.step))
-            examiner.look(looks[-1])
+        if probe is not None:
+            looks.append(probe)
+            examiner.look(probe)
     status = str(examiner.verdict().status)
     return status, ended_well(status, looks)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,18 @@ class Run:
         for place, row in enumerate(self.probes):
             known = zip(self.numbers, map(float, row), strict=True)
             yield Probe((place + 1) * LOOK - 1, {n: v for n, v in known if not np.isnan(v)})
+
+    def seen(self, apart: int = 1) -> Iterator[tuple[Reading, Probe | None]]:
+        """Each reading, and the look that came after it, if one did.
+
+        Args:
+            apart: of the zoo's looks, each that was kept.
+        """
+        probes = self.probe()
+        for reading in self.read():
+            due = (reading.step + 1) % (LOOK * apart) == 0
+            probe = next(probes, None) if due else None
+            yield reading, None if probe is None else replace(probe, step=reading.step)
 
 
 @functools.cache
