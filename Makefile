@@ -6,13 +6,14 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint memory cost wiring bench-detection bench-triage ray triage-camel clean help
+.PHONY: demo test lint memory cost wiring bench-detection zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
 	@echo "make test    the whole suite, with lint, types and layering"
 	@echo "make memory  the monitor's memory over 100,000 steps"
 	@echo "make bench-detection  scores the detectors on the zoo: docs/benchmarks/detection.md"
+	@echo "make zoo     makes the zoo's records that are missing (all of them: three hours)"
 	@echo "make bench-triage     triages of injected causes: docs/benchmarks/triage.md (an hour)"
 	@echo "make triage-camel     the guide's plans on the small camel GAN, correct and leaking"
 	@echo "make ray     trials on a local Ray cluster, one node killed; run it after a change in"
@@ -60,6 +61,10 @@ wiring: .venv/test-ready
 
 bench-detection: .venv/test-ready
 	$(BIN)/python tests/zoo/bench.py
+
+zoo: .venv/test-ready
+	KERAS_BACKEND=jax $(BIN)/python tests/zoo/make.py
+	KERAS_BACKEND=jax $(BIN)/python tests/zoo/fits.py
 
 bench-triage: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/triage_bench.py

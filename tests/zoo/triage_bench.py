@@ -6,8 +6,8 @@ KERAS_BACKEND=jax python tests/zoo/triage_bench.py --page   # only writes the pa
 
 The runner is the real one. Its trials are trained many at once by the zoo's `train`, which agrees
 with real fits (docs/benchmarks/detection.md), instead of in processes of their own: those take
-half a minute each. Faults of the wiring are found by the check before any trial, in real fits:
-tests/triage has these.
+half a minute each. To make all of it again remove tests/zoo/triage*.json. Faults of the wiring are
+found by the check before any trial, in real fits: tests/triage has these.
 """
 
 from __future__ import annotations
@@ -270,11 +270,17 @@ def bad_of(found: Triage) -> tuple[int, int]:
     return rate.failed, rate.of
 
 
+def records() -> list[dict[str, Any]]:
+    """All triages that were made, by whichever process."""
+    paths = sorted(RECORD.parent.glob("triage*.json"))
+    return [one for path in paths for one in json.loads(path.read_text())]
+
+
 def main(arguments: Sequence[str]) -> None:
     part, parts = map(int, arguments or ("0", "1"))
     record = RECORD.with_suffix(f".{part}.json") if parts > 1 else RECORD
     done = json.loads(record.read_text()) if record.exists() else []
-    known = {(one["fault"], one["seed"]) for one in done}
+    known = {(one["fault"], one["seed"]) for one in records()}
     pool = Pool()
     wanted = [
         (fault, 100 * place + 10 * seed)
@@ -357,5 +363,4 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
 if __name__ == "__main__":
     if sys.argv[1:] != ["--page"]:
         main(sys.argv[1:])
-    records = [json.loads(path.read_text()) for path in sorted(RECORD.parent.glob("triage*.json"))]
-    PAGE.write_text(page([one for record in records for one in record]), encoding="utf-8")
+    PAGE.write_text(page(records()), encoding="utf-8")
