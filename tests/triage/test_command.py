@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_collapse import cli
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CODE = f"""
 import sys
@@ -129,13 +131,22 @@ def test_a_wiring_fault_is_named_without_any_trial(code: Path, tmp_path: Path) -
     ],
 )
 @pytest.mark.usefixtures("code")
-def test_a_mistake_is_one_line_and_status_2(arguments: list[str], said: str) -> None:
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     more = [] if "--tracking-uri" in arguments else ["--no-mlflow"]
-    done = triage(*arguments, *more)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    monkeypatch.setattr(sys, "argv", ["keras-collapse", "triage", *arguments, *more])
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capfd.readouterr()
+    assert ended.value.code == 2
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
 
 
 def test_no_gpu_when_one_was_demanded(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
