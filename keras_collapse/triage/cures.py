@@ -53,8 +53,10 @@ def cures(found: Diagnosis, evidence: Evidence, plan: Plan) -> list[Cure]:
     """What may cure that cause, likeliest first; none where nothing can be tried from outside."""
     target = plan.target
     if found.candidate is not None:
-        own = found.candidate
-        return [Cure(own.words, target, own.changes, own.params)]
+        return [
+            Cure(one.words, target, one.changes, one.params)
+            for one in (found.candidate, *found.others)
+        ]
     if found.root_cause in ("batch_size", "batch_size_and_initialization"):
         sizes = caps(evidence.unchanged(), plan) or [plan.smallest]
         factor = sizes[0] / target

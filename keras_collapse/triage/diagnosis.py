@@ -28,6 +28,7 @@ class Diagnosis:
         kind: of a wiring's finding.
         deciding: the trials that would decide, where it is inconclusive.
         candidate: the change that cures, where one was found.
+        others: changes that cure it as well, likeliest first.
     """
 
     root_cause: str
@@ -39,6 +40,7 @@ class Diagnosis:
     kind: str = ""
     deciding: Sequence[Trial] = ()
     candidate: Candidate | None = None
+    others: Sequence[Candidate] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As in ``triage.json``."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
+from keras_collapse.seeded import LARGEST_SEED
 from keras_collapse.triage.candidates import Candidate, tried
 from keras_collapse.triage.diagnosis import Diagnosis
 from keras_collapse.triage.evidence import Evidence
@@ -14,8 +16,6 @@ CONFIRMED = 3
 """Seeds on which a change must cure before it is named: 3 of 3 failed against 0 of 3 is 0.95."""
 MOST_SEEDS = 6
 """Seeds tried at either end of the batch sizes; three failing of six against none is 0.91."""
-FRESH = 1001
-"""From here on seeds are taken that no plan names."""
 
 
 def next_trials(
@@ -76,12 +76,8 @@ def _changed(
 
 
 def fresh(evidence: Evidence, count: int) -> list[int]:
-    """Seeds that no trial has used."""
+    """Seeds that no trial has used: those after the largest, and after the last there is 0."""
     used = {result.trial.seed for result in evidence.results}
-    found: list[int] = []
-    seed = FRESH
-    while len(found) < count:
-        if seed not in used:
-            found.append(seed)
-        seed += 1
-    return found
+    largest = max(used, default=-1)
+    after = ((largest + place) % (LARGEST_SEED + 1) for place in itertools.count(1))
+    return list(itertools.islice((seed for seed in after if seed not in used), count))

@@ -8,10 +8,12 @@ import pytest
 from simulated import result_of
 
 from keras_collapse.triage.candidates import candidates
+from keras_collapse.triage.cures import cures
 from keras_collapse.triage.diagnosis import Diagnosis
 from keras_collapse.triage.evidence import Evidence, Rate, agreement, more_often, reproducible
 from keras_collapse.triage.interpretation import interpret
 from keras_collapse.triage.plans import Numbers, Plan, Trial, load
+from keras_collapse.triage.strategy import fresh
 
 PLAN = load("plan-b", Numbers(), {})
 Table = Mapping[tuple[int, int], str]
@@ -71,6 +73,13 @@ def test_one_failure_of_three_is_too_little() -> None:
     assert found.confidence == 0.5
 
 
+def test_a_target_that_works_needs_no_cure_though_smaller_batches_fail() -> None:
+    found = said({**row(256, "ooxoo"), **row(1024, "ooooo")})
+    assert (found.root_cause, found.confidence) == ("none", 0.969)
+    assert "Smaller ones do: 1 of 5" in found.statement
+    assert said({**row(256, "oox"), **row(1024, "ooo")}).root_cause == "inconclusive"
+
+
 def test_trials_that_tell_nothing_decide_nothing() -> None:
     found = said({**row(256, "?"), **row(1024, "??x")})
     assert found.root_cause == "inconclusive"
@@ -109,6 +118,29 @@ def test_a_change_that_cures_names_its_cause() -> None:
     )
     assert (found.root_cause, found.confidence) == ("learning_rate_ratio", 0.95)
     assert found.candidate == faster
+
+
+def test_every_change_that_cures_is_tried_as_a_cure_the_likeliest_first() -> None:
+    options = candidates({"d_rate": 1e-5, "g_rate": 1e-3}, {})
+    base = Trial(seed=42, batch_size=1024)
+    evidence = Evidence(
+        [result_of(base.model_copy(update={"seed": s}), "failed") for s in (42, 123, 456)]
+        + [
+            result_of(option.trial(base, s, 1024), "healthy")
+            for option in options
+            for s in (42, 123, 456)
+        ]
+    )
+    found = interpret(evidence, PLAN, options)
+    assert found.evidence["also_cured_by"] == [options[1].words]
+    assert [c.words for c in cures(found, evidence, PLAN)] == [o.words for o in options]
+
+
+def test_new_seeds_come_after_the_largest_and_stay_in_range() -> None:
+    used = Evidence(result_of(Trial(seed=s, batch_size=8), "healthy") for s in (0, 42, 123))
+    assert fresh(used, 3) == [124, 125, 126]
+    last = Evidence(result_of(Trial(seed=s, batch_size=8), "healthy") for s in (0, 2**32 - 1))
+    assert fresh(last, 2) == [1, 2]
 
 
 def test_odd_settings_are_tried_first() -> None:

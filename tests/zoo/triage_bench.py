@@ -32,10 +32,13 @@ from train import SIGNALS, Program, Recipe, train
 from zoo import Run
 
 from keras_collapse.core.examiner import Examiner
+from keras_collapse.triage.candidates import candidates
+from keras_collapse.triage.diagnosis import Diagnosis
 from keras_collapse.triage.evidence import Evidence
 from keras_collapse.triage.executors.jobs import Job
+from keras_collapse.triage.interpretation import interpret
 from keras_collapse.triage.outcome import ended_well
-from keras_collapse.triage.plans import Numbers, load
+from keras_collapse.triage.plans import Numbers, Plan, Trial, Value, load
 from keras_collapse.triage.results import Result
 from keras_collapse.triage.runner import Order, Runner, Triage, View
 
@@ -47,6 +50,9 @@ TOGETHER = 16
 LOOKS_APART = 2
 """Of the zoo's looks, each that is judged: comparing takes longer than training."""
 SEEDS = 8
+"""Triages of each fault."""
+APART = 1000
+"""Between their first seeds: none is used by two triages."""
 BATCHES = (32, 64, 128)
 Outcome = tuple[str, bool | None]
 """The verdict in a word, and whether the trial ended well."""
@@ -62,6 +68,8 @@ class Fault:
         recipe: its settings.
         network: architecture, by the zoo's name.
         stronger: the architecture with a stronger D, where the fault is a weak one.
+        scaled: its rates grow with the batch size, as the linear scaling rule has it (Goyal et
+            al., 2017); the recipe's are those of the smallest.
         weights: of D and of G, which the check would count.
     """
 
@@ -70,6 +78,7 @@ class Fault:
     recipe: Recipe
     network: str = "relu64"
     stronger: str = "relu64"
+    scaled: bool = False
     weights: tuple[int, int] = (4417, 4866)
 
 
@@ -87,6 +96,7 @@ FAULTS = (
     Fault("bad_initialization", "initialization", replace(GOOD, init=5.0)),
     Fault("high_dropout", "dropout", EVEN, "heavydropout64"),
     Fault("weak_d", "weak_discriminator", EVEN, "weakd", weights=(17, 4866)),
+    Fault("rates_grow_with_batch", "batch_size", replace(GOOD, g_rate=1e-2), scaled=True),
 )  # fmt: skip
 EQUIVALENT = {
     # Declared before the first run: these are one and the same seen from two sides.
@@ -100,7 +110,6 @@ class Asked:
 
     def __init__(self, wanted: Sequence[tuple[Program, Recipe]]) -> None:
         self.wanted = list(wanted)
-        self.verdicts: list[Outcome] = []
         self.done = threading.Event()
 
 
@@ -110,17 +119,23 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Condition()
         self._orders: list[Asked] = []
+        self._known: dict[tuple[Program, Recipe], Outcome] = {}
         self.active = 0
 
     def ask(self, wanted: Sequence[tuple[Program, Recipe]]) -> list[Outcome]:
-        """Wait until these are trained; their verdicts, in order."""
+        """Wait until these are trained, those that are not yet; their verdicts, in order."""
+        new = [one for one in wanted if one not in self._known]
+        if new:
+            self._wait(new)
+        return [self._known[one] for one in wanted]
+
+    def _wait(self, wanted: Sequence[tuple[Program, Recipe]]) -> None:
         order = Asked(wanted)
         with self._lock:
             self._orders.append(order)
             self.active -= 1
             self._lock.notify_all()
         order.done.wait()
-        return order.verdicts
 
     def serve(self, left: Callable[[], bool]) -> None:
         """Train in rounds, while triages are left."""
@@ -134,17 +149,15 @@ class Pool:
             for order in orders:
                 for program, recipe in order.wanted:
                     groups.setdefault(program, []).append(recipe)
-            found = {}
             for program, recipes in groups.items():
                 print(f"  {program.network} {program.batch}: {len(recipes)} runs", flush=True)
                 for start in range(0, len(recipes), TOGETHER):
                     some = recipes[start : start + TOGETHER]
                     for recipe, verdict in zip(some, judged(program, some), strict=True):
-                        found[program, recipe] = verdict
+                        self._known[program, recipe] = verdict
             with self._lock:
                 self.active += len(orders)
             for order in orders:
-                order.verdicts = [found[one] for one in order.wanted]
                 order.done.set()
 
 
@@ -192,52 +205,60 @@ class Together:
 
     def __init__(self, fault: Fault, pool: Pool) -> None:
         self.fault, self.pool = fault, pool
-        self.trials = 0
 
     def run(self, jobs: Sequence[Job], beat: object) -> Iterator[Result]:
         if not jobs:
             return
         if jobs[0].asked != STEPS:
             yield from (self._checked(job) for job in jobs)
-            return
-        self.trials += len(jobs)
-        for job, verdict in zip(jobs, self.pool.ask([self._wanted(j) for j in jobs]), strict=True):
-            status, well = verdict
-            plain = {"verdict": status, "findings": []}
-            yield Result(job.trial, "done", verdict=plain, well=well, steps=STEPS, asked=STEPS,
-                         fingerprints={"end": job.trial.key})  # fmt: skip
+        else:
+            yield from self.train([job.trial for job in jobs])
 
-    def _checked(self, job: Job) -> Result:
+    def train(self, trials: Sequence[Trial]) -> Iterator[Result]:
+        """How these end."""
+        ends = self.pool.ask([self._wanted(trial) for trial in trials])
+        for trial, (status, well) in zip(trials, ends, strict=True):
+            plain = {"verdict": status, "findings": []}
+            yield Result(trial, "done", verdict=plain, well=well, steps=STEPS, asked=STEPS,
+                         fingerprints={"end": trial.key})  # fmt: skip
+
+    def facts(self) -> dict[str, Any]:
         """What the check would find: the settings as they are."""
         recipe, own = self.fault.recipe, self.fault
+        factor = BATCHES[-1] / BATCHES[0] if own.scaled else 1.0
         facts: dict[str, Any] = {
-            "d_rate": recipe.d_rate, "g_rate": recipe.g_rate, "steps": 4096 // BATCHES[0],
-            "init_scale": recipe.init ** 0.5, "d_weights": own.weights[0],
-            "g_weights": own.weights[1],
+            "d_rate": recipe.d_rate * factor, "g_rate": recipe.g_rate * factor,
+            "steps": 4096 // BATCHES[0], "init_scale": recipe.init ** 0.5,
+            "d_weights": own.weights[0], "g_weights": own.weights[1],
         }  # fmt: skip
         if own.network == "heavydropout64":
             facts["d_dropout"] = 0.8
-        prints = {"end": str(job.trial.seed)}
-        return Result(job.trial, "done", fingerprints=prints, steps=20, asked=20, seconds=5.0,
-                      facts=facts, verdict={"verdict": "unknown", "findings": []})  # fmt: skip
+        return facts
 
-    def _wanted(self, job: Job) -> tuple[Program, Recipe]:
-        changes, recipe, network = dict(job.trial.changes), self.fault.recipe, self.fault.network
+    def _checked(self, job: Job) -> Result:
+        prints = {"end": str(job.trial.seed)}
+        plain = {"verdict": "unknown", "findings": []}
+        return Result(job.trial, "done", verdict=plain, fingerprints=prints, facts=self.facts(),
+                      steps=20, asked=20, seconds=5.0)  # fmt: skip
+
+    def _wanted(self, trial: Trial) -> tuple[Program, Recipe]:
+        changes, recipe, network = dict(trial.changes), self.fault.recipe, self.fault.network
+        own = trial.batch_size / BATCHES[0] if self.fault.scaled else 1.0
         factor = float(changes.pop("rates_factor", 1.0))
         recipe = replace(
             recipe,
-            seed=job.trial.seed,
-            d_rate=float(changes.pop("d_rate", recipe.d_rate)) * factor,
-            g_rate=float(changes.pop("g_rate", recipe.g_rate)) * factor,
+            seed=trial.seed,
+            d_rate=float(changes.pop("d_rate", recipe.d_rate * own)) * factor,
+            g_rate=float(changes.pop("g_rate", recipe.g_rate * own)) * factor,
         )
         if changes.pop("init", None):
             recipe = replace(recipe, init=1.0)
         if changes.pop("d_dropout", None):
             network = "lessdropout64"
-        if job.trial.params.get("stronger"):
+        if trial.params.get("stronger"):
             network = self.fault.stronger
         assert not changes
-        return Program("ring", network, "bce", job.trial.batch_size, STEPS), recipe
+        return Program("ring", network, "bce", trial.batch_size, STEPS), recipe
 
 
 def triage(fault: Fault, base: int, pool: Pool) -> dict[str, Any]:
@@ -250,6 +271,7 @@ def triage(fault: Fault, base: int, pool: Pool) -> dict[str, Any]:
                       stop_early=False)  # fmt: skip
         found = Runner(order, executor, View()).run()
     said = found.to_dict()
+    everything, size = grid(executor, plan, order.stronger)
     return {
         "fault": fault.name,
         "injected": fault.cause,
@@ -260,8 +282,29 @@ def triage(fault: Fault, base: int, pool: Pool) -> dict[str, Any]:
         "rates": said["evidence"].get("collapse_rates"),
         "cure": [{k: c[k] for k in ("cure", "held", "failed")} for c in said["cure"]],
         "bad": bad_of(found),
+        "grid": everything.root_cause,
+        "grid_trials": size,
+        "deciding_trials": sum(not r.trial.purpose.startswith("cure") for r in found.results),
         "trials": [t["name"] + ": " + t["says"] for t in said["trials"]],
     }
+
+
+def grid(executor: Together, plan: Plan, stronger: Mapping[str, Value]) -> tuple[Diagnosis, int]:
+    """What every seed at every batch size, unchanged and with every change, says; its trials.
+
+    Changes away from the target's batch size enter no rule, so these trials are counted, not run.
+    """
+    base = plan.trials[0]
+    options = candidates(executor.facts(), stronger)
+    seeds = list(dict.fromkeys(trial.seed for trial in plan.trials))
+    plain = [
+        base.model_copy(update={"seed": seed, "batch_size": size})
+        for seed in seeds
+        for size in BATCHES
+    ]
+    changed = [one.trial(base, seed, BATCHES[-1]) for one in options for seed in seeds]
+    evidence = Evidence(executor.train([*plain, *changed]))
+    return interpret(evidence, plan, options), len(plain) * (1 + len(options))
 
 
 def bad_of(found: Triage) -> tuple[int, int]:
@@ -283,10 +326,10 @@ def main(arguments: Sequence[str]) -> None:
     known = {(one["fault"], one["seed"]) for one in records()}
     pool = Pool()
     wanted = [
-        (fault, 100 * place + 10 * seed)
+        (fault, base)
         for place, fault in enumerate(FAULTS, 1)
-        for seed in range(SEEDS)
-        if place % parts == part and (fault.name, 100 * place + 10 * seed) not in known
+        for base in range(APART * SEEDS * place, APART * SEEDS * (place + 1), APART)
+        if place % parts == part and (fault.name, base) not in known
     ]
     lock = threading.Lock()
 
