@@ -28,6 +28,9 @@ class Listener:
     def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
         """A batch's log, as Keras handed it over."""
 
+    def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
+        """An epoch has ended with this step; ``numbers`` are the learning rates as they are now."""
+
     def on_reading(self, reading: Reading) -> None:
         """A reading, averaging undone."""
 

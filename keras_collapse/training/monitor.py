@@ -19,7 +19,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import guarded, hub_of
 from keras_collapse.training.batches import BACKENDS
-from keras_collapse.training.facts import facts_of, metric_names
+from keras_collapse.training.facts import facts_of, metric_names, rates_of
 from keras_collapse.training.fits import FitWatch
 from keras_collapse.training.loops import LoopWatch
 from keras_collapse.training.models import find_networks, networks_of
@@ -241,7 +241,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._model = weakref.proxy(model)
         known = networks_of(generator, discriminator)
         look_for = functools.partial(find_real, known, self.real)
-        facts = facts_of(model, {}) if isinstance(model, keras.Model) else {}
+        facts = facts_of(model, {}, known) if isinstance(model, keras.Model) else {}
         self._run.begin(hub_of(model), known, facts, self._steps.next_step, look_for, seen)
         self._say_blind()
         self._run.fingerprint(self._steps.next_step - 1)
@@ -277,7 +277,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         networks = find_networks(model)
         look_for = functools.partial(find_real, networks, self.real, model)
-        facts = facts_of(model, params)
+        facts = facts_of(model, params, networks)
         seen = keras.backend.backend() in BACKENDS
         self._run.begin(hub_of(model), networks, facts, self._steps.next_step, look_for, seen)
         self._say_blind()
@@ -332,7 +332,10 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._fit.end_epoch(max(self._steps.next_step - 1, 0))
         for step, log in self._steps.end_epoch():
             self._see(step, log)
-        self._run.end_epoch(self._steps.next_step - 1, self._steps.epoch, plain_numbers(logs))
+        rates = guarded(rates_of, rates_of, self.model) or {}
+        self._run.end_epoch(
+            self._steps.next_step - 1, self._steps.epoch, plain_numbers(logs), rates
+        )
         if self.every == "epoch":
             self._look()
 

@@ -53,7 +53,8 @@ def find_real(networks: Networks, given: Any = None, model: Any = None) -> RealD
     """
     shape = networks.sample_shape
     if given is None and model is not None and shape is not None:
-        return real_among(arrays_of(data_of_fit(model)), shape, networks.conditions)
+        given = fit_given(model)
+        return real_among(arrays_of((given.get("x"), given.get("y"))), shape, networks.conditions)
     arrays = arrays_of(given)
     if not arrays:
         return None
@@ -61,18 +62,18 @@ def find_real(networks: Networks, given: Any = None, model: Any = None) -> RealD
     return real_among(arrays, own, networks.conditions, count)
 
 
-def data_of_fit(model: Any) -> Any:
-    """What the ``fit`` that is now running was given: ``(x, y)``; None where none is found."""
+def fit_given(model: Any) -> dict[str, Any]:
+    """What the ``fit`` that is now running was given, by argument; empty where none is found."""
     frame = sys._getframe()
     for _ in range(MOST_FRAMES):
         if frame.f_back is None:
-            return None
+            return {}
         frame = frame.f_back
         if frame.f_code.co_name == "fit" and "x" in frame.f_code.co_varnames:
             local = frame.f_locals
             if local.get("self") is model:
-                return local.get("x"), local.get("y")
-    return None
+                return dict(local)
+    return {}
 
 
 def arrays_of(data: Any) -> list[Any]:

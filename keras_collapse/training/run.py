@@ -177,9 +177,12 @@ class Run:
         self._flush()
         self._hub.tell("on_finding", finding)
 
-    def end_epoch(self, step: int, epoch: int, logs: Mapping[str, float]) -> None:
-        """Note an epoch's own numbers, those on validation data among them."""
-        self._write("epoch", step=step, epoch=epoch, logs=logs)
+    def end_epoch(
+        self, step: int, epoch: int, logs: Mapping[str, float], rates: Mapping[str, float]
+    ) -> None:
+        """Note an epoch's own numbers, those on validation data among them, and learning rates."""
+        self._write("epoch", step=step, epoch=epoch, logs=logs, rates=rates)
+        self._hub.tell("on_epoch", step, epoch, rates)
         self.fingerprint(step)
         self._flush()
 

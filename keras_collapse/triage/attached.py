@@ -14,7 +14,7 @@ from keras_collapse.core.files import write_json
 from keras_collapse.core.hub import Listener, guarded, hub_of
 from keras_collapse.training.audit import audit, one_batch
 from keras_collapse.training.changes import settings_of
-from keras_collapse.training.real_data import data_of_fit
+from keras_collapse.training.real_data import fit_given
 from keras_collapse.triage import results
 from keras_collapse.triage.sure import sure
 
@@ -54,7 +54,8 @@ class Attached(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         if self._gan is None and isinstance(self.model, keras.Model):
             self._gan = self.model
-            self._data = guarded(self, data_of_fit, self.model)
+            given = guarded(self, fit_given, self.model) or {}
+            self._data = (given.get("x"), given.get("y")) if given else None
             self.facts |= guarded(self, settings_of, self.model) or {}
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
