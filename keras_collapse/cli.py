@@ -227,6 +227,20 @@ def compare(
     return {True: 0, False: PROBLEM, None: NOT_DONE}[found.identical]
 
 
+@app.command()
+def sync(
+    folder: Annotated[
+        Path, typer.Argument(help="A run's folder, or a folder of runs.", metavar="[FOLDER]")
+    ] = Path("collapse_runs"),
+) -> int:
+    """Send to MLflow what its server had not taken when a training ended, or was killed."""
+    from keras_collapse.outputs.sync import sync as send
+
+    for line in send(folder):
+        print(line)
+    return 0
+
+
 @app.command(
     name="run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )

@@ -2,54 +2,63 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
+import uuid
 import warnings
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import keras
 
+from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Verdict
-from keras_collapse.core.hub import Hub, Listener, guarded, hub_of
+from keras_collapse.core.hub import Hub, Listener, hub_of
 from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
-from keras_collapse.outputs.mlflow_run import LONGEST_TAG, new_run
+from keras_collapse.outputs.description import cause_tags
+from keras_collapse.outputs.ending import put_end, put_verdict
+from keras_collapse.outputs.outbox import FOLDER, Outbox
+from keras_collapse.outputs.sender import SenderThread
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-BATCH_METRICS = 1000
-"""Metrics that one ``log_batch`` takes at most."""
-BATCH_PARAMS = 100
-"""Parameters, or tags, that one ``log_batch`` takes at most."""
-LONGEST_PARAM = 6000
-"""Characters of a parameter that MLflow keeps."""
-FLUSH_SECONDS = 10.0
-"""Longest time a reading waits before the tracking server sees it."""
+DRAIN_SECONDS = 20.0
+"""Longest time that the end of ``fit`` waits for a server that answers."""
+LAST_SECONDS = 5.0
+"""The same where ``fit`` has ended by an exception."""
+AUTOLOG = "readings/"
+"""Before our names where autologging is on: it logs epochs under the same ones."""
 
 
 class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
     """Logs what the `CollapseMonitor` of the same ``fit`` sees to MLflow.
 
-    Parameters, versions and seed as parameters; every reading as a metric at its true step; sample
-    grids under ``samples``; the verdict as the tags ``collapse.verdict``, ``collapse.cause`` and
-    ``collapse.first_step`` and, in words, as the run's description. It uses the run that is
-    active when ``fit`` begins, and leaves it open; else it makes one, and ends it.
+    Parameters, versions, seed and the data's digest; every reading as a metric at its true step;
+    sample grids under ``samples``; the verdict as the tags ``collapse.verdict``,
+    ``collapse.cause`` and ``collapse.first_step``, as the metric ``collapse.severity`` (0 healthy,
+    1 unknown, 2 warning, 3 failed) and, in words, as the run's description; the journal as an
+    artifact. It uses the run that is active when ``fit`` begins, and leaves it open; else it makes
+    one, and ends it.
 
-    Without a tracking address it uses MLflow's own default, ``MLFLOW_TRACKING_URI`` or
-    ``sqlite:///mlflow.db``. A fault of MLflow is reported once and switches the logger off.
+    Nothing is sent by the training itself: all is written into the run's folder, from where a
+    thread sends it. A server that is slow, or gone, costs nothing: what it has not taken when
+    ``fit`` ends waits there for ``keras-collapse sync``.
 
     Args:
-        run_id: an existing run to log to.
-        run_name: the name of a new run.
-        tracking_uri: where to log; MLflow's own setting if None.
+        run_id: an existing run to go on with: its steps are not logged again.
+        run_name: the name of a new run; without one the run is named by its verdict.
+        tracking_uri: where to log; MLflow's own setting if None: ``MLFLOW_TRACKING_URI`` or
+            ``sqlite:///mlflow.db``.
         experiment: name of the experiment, made if missing; MLflow's own setting if None.
         parent_run_id: the run that a new run is a child of.
+        resume: go on with the latest run of that ``run_name`` that has not finished, if there is
+            one: for a training that is started again after a crash.
 
-    Attributes:
-        run_id: the run logged to, once training has begun.
+    Raises:
+        InputError: ``resume`` without a ``run_name``.
 
     Example::
 
@@ -65,21 +74,32 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         tracking_uri: str | None = None,
         experiment: str | None = None,
         parent_run_id: str | None = None,
+        resume: bool = False,
     ) -> None:
         super().__init__()
-        self.run_id: Any = run_id
-        self.run_name = run_name
+        if resume and not run_name:
+            raise InputError("resume=True looks for a run by its name. Give run_name too.")
+        self._given_run = run_id or os.environ.get("MLFLOW_RUN_ID")
         self.tracking_uri = tracking_uri
-        self.experiment = experiment
-        self.parent_run_id = parent_run_id
-        self._given_run = run_id is not None
+        self._wanted = {
+            "run_name": run_name,
+            "experiment": experiment,
+            "parent_run_id": parent_run_id,
+            "resume": resume,
+        }
+        self._outbox: Outbox | None = None
+        self._thread: SenderThread | None = None
+        self._run_dir: Any = None
         self._own_run = False
-        self._client: MlflowClient | None = None
-        self._run_dir: object = None
-        self._metrics: list[Any] = []
-        self._flushed = 0.0
+        self._prefix = ""
         self._unfinished: Any = None
         self._heard = False
+
+    @property
+    def run_id(self) -> str | None:
+        """The run logged to; None before MLflow was reached."""
+        known = self._outbox.target.get("run_id") if self._outbox is not None else None
+        return known or self._given_run
 
     # -- Keras ---------------------------------------------------------------------------
 
@@ -89,153 +109,137 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         hub.join(self)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self._client is None and not self._heard:
+        if self._outbox is None and not self._heard:
             self._heard = True
             warnings.warn(
                 "MLflowLogger has heard nothing, so it logs nothing. Put a CollapseMonitor() "
                 "into the same callbacks list.",
                 stacklevel=2,
             )
-        guarded(self, self._flush, off=self._switch_off)
-
-    def _switch_off(self, _: object) -> None:
-        self._client = None
-        self._metrics.clear()
 
     # -- what the monitor says -------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
-        import mlflow
-
         self._heard = True
-        same = self._client is not None and facts.get("run_dir") == self._run_dir
-        self._client = mlflow.MlflowClient(self.tracking_uri)
-        self._run_dir = facts.get("run_dir")
-        if not same and not self._given_run:
-            active = mlflow.active_run()
-            self._own_run = active is None
-            self.run_id = active.info.run_id if active else self._new_run()
-        elif self._own_run:
-            self._client.update_run(self.run_id, status="RUNNING")
+        if self._outbox is None or facts.get("run_dir") != self._run_dir:
+            self._open(str(facts.get("run_dir")))
+        assert self._outbox is not None
+        self._outbox.claim()
+        self._thread = SenderThread(self._outbox)
         if self._own_run:
-            self._unfinished = weakref.finalize(self, _end_unfinished, self._client, self.run_id)
-        self._log_params(facts)
+            self._outbox.put("status", status="RUNNING")
+            self._unfinished = weakref.finalize(
+                self, _end_unfinished, self._outbox, self._thread, self._run_dir
+            )
+        self._put_facts(facts)
+        self._thread.start()
 
     def on_reading(self, reading: Reading) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self._metrics += [
-            Metric(signal, value, now, reading.step) for signal, value in reading.values.items()
-        ]
-        if len(self._metrics) >= BATCH_METRICS or time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self._flush()
+        if self._thread is not None:
+            self._thread.machine.step = reading.step
+        self._put_metrics(reading.step, reading.values, self._prefix)
 
     def on_probe(self, probe: Probe) -> None:
-        from mlflow.entities import Metric
+        self._put_metrics(probe.step, probe.values, "samples/")
 
-        now = int(time.time() * 1000)
-        self._metrics += [
-            Metric(f"samples/{name}", value, now, probe.step)
-            for name, value in probe.values.items()
-        ]
+    def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._put_metrics(step, {**numbers, "epoch": epoch + 1}, self._prefix)
 
     def on_samples(self, step: int, images: Any) -> None:
-        if self._client is not None:
-            self._client.log_image(self.run_id, images, key="samples", step=step)
+        from PIL import Image
+
+        if self._outbox is not None:
+            path = self._outbox.place_for(f"samples-{step}.png")
+            Image.fromarray(images).save(path)
+            file = str(path.relative_to(self._outbox.folder))
+            self._outbox.put("image", file=file, key="samples", step=step)
 
     def on_finding(self, finding: Finding) -> None:
         if finding.severity is Severity.FAILED and not finding.healed:
-            self._tag({"collapse.verdict": "failed"} | _cause_tags(finding))
+            self._tag({"collapse.verdict": "failed"} | cause_tags(finding))
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:
-        if self._client is None:
+        if self._outbox is None or self._thread is None:
             return
-        self._flush()
-        tags = {"collapse.verdict": str(verdict.status)}
-        tags |= _cause_tags(verdict.cause)
-        tags["mlflow.note.content"] = description(verdict)[:LONGEST_TAG]
-        self._tag(tags)
-        if samples is not None:
-            self._client.log_image(self.run_id, samples, artifact_file="samples.png")
+        put_verdict(self._outbox, verdict)
+        put_end(self._outbox, self._run_dir, "FINISHED" if self._own_run else None)
         if self._own_run:
-            self._client.set_terminated(self.run_id, "FINISHED")
             self._unfinished.detach()
+        if self._thread.drain(DRAIN_SECONDS):
+            self._outbox.clear()
+        else:
+            print(
+                f"keras-collapse: {self._outbox.waiting()} items wait for MLflow "
+                f"({self._thread.trouble[:200] or 'it is slow'}). Send them when it answers: "
+                f"keras-collapse sync {self._run_dir}",
+                flush=True,
+            )
+        self._thread.stop()
+        self._outbox.release()
 
-    # -- MLflow ----------------------------------------------------------------------------
+    # -- the outbox ------------------------------------------------------------------------
 
-    def _new_run(self) -> str:
-        assert self._client is not None
-        return new_run(self._client, self.run_name, self.experiment, self.parent_run_id)
+    def _open(self, run_dir: str) -> None:
+        """A new outbox in the run's folder, or where that cannot be, in a temporary one."""
+        self._run_dir = run_dir
+        try:
+            outbox = Outbox(Path(run_dir) / FOLDER)
+        except OSError:
+            outbox = Outbox(Path(tempfile.mkdtemp(prefix="keras-collapse-")) / FOLDER)
+        mlflow = sys.modules.get("mlflow")  # where it is not loaded, no run can be active
+        active = mlflow.active_run() if mlflow else None
+        active_id = active.info.run_id if active else None
+        run_id = self._given_run or active_id
+        self._own_run = active_id is None or active_id != run_id
+        self._prefix = AUTOLOG if active and _autologging() else ""
+        outbox.note(
+            run_id=run_id,
+            continues=run_id is not None and self._own_run,
+            began=int(time.time() * 1000),
+            tracking_uri=self.tracking_uri or (mlflow.get_tracking_uri() if mlflow else None),
+            wanted={**self._wanted, "token": uuid.uuid4().hex},
+            own=self._own_run,
+            prefix=self._prefix,
+        )
+        self._outbox = outbox
 
-    def _log_params(self, facts: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        assert self._client is not None
+    def _put_facts(self, facts: Mapping[str, Any]) -> None:
+        assert self._outbox is not None
         seeding = facts.get("seeding") or {}
-        plain = {k: v for k, v in facts.items() if k != "seeding"}
+        plain = {k: v for k, v in facts.items() if k not in ("seeding", "summary")}
         if "seed" in seeding:
             plain["seed"] = seeding["seed"]
-        # A parameter cannot change: a second fit into the same run keeps the first one's.
-        known = self._client.get_run(self.run_id).data.params
-        params = [
-            Param(key, str(value)[:LONGEST_PARAM])
-            for key, value in plain.items()
-            if key not in known
-        ]
-        for start in range(0, len(params), BATCH_PARAMS):
-            self._client.log_batch(self.run_id, params=params[start : start + BATCH_PARAMS])
-        if seeding:
-            lists = {f"collapse.seed.{k}": "; ".join(seeding[k]) for k in seeding if k != "seed"}
+        self._outbox.put("params", values=plain)
+        lists = {f"collapse.seed.{k}": "; ".join(seeding[k]) for k in seeding if k != "seed"}
+        if lists:
             self._tag(lists)
+        for name, text in facts.get("summary", {}).items():
+            self._outbox.put("text", name=f"model/{name}.txt", text=text)
+        if "data.digest" in facts:
+            shape = f"{facts['data.shape']} {facts['data.dtype']}"
+            self._outbox.put("data", name="fit", digest=facts["data.digest"], shape=shape)
+
+    def _put_metrics(self, step: int, values: Mapping[str, float], prefix: str = "") -> None:
+        if self._outbox is not None:
+            named = {prefix + name: float(value) for name, value in values.items()}
+            self._outbox.put("metrics", step=step, values=named)
 
     def _tag(self, tags: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        if self._client is not None:
-            pairs = [RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()]
-            self._client.log_batch(self.run_id, tags=pairs)
-
-    def _flush(self) -> None:
-        self._flushed = time.monotonic()
-        if self._client is None or not self._metrics:
-            return
-        waiting, self._metrics = self._metrics, []
-        for start in range(0, len(waiting), BATCH_METRICS):
-            self._client.log_batch(self.run_id, metrics=waiting[start : start + BATCH_METRICS])
+        if self._outbox is not None:
+            self._outbox.put("tags", values=dict(tags))
 
 
-def description(verdict: Verdict) -> str:
-    """The verdict as Markdown: in words, with its evidence, and what to do next."""
-    lines = [f"## {verdict.status.upper()}", "", verdict.reason + "."]
-    for finding in verdict.findings:
-        healed = ", recovered" if finding.healed else ""
-        lines += [
-            "",
-            f"### {finding.kind} ({finding.severity}{healed}), "
-            f"steps {finding.first_step} to {finding.last_step}",
-            "",
-            finding.message,
-            "",
-            "| evidence | |",
-            "|---|---|",
-            *(f"| {name} | {value} |" for name, value in finding.evidence.items()),
-            "",
-            *(f"{number}. {advice}" for number, advice in enumerate(finding.advice, 1)),
-        ]
-    return "\n".join(lines)
+def _autologging() -> bool:
+    from mlflow.utils.autologging_utils import autologging_is_disabled
+
+    return not (autologging_is_disabled("keras") and autologging_is_disabled("tensorflow"))
 
 
-def _cause_tags(finding: Finding | None) -> dict[str, str]:
-    if finding is None:
-        return {"collapse.cause": "none", "collapse.first_step": ""}
-    return {"collapse.cause": finding.kind, "collapse.first_step": str(finding.first_step)}
-
-
-def _end_unfinished(client: Any, run_id: str) -> None:
+def _end_unfinished(outbox: Outbox, thread: SenderThread, run_dir: str) -> None:
     """A fit that never reached its end: KILLED after Ctrl-C, else FAILED, with the reason."""
     reason = getattr(sys, "last_value", None)
     killed = isinstance(reason, KeyboardInterrupt)
     said = f"{type(reason).__name__}: {reason}" if reason is not None else "fit did not end"
-    client.set_tag(run_id, "collapse.ended", said[:LONGEST_TAG])
-    client.set_terminated(run_id, "KILLED" if killed else "FAILED")
+    put_end(outbox, run_dir, "KILLED" if killed else "FAILED", said)
+    thread.drain(LAST_SECONDS)
+    outbox.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tiny import diverging_gan, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.signals import SIGNALS
+from keras_collapse.outputs.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
@@ -42,7 +44,12 @@ def test_every_reading_is_a_metric_at_its_true_step(store: MlflowClient) -> None
     assert [m.step for m in history] == list(range(320))
     assert len({m.timestamp for m in history}) > 1
     metrics = set(store.get_run(run_id).data.metrics)
-    assert {name for name in metrics if not name.startswith("samples/")} == set(SIGNALS)
+    rates = {"optimizer.learning_rate", "d_optimizer.learning_rate", "epoch"}
+    said = {"collapse.severity"}
+    own = {name for name in metrics if not name.startswith(("samples/", "system/"))}
+    assert own == {*SIGNALS, *rates, *said}
+    rates_seen = store.get_metric_history(run_id, "d_optimizer.learning_rate")
+    assert [m.step for m in rates_seen] == list(range(15, 320, 16))
     looks = store.get_metric_history(run_id, "samples/missing_share")
     assert looks[0].step == 15
     values = [m.value for m in history[:16]]
@@ -61,9 +68,16 @@ def test_verdict_and_cause_are_tags_and_the_description_says_why(store: MlflowCl
     assert monitor.verdict.cause.message in note
     assert "| signal |" in note
     assert run.info.status == "FINISHED"
+    # What a run table can be sorted by, and a name that says it.
+    assert run.data.metrics["collapse.severity"] == 3
+    assert run.data.metrics["collapse.first_step"] == monitor.verdict.cause.first_step
+    assert str(run.info.run_name).startswith("✘ divergence")
 
 
 def test_parameters_seed_and_versions(store: MlflowClient) -> None:
+    user = ("-c", "user.name=me", "-c", "user.email=me@example.org")
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", *user, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
     _, run_id = train(kc.SeedControl(8, verbose=0), epochs=2)
     run = store.get_run(run_id)
     params = run.data.params
@@ -74,6 +88,17 @@ def test_parameters_seed_and_versions(store: MlflowClient) -> None:
     assert params["epochs"] == "2"
     assert float(params["d_optimizer.learning_rate"]) == pytest.approx(1e-3)
     assert "NumPy" in run.data.tags["collapse.seed.enforced"]
+    assert params["batch_size"] == "32"
+    assert params["discriminator.dropout"] == "0.3"
+    assert params["generator.layers"].startswith("Dense 16, BatchNormalization")
+    assert params["model.latent_dim"] == "4"
+    assert len(run.data.tags["mlflow.source.git.commit"]) == 40
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.digest == params["data.digest"]
+    files = {file.path for file in store.list_artifacts(run_id)}
+    assert {"journal.jsonl", "model"} <= files
+    summary = mlflow.artifacts.load_text(f"runs:/{run_id}/model/generator.txt")
+    assert "Total params: 178" in summary
 
 
 def test_sample_grids_are_one_series_and_a_final_picture(store: MlflowClient) -> None:
@@ -128,22 +153,75 @@ def test_an_experiment_can_be_named(store: MlflowClient) -> None:
     assert run.info.run_name == "first"
 
 
-def test_a_store_that_fails_is_reported_once_and_costs_nothing_else(tmp_path: Path) -> None:
+def test_a_store_that_fails_costs_nothing_and_what_it_missed_can_be_sent_later(
+    prepared_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def run(callbacks: list[Any]) -> list[np.ndarray]:
         kc.seed_everything(8)
         gan = tiny_gan()
         gan.fit(ring(), batch_size=32, epochs=2, verbose=0, callbacks=callbacks)
         return weights(gan)
 
-    (tmp_path / "file").write_text("")
-    broken = kc.MLflowLogger(tracking_uri=f"sqlite:///{tmp_path}/file/x.db")
+    uri = f"sqlite:///{tmp_path}/later/mlflow.db"
+    logger = kc.MLflowLogger(tracking_uri=uri)
+    monitor = kc.CollapseMonitor(verbose=0)
+    (tmp_path / "later").write_text("no folder yet")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        watched = run([kc.CollapseMonitor(verbose=0), broken])
-    said = [w for w in caught if "MLflowLogger has switched itself off" in str(w.message)]
-    assert len(said) == 1
-    bare = run([])
-    assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
+        watched = run([monitor, logger])
+    assert len([w for w in caught if "MLflow does not answer" in str(w.message)]) == 1
+    assert all(np.array_equal(a, b) for a, b in zip(run([]), watched, strict=True))
+    assert f"keras-collapse sync {monitor.run_dir}" in capsys.readouterr().out
+
+    (tmp_path / "later").unlink()
+    (tmp_path / "later").mkdir()
+    shutil.copy(prepared_store, tmp_path / "later" / "mlflow.db")
+    assert monitor.run_dir is not None
+    (line,) = sync(monitor.run_dir)
+    assert "items sent" in line
+    store = mlflow.MlflowClient(uri)
+    (found,) = store.search_runs(["0"])
+    assert found.info.status == "FINISHED"
+    assert [m.step for m in store.get_metric_history(found.info.run_id, "d_loss")] == [*range(32)]
+    (line,) = sync(monitor.run_dir)
+    assert " 0 items" in line
+
+
+@pytest.mark.parametrize("given", ["id", "name"])
+def test_a_training_that_is_started_again_goes_on_in_its_run(
+    store: MlflowClient, tmp_path: Path, given: str
+) -> None:
+    def part(folder: str, epochs: int, first: int, **arguments: Any) -> kc.MLflowLogger:
+        gan, logger = tiny_gan(), kc.MLflowLogger(run_name="mine", **arguments)
+        monitor = kc.CollapseMonitor(run_dir=tmp_path / folder, verbose=0)
+        gan.fit(ring(64), batch_size=32, epochs=epochs, initial_epoch=first, verbose=0,
+                callbacks=[monitor, logger])  # fmt: skip
+        return logger
+
+    before = part("first", 3, 0)
+    assert before.run_id is not None
+    store.set_terminated(before.run_id, "KILLED")
+    # Its last checkpoint was of the end of the second epoch, so the third is trained once more.
+    more: Any = {"run_id": before.run_id} if given == "id" else {"resume": True}
+    after = part("second", 5, 2, **more)
+    assert after.run_id == before.run_id
+    history = store.get_metric_history(before.run_id, "d_loss")
+    assert [m.step for m in history] == list(range(10))
+    assert store.get_run(before.run_id).info.status == "FINISHED"
+
+
+def test_beside_autologging_no_name_is_used_twice(store: MlflowClient) -> None:
+    mlflow.keras.autolog(log_models=False)
+    try:
+        _, run_id = train(epochs=3)
+    finally:
+        mlflow.keras.autolog(disable=True)
+    (run,) = store.search_runs(["0"])
+    assert run.info.run_id == run_id
+    assert run.info.status == "FINISHED"
+    assert [m.step for m in store.get_metric_history(run_id, "d_loss")] == [0, 1, 2]
+    ours = store.get_metric_history(run_id, "readings/d_loss")
+    assert [m.step for m in ours] == list(range(48))
 
 
 @pytest.mark.usefixtures("store")
