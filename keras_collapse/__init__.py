@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keras_collapse.core.detectors import default_detectors
     from keras_collapse.core.errors import InputError
     from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+    from keras_collapse.outputs.live import LiveMonitor
     from keras_collapse.outputs.tracking import MLflowLogger
     from keras_collapse.sources import diagnose
     from keras_collapse.training.audit import audit
@@ -26,6 +27,7 @@ _HOME = {
     "CollapseMonitor": "training.monitor",
     "Finding": "core.findings",
     "InputError": "core.errors",
+    "LiveMonitor": "outputs.live",
     "MLflowLogger": "outputs.tracking",
     "SeedControl": "training.seeding",
     "SeedReport": "training.seeding",
@@ -43,6 +45,7 @@ __all__ = [
     "CollapseMonitor",
     "Finding",
     "InputError",
+    "LiveMonitor",
     "MLflowLogger",
     "SeedControl",
     "SeedReport",

@@ -228,6 +228,35 @@ def compare(
 
 
 @app.command()
+def watch(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run's folder, a folder of runs (its latest), or a triage's. By default "
+            "collapse_runs.",
+            metavar="[RUN_DIR]",
+        ),
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(help="A run on a tracking server instead.", metavar="RUN_ID")
+    ] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="The server; MLflow's default.")] = None,
+) -> int:
+    """Show a run in this terminal while another process trains it. Ctrl-C leaves it alone."""
+    from keras_collapse.outputs import watch as watching
+
+    if mlflow is not None:
+        found: watching.Watched = watching.watched_mlflow_run(mlflow, tracking_uri)
+    elif folder is not None and (folder / "trials").is_dir():
+        from keras_collapse.triage.watching import WatchedTriage
+
+        found = WatchedTriage(folder)
+    else:
+        found = watching.watched_run(folder or Path("collapse_runs"))
+    return PROBLEM if watching.watch(found) else 0
+
+
+@app.command()
 def sync(
     folder: Annotated[
         Path, typer.Argument(help="A run's folder, or a folder of runs.", metavar="[FOLDER]")

@@ -8,8 +8,6 @@ thread or, after the training, in ``keras-collapse sync``.
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 import time
 import weakref
@@ -19,6 +17,7 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.files import write, write_json
+from keras_collapse.core.processes import lives, this_process
 
 FOLDER = "mlflow"
 """In the run's folder."""
@@ -83,7 +82,7 @@ class Outbox:
 
     def claim(self) -> None:
         """Say that this process writes and sends, until `release`."""
-        self.note(pid=os.getpid(), host=socket.gethostname())
+        self.note(**this_process())
 
     def release(self) -> None:
         """Say that nobody writes or sends."""
@@ -95,8 +94,7 @@ class Outbox:
         target = self.target
         if not target.get("pid"):
             return "nobody"
-        elsewhere = target.get("host") != socket.gethostname()
-        return "alive" if elsewhere or _lives(int(target["pid"])) else "killed"
+        return "killed" if lives(target) is False else "alive"
 
     # -- what is to be sent --------------------------------------------------------------------
 
@@ -148,16 +146,6 @@ class Outbox:
         with (self.folder / ITEMS).open("rb") as file:
             file.seek(self.sent)
             return sum(line.endswith(b"\n") for line in file)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def outboxes(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import Hub, guarded
 from keras_collapse.core.journal import SCHEMA, Journal
+from keras_collapse.core.processes import this_process
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings import Reading
 from keras_collapse.core.signals import recognise_names
@@ -87,7 +88,7 @@ class Run:
         self.folder = self.folder or new_run_folder()
         self._journal = Journal(self.folder)
         weakref.finalize(self, self._journal.close)
-        self._write("run", schema=SCHEMA, time=time.time())
+        self._write("run", schema=SCHEMA, time=time.time(), **this_process())
 
     def begin(
         self,
