@@ -363,27 +363,37 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
         for one in scored
     ]
     cured = [one for one, ok in zip(scored, right, strict=True) if ok and one["cure"]]
+    first = sum(one["cure"][0]["held"] is True for one in cured)
     held = sum(any(c["held"] for c in one["cure"]) for one in cured)
-    ends = [c["failed"].split() for one in cured for c in one["cure"]]
+    ends = [one["cure"][0]["failed"].split() for one in cured]
     of = sum(int(end[2]) for end in ends)
     well = of - sum(int(end[0]) for end in ends)
+    same = sum(one["named"] == one["grid"] for one in done)
+    share = [one["deciding_trials"] / one["grid_trials"] for one in done]
     trials = [len(one["trials"]) for one in scored]
     lines = [
         "# Triage, scored on injected causes",
         "",
         "Made by `make bench-triage`. The runner is the real one; its trials are trained by the",
         "zoo's own program, many at once ([`triage_bench.py`](../../tests/zoo/triage_bench.py)).",
-        f"{len(done)} triages of {len(FAULTS)} faults on a ring of eight Gaussians, each with",
-        f"other seeds, batch sizes {BATCHES}, {STEPS} steps a trial. Scored are those whose fault",
-        "did harm: most trials of the GAN as it is, at the target batch size, did not end well. A",
+        f"{len(done)} triages of {len(FAULTS)} settings on a ring of eight Gaussians, no seed used by two,",
+        f"batch sizes {BATCHES}, {STEPS} steps a trial. Scored are those without a fault and those whose",
+        "fault did harm: most trials of the GAN as it is, at the target batch size, did not end well. A",
         "discriminator that is weak and one weakened by dropout count as one cause, which was",
-        "declared before the first run.",
+        "declared before the first run. Two rules (a target that works with five seeds is sound; every",
+        "change that cured is tried) followed a first bench on other seeds, 58 of 67 right.",
         "",
         f"- **The injected cause is named first**: {sum(right)} of {len(scored)}, "
         f"{interval(sum(right), len(scored))}.",
-        f"- **Its cure holds on all of three new seeds**: {held} of {len(cured)}. These seeds are",
-        "  the same in all triages of a fault, so that counts for the faults, not for the triages.",
-        f"- Of all trials with a cure, {well} of {of} ended well.",
+        f"- **A cure holds on all of three new seeds**: {held} of {len(cured)}, "
+        f"{interval(held, len(cured))}; the first one tried {first}.",
+        f"- Of all trials with the first cure, {well} of {of} ended well, {interval(well, of)}.",
+        f"- **The same answer as the grid** of every seed at every batch size, unchanged and with",
+        f"  every change: {same} of {len(done)}, {interval(same, len(done))}, with "
+        f"{100 * np.mean(share):.0f} % of its steps",
+        f"  on average, {100 * max(share):.0f} % at most (the cure's trials not counted). Changes "
+        "away from the target's",
+        "  batch size enter no rule: these trials of the grid were counted, not run.",
         f"- Trials of a triage: median {int(np.median(trials)) if trials else 0}, "
         f"at most {max(trials, default=0)}.",
         "",
