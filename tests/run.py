@@ -89,7 +89,9 @@ def jobs() -> list[Job]:
         ]
     # The longest first, so that neither core idles at the end.
     triage = Job("triage", ["keras_collapse/triage", "tests/triage/test_command.py"], {})
-    return [Job("demo", ["tests/test_demo.py"], {}), triage, *found, Job("core", PLAIN, {})]
+    places = Job("server and terminal", ["tests/places"], {"KERAS_BACKEND": "jax"})
+    demo = Job("demo", ["tests/test_demo.py"], {})
+    return [demo, triage, *found, places, Job("core", PLAIN, {})]
 
 
 def run(job: Job) -> tuple[Job, int, str, float]:
