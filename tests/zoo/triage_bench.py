@@ -378,10 +378,10 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
         "zoo's own program, many at once ([`triage_bench.py`](../../tests/zoo/triage_bench.py)).",
         f"{len(done)} triages of {len(FAULTS)} settings on a ring of eight Gaussians, no seed used",
         f"by two, batch sizes {BATCHES}, {STEPS} steps a trial. Scored are those without a fault",
-        "and those whose fault did harm: most trials of the GAN as it is, at the target batch size,",
-        "did not end well. A discriminator that is weak and one weakened by dropout count as one",
-        "cause, which was declared before the first run. Two rules (a target that works with five",
-        "seeds is sound; every change that cured is tried) followed a first bench on other seeds,",
+        "and those whose fault did harm: most trials of the GAN as it is, at the target batch",
+        "size, did not end well. A discriminator that is weak and one weakened by dropout count",
+        "as one cause, which was declared before the first run. Two rules (a target that works with",
+        "five seeds is sound; every change that cured is tried) followed a first bench elsewhere,",
         "58 of 67 right; a third (a change is named only where the smallest batch size fails too)",
         "was made after this bench, and moved no triage's answer, only the grid's.",
         "",
@@ -390,7 +390,7 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
         f"- **A cure holds on all of three new seeds**: {held} of {len(cured)}, "
         f"{interval(held, len(cured))}; the first one tried {first}.",
         f"- Of all trials with the first cure, {well} of {of} ended well, {interval(well, of)}.",
-        f"- **The same answer as the grid** of every seed at every batch size, unchanged and with",
+        "- **The same answer as the grid** of every seed at every batch size, unchanged and with",
         f"  every change: {same} of {len(done)}, {interval(same, len(done))}, with "
         f"{100 * np.mean(share):.0f} % of its steps",
         f"  on average, {100 * max(share):.0f} % at most (the cure's trials not counted). Changes "
