@@ -1,4 +1,4 @@
-"""The command line: ``keras-collapse demo | diagnose | audit | triage | compare | run``.
+"""The command line: ``keras-collapse demo | diagnose | watch | report | …``.
 
 Exit status: 0 healthy or nothing found, 1 a problem was found, 2 the command could not do its
 work (one line on stderr, no traceback).
@@ -40,29 +40,40 @@ def _bare(context: typer.Context) -> None:
 @app.command()
 def diagnose(
     source: Annotated[
-        Path,
-        typer.Argument(help="A CSV log, a run folder, or its journal.jsonl.", metavar="SOURCE"),
-    ],
+        str | None,
+        typer.Argument(
+            help="A run folder, a CSV file, a text log, a notebook, TensorBoard's event files or "
+            "their folder, or mlflow:RUN_ID.",
+            metavar="SOURCE",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     signal: Annotated[
         list[str] | None,
         typer.Option(help="Name a column, as in --signal d_loss=my_loss. Repeatable."),
     ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(help="A run on a tracking server.", metavar="RUN_ID")
+    ] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="The server; MLflow's default.")] = None,
 ) -> int:
     """Say of a run that has ended whether it failed, since when, and why."""
     from keras_collapse import sources
 
-    run = sources.read(source, _signals(signal))
+    if (source is None) == (mlflow is None):
+        raise InputError("give a SOURCE, or --mlflow RUN_ID. Received: neither, or both.")
+    source = source or f"mlflow:{mlflow}"
+    run = sources.read(source, _signals(signal), tracking_uri)
     verdict = sources.examine(run)
     if as_json:
-        report = verdict.to_dict(str(source))
+        report = verdict.to_dict(source)
         if run.notes:
             report["notes"] = list(run.notes)
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
         from keras_collapse.outputs.verdict import show
 
-        show(verdict, str(source), run.notes)
+        show(verdict, source, run.notes)
     return status_of(verdict)
 
 
@@ -289,9 +300,11 @@ def status_of(verdict: Verdict) -> int:
     return PROBLEM if verdict.status in (Status.FAILED, Status.WARNING) else 0
 
 
-def _signals(pairs: list[str] | None) -> dict[str, str]:
+def _signals(pairs: list[str] | None) -> dict[str, str] | None:
+    if not pairs:
+        return None
     named = {}
-    for pair in pairs or []:
+    for pair in pairs:
         name, equals, column = pair.partition("=")
         if not equals or not column:
             raise InputError(f"--signal wants NAME=COLUMN. Received: {pair!r}.")

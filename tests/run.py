@@ -21,8 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PLAIN = [
     "keras_collapse/core",
+    "keras_collapse/sources",
     "tests/core",
     "tests/test_sources.py",
+    "tests/test_text_sources.py",
     "tests/test_cli.py",
     "tests/test_detection.py",
     "tests/triage/test_plans.py",

@@ -97,7 +97,7 @@ def test_diagnose_imports_no_framework(pinned: Path) -> None:
     ("arguments", "said"),
     [
         (["diagnose", "nothing.csv"], "no such file"),
-        (["diagnose"], "Missing argument 'SOURCE'"),
+        (["diagnose"], "give a SOURCE, or --mlflow RUN_ID"),
         (["diagnos"], "No such command"),
         (["diagnose", "a", "--no"], "No such option"),
         (["demo", "--epochs", "0"], "--epochs must be at least 1"),

@@ -79,7 +79,7 @@ class Divergence:
             first_step=probe.step,
             last_step=probe.step,
             message="The training has diverged: G draws samples that are not finite.",
-            evidence={"signal": "samples", "not_finite": int(lost)},
+            evidence={"signal": "samples", "not_finite": lost},
             advice=_ADVICE["not finite"],
         )
         self._keep(probe.step, 0, found)

@@ -1,0 +1,104 @@
+"""Past runs as readings, and the verdict on them, whatever kept them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.findings import Verdict
+from keras_collapse.core.journal import FILE_NAME
+from keras_collapse.core.signals import recognise_names
+from keras_collapse.sources.csv_log import read_csv
+from keras_collapse.sources.journal_run import READER_SETTINGS, read_run
+from keras_collapse.sources.mlflow_run import read_mlflow_run, run_id_of
+from keras_collapse.sources.notebook import read_notebook
+from keras_collapse.sources.past_run import LogRow, PastRun, examine, readings_of
+from keras_collapse.sources.tensorboard import event_files, read_events
+from keras_collapse.sources.text_log import read_text
+
+__all__ = [
+    "READER_SETTINGS",
+    "LogRow",
+    "PastRun",
+    "diagnose",
+    "examine",
+    "read",
+    "readings_of",
+]
+GIVE = (
+    "Give a run folder, a CSV file, a text log, a notebook, TensorBoard's event files, or "
+    "mlflow:RUN_ID."
+)
+
+
+def diagnose(
+    source: str | Path,
+    signals: Mapping[str, str] | None = None,
+    tracking_uri: str | None = None,
+) -> Verdict:
+    """Say after the fact what the monitor would have said during the run.
+
+    Args:
+        source: a run folder or its journal; a CSV file with one row per step or epoch; a text log
+            of Keras' progress bar or of a person's own lines; a notebook, for the outputs of its
+            cells; TensorBoard's event files, or their folder; ``"mlflow:RUN_ID"``.
+        signals: canonical signal to name, where the names are not recognised.
+        tracking_uri: MLflow's server; its own setting if None.
+
+    Raises:
+        InputError: the source is missing, empty, broken, or holds no GAN signal.
+    """
+    return examine(read(source, signals, tracking_uri))
+
+
+def read(
+    source: str | Path,
+    signals: Mapping[str, str] | None = None,
+    tracking_uri: str | None = None,
+) -> PastRun:
+    """Read a run from whatever kept it. Raises InputError as `diagnose`."""
+    run_id = run_id_of(str(source))
+    if run_id is not None:
+        return read_mlflow_run(run_id, signals, tracking_uri)
+    path = Path(source)
+    if path.is_dir() and not (path / FILE_NAME).exists() and event_files(path):
+        return read_events(path, signals)
+    if path.is_dir() or path.suffix == ".jsonl":
+        return read_run(path, signals)
+    if "tfevents" in path.name and path.exists():
+        return read_events(path, signals)
+    text = _text_of(path)
+    if path.suffix == ".ipynb":
+        return read_notebook(path, text, signals)
+    if path.suffix == ".csv" or _is_table(text, signals):
+        return read_csv(path, text, signals)
+    return read_text(text, repr(str(path)), signals)
+
+
+def _is_table(text: str, signals: Mapping[str, str] | None) -> bool:
+    """Whether the first line is a header that names a signal."""
+    header = text.splitlines()[0]
+    if ":" in header or not any(mark in header for mark in ",;\t"):
+        return False
+    columns = next(csv.reader([header], delimiter=max(",;\t", key=header.count)))
+    try:
+        recognise_names([name.strip() for name in columns], signals)
+    except InputError:
+        return False
+    return True
+
+
+def _text_of(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"no such file: {str(path)!r}. {GIVE}") from None
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r} ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{str(path)!r} is no text file. {GIVE}") from None
+    if not text.strip():
+        raise InputError(f"{str(path)!r} is empty. {GIVE}")
+    return text.lstrip("\n")
