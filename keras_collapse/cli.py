@@ -239,6 +239,22 @@ def compare(
 
 
 @app.command()
+def report(
+    source: Annotated[
+        str, typer.Argument(help="A run's folder, or what diagnose reads.", metavar="RUN_DIR")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The file; report.html in the run's folder.")
+    ] = None,
+) -> int:
+    """Write a run's report: one HTML file with its findings, curves and samples."""
+    from keras_collapse.outputs.run_report import write_run_report
+
+    print(f"Report: {write_run_report(source, out)}")
+    return 0
+
+
+@app.command()
 def watch(
     folder: Annotated[
         Path | None,

@@ -14,7 +14,7 @@ from keras_collapse.core.journal import read_journal, understood
 ROUNDING = 1e-4
 """Relative difference of two readings up to which it is the size of float32 operations in another
 order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
-IGNORED = ("run_dir", "epochs", "model")
+IGNORED = ("run_dir", "epochs", "model", "summary")
 """Facts that differ without any effect on a step; automatic names count up within a process."""
 _RESUMED = {
     "initial weights": "the resumed run began from other weights than the first run had there",

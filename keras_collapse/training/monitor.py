@@ -360,4 +360,5 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         if self.verbose:
             from keras_collapse.outputs.verdict import show
 
-            show(self.verdict, source=str(self.run_dir or ""))
+            place = str(self.run_dir or "")
+            show(self.verdict, place, follow=f"keras-collapse report {place}" if place else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -66,6 +68,8 @@ class Run:
         self._hub = Hub()
         self._networks = Networks()
         self._prober: Prober | None = None
+        self._pictures: set[str] = set()
+        self._keeps_pictures = True
 
     @property
     def verdict(self) -> Verdict:
@@ -88,7 +92,9 @@ class Run:
         self.folder = self.folder or new_run_folder()
         self._journal = Journal(self.folder)
         weakref.finalize(self, self._journal.close)
-        self._write("run", schema=SCHEMA, time=time.time(), **this_process())
+        self._write(
+            "run", schema=SCHEMA, time=time.time(), **this_process(), command=shlex.join(sys.argv)
+        )
 
     def begin(
         self,
@@ -214,13 +220,29 @@ class Run:
         self.grid = look.picture
         if self.grid is not None:
             self._hub.tell("on_samples", step, self.grid)
-            if self._journal is not None:
-                guarded(self, save_picture, self.grid, self._journal.folder / "samples.png")
+            guarded(self, self._keep_picture, step, off=self._no_pictures)
         if look.probe is None:
             return ()
         self._write("probe", step=step, values=look.probe.values)
         self._hub.tell("on_probe", look.probe)
         return self._publish(self._examiner.look(look.probe))
+
+    def _keep_picture(self, step: int) -> None:
+        """Keep the first picture, the first one after a finding, and the latest."""
+        if self._journal is None or self.grid is None or not self._keeps_pictures:
+            return
+        names = ["samples.png"]
+        if "samples_start.png" not in self._pictures:
+            names.append("samples_start.png")
+        elif "samples_finding.png" not in self._pictures and self.verdict.cause is not None:
+            names.append("samples_finding.png")
+        for name in names:
+            save_picture(self.grid, self._journal.folder / name)
+            self._write("picture", name=name, step=step)
+        self._pictures.update(names)
+
+    def _no_pictures(self, _: object) -> None:
+        self._keeps_pictures = False
 
     def finish(self) -> list[Finding]:
         """Close the books of this fit: what was held back is judged, the verdict recorded."""

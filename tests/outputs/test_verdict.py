@@ -39,6 +39,25 @@ def test_a_terminal_gets_everything_within_its_width(width: int) -> None:
     assert len(said.splitlines()) < 25
 
 
+def test_the_last_word_is_at_most_a_screen_whatever_was_found() -> None:
+    advice = tuple(f"{number} " + "words " * 20 for number in range(3))
+    evidence = {f"number_{place}": 0.1 for place in range(20)}
+    findings = tuple(
+        Finding(f"kind_{n}", Severity.FAILED, n, 99, "message " * 18, evidence, advice)
+        for n in range(9)
+    )
+    verdict = Verdict(Status.FAILED, findings, "kind_0 since step 0", 100)
+    said = shown(verdict, force_terminal=True, color_system=None)
+    assert len(said.splitlines()) <= 36
+    assert "and 5 more findings" in said
+    assert len(shown(verdict).splitlines()) <= 24
+
+
+def test_it_says_what_shows_more() -> None:
+    follow = "keras-collapse report runs/1"
+    assert plain(FAILED, "runs/1", follow=follow).splitlines()[-2].endswith(follow)
+
+
 def test_colours_come_with_a_symbol() -> None:
     said = shown(FAILED, force_terminal=True, color_system="standard")
     assert "✘ FAILED" in said
@@ -56,7 +75,7 @@ def test_a_pipe_gets_plain_text() -> None:
     assert "\x1b" not in said
     assert said == plain(FAILED, "run.csv", ["a line was cut off"]) + "\n"
     assert "d_loss 0.732 ± 0.0025" in said
-    assert "note: a line was cut off" in said
+    assert "Note: a line was cut off" in said
 
 
 def test_markup_in_what_a_person_named_stays_text() -> None:
