@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from keras_collapse.core.errors import InputError
     from keras_collapse.core.findings import Finding, Severity, Status, Verdict
     from keras_collapse.outputs.live import LiveMonitor
+    from keras_collapse.outputs.tensorboard import TensorBoardLogger
     from keras_collapse.outputs.tracking import MLflowLogger
+    from keras_collapse.outputs.wandb import WandbLogger
     from keras_collapse.sources import diagnose
     from keras_collapse.training.audit import audit
     from keras_collapse.training.monitor import CollapseMonitor
@@ -33,7 +35,9 @@ _HOME = {
     "SeedReport": "training.seeding",
     "Severity": "core.findings",
     "Status": "core.findings",
+    "TensorBoardLogger": "outputs.tensorboard",
     "Verdict": "core.findings",
+    "WandbLogger": "outputs.wandb",
     "audit": "training.audit",
     "default_detectors": "core.detectors",
     "diagnose": "sources",
@@ -51,7 +55,9 @@ __all__ = [
     "SeedReport",
     "Severity",
     "Status",
+    "TensorBoardLogger",
     "Verdict",
+    "WandbLogger",
     "audit",
     "default_detectors",
     "diagnose",

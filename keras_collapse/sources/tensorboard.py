@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.probes import Probe
 from keras_collapse.core.signals import recognise_names
 from keras_collapse.sources.past_run import LogRow, PastRun
 
 EVENTS = "*tfevents*"
+OURS, SAMPLES = "readings/", "samples/"
 PREFIXES = ("epoch_", "batch_", "evaluation_")
 
 
@@ -60,6 +62,8 @@ def _number(value: Any) -> float | None:
 def _run_of(
     path: Path, scalars: Mapping[str, Mapping[int, float]], signals: Mapping[str, str] | None
 ) -> PastRun:
+    if any(tag.startswith(OURS) for tag in scalars):
+        return _ours(scalars)
     epochs = {tag for tag in scalars if tag.startswith("epoch_")}
     by_batch = {tag: steps for tag, steps in scalars.items() if tag not in epochs}
     named = {_plain(tag): steps for tag, steps in by_batch.items()}
@@ -89,6 +93,22 @@ def _run_of(
         for place, step in enumerate(sorted(table))
     ]
     return PastRun(rows, per_epoch, settings)
+
+
+def _ours(scalars: Mapping[str, Mapping[int, float]]) -> PastRun:
+    """What our own `TensorBoardLogger` wrote: readings as they were judged, and looks."""
+
+    def table(before: str) -> dict[int, dict[str, float]]:
+        found: dict[int, dict[str, float]] = {}
+        for tag, steps in scalars.items():
+            if tag.startswith(before):
+                for step, number in steps.items():
+                    found.setdefault(step, {})[tag.removeprefix(before)] = number
+        return dict(sorted(found.items()))
+
+    rows = [LogRow(step, None, numbers) for step, numbers in table(OURS).items()]
+    probes = [Probe(step, numbers) for step, numbers in table(SAMPLES).items()]
+    return PastRun(rows, settings={"averaging": "batch"}, probes=probes)
 
 
 def _plain(tag: str) -> str:

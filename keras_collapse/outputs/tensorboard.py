@@ -1,0 +1,121 @@
+"""TensorBoardLogger: readings, samples and findings as TensorBoard's events."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.hub import Listener, hub_of
+from keras_collapse.core.probes import Probe
+from keras_collapse.core.readings import Reading
+from keras_collapse.outputs.description import description
+
+
+class TensorBoardLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no type hints
+    """Writes what the `CollapseMonitor` of the same ``fit`` sees for TensorBoard.
+
+    Each reading at its true step under ``readings/``, looks at samples under ``samples/``, sample
+    grids as images, learning rates, and findings and the verdict as text. On any backend, without
+    TensorFlow: ``pip install 'keras-collapse[tensorboard]'``.
+
+    Args:
+        log_dir: the folder of the events.
+
+    Raises:
+        InputError: the ``tensorboard`` package is not installed.
+    """
+
+    async_safe = True
+
+    def __init__(self, log_dir: str | Path = "logs") -> None:
+        super().__init__()
+        try:
+            from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        except ImportError:
+            raise InputError(
+                "TensorBoardLogger needs its package. Do: pip install 'keras-collapse[tensorboard]'"
+            ) from None
+        self.log_dir = Path(log_dir)
+        self._writer_of = EventFileWriter
+        self._writer: Any = None
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        hub_of(model).join(self)
+
+    # -- what the monitor says -------------------------------------------------------------
+
+    def on_run(self, facts: Mapping[str, Any]) -> None:
+        if self._writer is None:
+            self._writer = self._writer_of(str(self.log_dir))
+        plain = {name: value for name, value in facts.items() if name != "summary"}
+        lines = [f"| {name} | {value} |" for name, value in sorted(plain.items())]
+        self._text("run", "\n".join(["| | |", "|---|---|", *lines]), 0)
+
+    def on_reading(self, reading: Reading) -> None:
+        self._scalars(reading.step, reading.values, "readings/")
+
+    def on_probe(self, probe: Probe) -> None:
+        self._scalars(probe.step, probe.values, "samples/")
+
+    def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._scalars(step, numbers, "rates/")
+        self._writer.flush()
+
+    def on_samples(self, step: int, images: Any) -> None:
+        from PIL import Image
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        file = io.BytesIO()
+        Image.fromarray(images).save(file, format="PNG")
+        picture = Summary.Image(
+            height=images.shape[0],
+            width=images.shape[1],
+            colorspace=3 if images.ndim == 3 else 1,
+            encoded_image_string=file.getvalue(),
+        )
+        self._put([Summary.Value(tag="samples", image=picture)], step)
+
+    def on_finding(self, finding: Finding) -> None:
+        said = f"**{finding.severity}**, since step {finding.first_step}: {finding.message}"
+        self._text(f"findings/{finding.kind}", said, finding.last_step)
+
+    def on_verdict(self, verdict: Verdict, samples: Any) -> None:
+        self._text("verdict", description(verdict), max(verdict.steps - 1, 0))
+        self._writer.flush()
+
+    # -- events ----------------------------------------------------------------------------
+
+    def _scalars(self, step: int, values: Mapping[str, float], before: str) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._put(
+            [Summary.Value(tag=before + k, simple_value=float(v)) for k, v in values.items()], step
+        )
+
+    def _text(self, tag: str, words: str, step: int) -> None:
+        import numpy as np
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.text import metadata
+        from tensorboard.util.tensor_util import make_tensor_proto
+
+        value = Summary.Value(
+            tag=tag,
+            metadata=metadata.create_summary_metadata(tag, ""),
+            tensor=make_tensor_proto(np.array(words.encode(), object)),
+        )
+        self._put([value], step)
+
+    def _put(self, values: list[Any], step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+        self._writer.add_event(event)

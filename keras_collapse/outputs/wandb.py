@@ -1,0 +1,100 @@
+"""WandbLogger: readings, samples and findings in Weights & Biases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.core.hub import Listener, hub_of
+from keras_collapse.core.probes import Probe
+from keras_collapse.core.readings import Reading
+from keras_collapse.outputs.description import description
+from keras_collapse.outputs.ending import SEVERITY
+
+STEP = "training_step"
+"""W&B's own step must only grow, and others log too: ours is a metric, over which charts go."""
+
+
+class WandbLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
+    """Logs what the `CollapseMonitor` of the same ``fit`` sees to Weights & Biases.
+
+    Readings, looks at samples, learning rates and sample grids over ``training_step``; the facts
+    as the run's configuration; findings as alerts; the verdict in the run's summary and notes. It
+    uses the run that is open when ``fit`` begins, and leaves it open; else it makes one, and ends
+    it. ``pip install 'keras-collapse[wandb]'``; ``WANDB_MODE=offline`` keeps all on this machine.
+
+    Args:
+        project, name: of a new run; W&B's own settings if None.
+
+    Raises:
+        InputError: the ``wandb`` package is not installed.
+    """
+
+    async_safe = True
+
+    def __init__(self, project: str | None = None, name: str | None = None) -> None:
+        super().__init__()
+        try:
+            import wandb
+        except ImportError:
+            raise InputError(
+                "WandbLogger needs its package. Do: pip install 'keras-collapse[wandb]'"
+            ) from None
+        self.project, self.run_name = project, name
+        self._wandb: Any = wandb
+        self._run: Any = None
+        self._own = False
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        hub_of(model).join(self)
+
+    # -- what the monitor says -------------------------------------------------------------
+
+    def on_run(self, facts: Mapping[str, Any]) -> None:
+        if self._run is None:
+            self._own = self._wandb.run is None
+            self._run = self._wandb.run or self._wandb.init(
+                project=self.project, name=self.run_name
+            )
+            self._run.define_metric(STEP, hidden=True)
+            for names in ("readings/*", "samples/*", "rates/*"):
+                self._run.define_metric(names, step_metric=STEP)
+        plain = {name: value for name, value in facts.items() if name != "summary"}
+        self._run.config.update(plain, allow_val_change=True)
+
+    def on_reading(self, reading: Reading) -> None:
+        self._log(reading.step, reading.values, "readings/")
+
+    def on_probe(self, probe: Probe) -> None:
+        self._log(probe.step, probe.values, "samples/")
+
+    def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
+        self._log(step, numbers, "rates/")
+
+    def on_samples(self, step: int, images: Any) -> None:
+        self._run.log({STEP: step, "samples/grid": self._wandb.Image(images)})
+
+    def on_finding(self, finding: Finding) -> None:
+        if finding.severity is Severity.FAILED and not finding.healed:
+            title = f"{finding.kind} since step {finding.first_step}"
+            self._run.alert(title=title, text=finding.message)
+
+    def on_verdict(self, verdict: Verdict, samples: Any) -> None:
+        cause = verdict.cause
+        self._run.summary["collapse.verdict"] = str(verdict.status)
+        self._run.summary["collapse.severity"] = SEVERITY[verdict.status]
+        self._run.summary["collapse.cause"] = cause.kind if cause else "none"
+        if cause is not None:
+            self._run.summary["collapse.first_step"] = cause.first_step
+        self._run.notes = description(verdict)
+        if self._own:
+            self._run.finish()
+            self._run = None
+
+    def _log(self, step: int, values: Mapping[str, float], before: str) -> None:
+        self._run.log({STEP: step, **{before + name: float(v) for name, v in values.items()}})
