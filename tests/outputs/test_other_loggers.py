@@ -33,7 +33,7 @@ def test_tensorboard_holds_the_very_readings_and_the_verdict() -> None:
     assert monitor.verdict.cause is not None
     assert monitor.verdict.cause.message in said
     assert events.Images("samples")
-    assert "samples/missing_share" in events.Tags()["scalars"]
+    assert "samples/not_finite" in events.Tags()["scalars"]
     assert events.Scalars("rates/d_optimizer.learning_rate")[0].step == 3
 
 

@@ -21,8 +21,10 @@ from mlflow import MlflowClient
 from tiny import diverging_gan, ring, tiny_gan, weights
 
 import keras_collapse as kc
+from keras_collapse.core.errors import InputError
 from keras_collapse.core.signals import SIGNALS
 from keras_collapse.outputs.sync import sync
+from keras_collapse.outputs.watch import watched_mlflow_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
@@ -141,6 +143,26 @@ def test_two_fits_of_a_monitor_are_one_run(store: MlflowClient) -> None:
     assert len(store.search_runs(["0"])) == 1
     history = store.get_metric_history(logger.run_id, "d_loss")
     assert [m.step for m in history] == list(range(8))
+
+
+def test_a_run_can_be_watched_from_the_tracking_server(store: MlflowClient) -> None:
+    monitor, run_id = train(epochs=5)
+    found = watched_mlflow_run(run_id, None)
+    found.read()
+    assert found.over
+    assert found.state.step == 79
+    assert found.state.status[0] == monitor.verdict.status
+    assert len(found.state.curves["d_loss"].values) == 80
+    assert found.state.curves["missing_share"].values
+    store.set_terminated(run_id, "KILLED")
+    killed = watched_mlflow_run(run_id, None)
+    killed.read()
+    assert "KILLED" in killed.line
+
+
+def test_a_run_that_no_server_knows_cannot_be_watched(store: MlflowClient) -> None:  # noqa: ARG001
+    with pytest.raises(InputError, match="does not tell of run 'nobody'"):
+        watched_mlflow_run("nobody", None)
 
 
 def test_an_experiment_can_be_named(store: MlflowClient) -> None:
