@@ -6,7 +6,6 @@ import importlib
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from keras_collapse.programs import choose_backend, quieten
 PRESET = "small"
 EPOCHS = 9
 """Of the 20 that the preset has: camels can be seen by then, after three minutes on two cores."""
-LINES = 10
-"""Progress lines in a run whose output is no terminal."""
 
 
 def run_demo(
@@ -81,7 +78,7 @@ def run_demo(
             kc.MLflowLogger(
                 run_name=f"{'camel' if on_camels else 'ring'}-{fault or 'correct'}-{seed}"
             ),
-            progress_callback(epochs * steps),
+            kc.LiveMonitor(),
         ],
     )
     _say_next(monitor, ui)
@@ -107,48 +104,6 @@ def _example(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def progress_callback(steps: int) -> Any:
-    """A callback that shows a bar with time left and the latest numbers, or a few plain lines."""
-    import keras
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console()
-    bar = Progress(
-        TextColumn("{task.completed}/{task.total} steps"),
-        BarColumn(bar_width=None),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-    class ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
-        async_safe = True
-
-        def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-            self.done = 0
-            self.task = bar.add_task("compiling", total=steps)
-            bar.start()
-
-        def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-            self.done += 1
-            words = _numbers(logs or {})
-            bar.update(self.task, completed=self.done, description=words)
-            if bar.disable and self.done % max(steps // LINES, 1) == 0:
-                print(f"step {self.done}/{steps}: {words}", flush=True)
-
-        def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-            bar.stop()
-
-    return ShowProgress()
-
-
-def _numbers(logs: Mapping[str, float]) -> str:
-    names = {"d_loss": "D loss", "d_acc_real": "real", "d_acc_fake": "fake", "g_loss": "G loss"}
-    return "  ".join(f"{words} {logs[key]:.3f}" for key, words in names.items() if key in logs)
-
-
 def _say_next(monitor: Any, ui: int | None) -> None:
     """The exact next commands, and the UI if asked for."""
     import mlflow
@@ -158,6 +113,7 @@ def _say_next(monitor: Any, ui: int | None) -> None:
     grid = monitor.run_dir / "samples.png"
     print(f"Samples:     {grid}" if grid.exists() else "Samples:     none were drawn")
     print(f"Look again:  keras-collapse diagnose {monitor.run_dir}")
+    print(f"Report:      keras-collapse report {monitor.run_dir}")
     print(f"In MLflow:   {mlflow_ui}")
     if ui is not None:
         print(f"MLflow at http://127.0.0.1:{ui}, until Ctrl-C", flush=True)

@@ -79,6 +79,7 @@ class JournalFollower:
             logs = {name: float(number) for name, number in record["logs"].items()}
             errors = record.get("rounding")
             rounding = {k: float(v) for k, v in errors.items()} if errors is not None else None
+            state.on_logs(record["step"], logs)
             for reading in self._reader.read(record["step"], logs, record["epoch"], rounding):
                 state.on_reading(reading)
         elif kind == "probe":

@@ -92,11 +92,14 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
             self._start(self._console)
         self._draw(force=True)
 
-    def on_reading(self, reading: Reading) -> None:
-        self.state.on_reading(reading)
+    def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
+        self.state.on_logs(step, logs)
         self._draw()
         if self._live is None:
             self._print_some()
+
+    def on_reading(self, reading: Reading) -> None:
+        self.state.on_reading(reading)
 
     def on_probe(self, probe: Probe) -> None:
         self.state.on_probe(probe)

@@ -82,8 +82,11 @@ class RunState(Listener):
         self.facts, self.verdict = facts, None
         self._first, self._began = self.step + 1, time.time()
 
+    def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
+        self.step = max(self.step, step)  # readings may wait until their averaging is known
+
     def on_reading(self, reading: Reading) -> None:
-        self.step = reading.step
+        self.step = max(self.step, reading.step)
         for signal, value in reading.values.items():
             self.curves.setdefault(signal, Curve()).add(reading.step, value)
 
