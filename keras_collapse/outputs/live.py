@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.live import Live
 
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.hub import Listener, hub_of
@@ -19,6 +18,7 @@ from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 from keras_collapse.outputs.drawing import in_ascii, is_ascii
 from keras_collapse.outputs.live_panel import LivePanel, clock
+from keras_collapse.outputs.screens import Screen, screen_for
 from keras_collapse.outputs.state import RunState
 from keras_collapse.outputs.verdict import STATUS_STYLE
 
@@ -51,12 +51,11 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         self.state = RunState()
         self._given = console
         self._console: Console | None = None
-        self._live: Live | None = None
+        self._screen: Screen | None = None
         self._panel = LivePanel(self.state)
         self._lock = threading.RLock()
         self._drawn = 0.0
         self._printed = 0
-        self._size: Any = None
         self._heard = False
         self._restore: Any = None
 
@@ -88,14 +87,17 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         self.state.on_run(facts)
         self._console = self._given or Console()
         self._printed = self.state.step + 1
-        if self._lively(self._console) and self._live is None:
-            self._start(self._console)
+        if self._screen is None:
+            self._panel.brief = False
+            self._screen = screen_for(self._console, self._panel)
+            if self._screen is not None:
+                self._restore = weakref.finalize(self, self._screen.stop)
         self._draw(force=True)
 
     def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
         self.state.on_logs(step, logs)
         self._draw()
-        if self._live is None:
+        if self._screen is None:
             self._print_some()
 
     def on_reading(self, reading: Reading) -> None:
@@ -117,40 +119,20 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:
         self.state.on_verdict(verdict, samples)
-        if self._live is not None:
+        if self._screen is not None:
             self._panel.brief = True
             self._draw(force=True)
             self._restore()
-            self._live = None
+            self._screen = None
 
     # -- drawing ---------------------------------------------------------------------------
-
-    @staticmethod
-    def _lively(console: Console) -> bool:
-        return (console.is_terminal and not console.is_dumb_terminal) or console.is_jupyter
-
-    def _start(self, console: Console) -> None:
-        self._panel.brief = False
-        self._live = Live(
-            self._panel, console=console, auto_refresh=False, vertical_overflow="crop"
-        )
-        self._live.start()
-        console.show_cursor(True)  # a training that is killed cannot bring it back
-        self._restore = weakref.finalize(self, self._live.stop)
-        self._size = console.size
 
     def _draw(self, force: bool = False) -> None:
         now = time.monotonic()
         with self._lock:
-            if self._live is None or self._console is None:
-                return
-            if not force and now - self._drawn < REFRESH_SECONDS:
-                return
-            self._drawn = now
-            if self._console.size != self._size and not self._console.is_jupyter:
-                self._size = self._console.size
-                self._console.clear()  # what was drawn for another width would stay as shreds
-            self._live.refresh()
+            if self._screen is not None and (force or now - self._drawn >= REFRESH_SECONDS):
+                self._drawn = now
+                self._screen.draw()
 
     def _print_some(self) -> None:
         """A line now and then."""

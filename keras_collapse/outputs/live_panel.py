@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.jupyter import JupyterMixin
 from rich.panel import Panel
 from rich.text import Text
 
@@ -61,7 +62,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-class LivePanel:
+class LivePanel(JupyterMixin):
     """Draws a `RunState` for whatever console it is printed on.
 
     Args:

@@ -23,6 +23,8 @@ CELLS = [
     "    print(error)",
     "gan.fit(ring(64), batch_size=32, epochs=2, verbose=0, callbacks=[monitor])\n"
     "print(monitor.verdict.steps)",
+    "gan.fit(ring(64), batch_size=32, epochs=60, callbacks=[kc.LiveMonitor(), monitor])\n"
+    "print('done')",
 ]
 
 
@@ -49,3 +51,8 @@ def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(tmp_path: Path
     assert "\x1b[31mTraceback" not in "".join(said)
     assert "Received: 'nonsense'" in said[3]
     assert said[4].strip().endswith("10")
+    # One panel, drawn over and over in its place; no progress bar.
+    panels = [o for o in notebook.cells[5].outputs if "D accuracy" in str(o.get("data", ""))]
+    assert len(panels) == 1
+    assert "step 130" in panels[0]["data"]["text/html"]
+    assert "Epoch 1/" not in said[5]
