@@ -6,11 +6,12 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint memory cost wiring bench-detection zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost wiring bench-detection zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
 	@echo "make test    the whole suite, with lint, types and layering"
+	@echo "make pictures  the pictures of README and docs (six minutes; needs chromium)"
 	@echo "make memory  the monitor's memory over 100,000 steps"
 	@echo "make bench-detection  scores the detectors on the zoo: docs/benchmarks/detection.md"
 	@echo "make zoo     makes the zoo's records that are missing (all of them: three hours)"
@@ -48,6 +49,9 @@ lint: .venv/test-ready
 
 test: lint
 	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py
+
+pictures: .venv/test-ready
+	KERAS_BACKEND=jax $(BIN)/python docs/pictures/make.py
 
 memory: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/memory.py

@@ -7,7 +7,9 @@ from keras_collapse.core.findings import Finding, Verdict
 
 def description(verdict: Verdict) -> str:
     """The verdict as Markdown: in words, with its evidence, and what to do next."""
-    lines = [f"## {verdict.status.upper()}", "", verdict.reason + "."]
+    cause = f" {verdict.cause.message}" if verdict.cause is not None else ""
+    # MLflow folds all but the first lines away: these must say it.
+    lines = [f"**{verdict.status.upper()}: {verdict.reason}.**{cause}"]
     for finding in verdict.findings:
         healed = ", recovered" if finding.healed else ""
         lines += [

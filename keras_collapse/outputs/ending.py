@@ -16,7 +16,11 @@ SYMBOL = {Status.HEALTHY: "✔", Status.UNKNOWN: "?", Status.WARNING: "▲", Sta
 
 
 def put_verdict(outbox: Outbox, verdict: Verdict) -> None:
-    """Tags, the description, numbers to sort by; and a name, where nobody gave the run one."""
+    """Tags, the description, numbers to sort by; and a name, if the run is ours.
+
+    A name that a person gave gets a symbol before it where something was found: a run table shows
+    names first, and neither tags nor metrics without scrolling.
+    """
     cause = verdict.cause
     tags = {"collapse.verdict": str(verdict.status), **cause_tags(cause)}
     outbox.put("tags", values={**tags, "mlflow.note.content": description(verdict)})
@@ -24,9 +28,10 @@ def put_verdict(outbox: Outbox, verdict: Verdict) -> None:
     if cause is not None:
         numbers["collapse.first_step"] = cause.first_step
     outbox.put("metrics", step=max(verdict.steps - 1, 0), values=numbers)
-    began = time.strftime("%m-%d %H:%M", time.localtime(outbox.target["began"] / 1000))
-    said = cause.kind.replace("_", " ") if cause else str(verdict.status)
-    outbox.put("rename", name=f"{SYMBOL[verdict.status]} {said} {began}")
+    if outbox.target["own"]:
+        began = time.strftime("%m-%d %H:%M", time.localtime(outbox.target["began"] / 1000))
+        said = cause.kind.replace("_", " ") if cause else str(verdict.status)
+        outbox.put("rename", symbol=SYMBOL[verdict.status], name=f"{said} {began}")
 
 
 def put_end(outbox: Outbox, run_dir: str, status: str | None, said: str = "") -> None:

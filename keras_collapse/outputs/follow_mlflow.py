@@ -146,7 +146,8 @@ class MLflowFollower:
         elif info.status == "FINISHED" and state.verdict is None:
             said = tags.get("collapse.verdict", "unknown")
             status = Status(said) if said in set(Status) else Status.UNKNOWN
-            reason = " ".join(tags.get("mlflow.note.content", "").split("\n")[2:3]).rstrip(".")
+            note = tags.get("mlflow.note.content", "").partition("**")[2].partition("**")[0]
+            reason = note.partition(": ")[2].rstrip(".")
             findings = tuple(state.standing)
             state.on_verdict(Verdict(status, findings, reason, state.step + 1), None)
 

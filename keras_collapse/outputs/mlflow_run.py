@@ -16,8 +16,11 @@ DEFAULT_EXPERIMENT = "0"
 PARENT = "mlflow.parentRunId"
 """The tag by which MLflow knows a child."""
 COMMIT = "mlflow.source.git.commit"
-TOKEN = "collapse.token"
-"""The tag by which a run is found again whose making was asked for, but never answered."""
+FOUND = ("▲", "✘")
+"""Before the name of a run in which something was found: a warning, a failure."""
+TOKEN = "mlflow.collapse.token"
+"""The tag (hidden in the UI, as all that begin so) by which a run is found again whose making was
+asked for, but never answered."""
 
 
 def new_run(
@@ -37,13 +40,23 @@ def new_run(
     return str(_new(client, experiment_of(client, experiment), name, parent_run_id).info.run_id)
 
 
-def find_or_make(client: MlflowClient, wanted: Mapping[str, Any]) -> tuple[Any, bool]:
+def bare_name(name: str) -> str:
+    """A run's name without the symbol that says what was found in it.
+
+    >>> bare_name("✘ my-gan")
+    'my-gan'
+    """
+    return name[2:] if name.startswith(tuple(f"{symbol} " for symbol in FOUND)) else name
+
+
+def find_or_make(client: MlflowClient, wanted: Mapping[str, Any], began: int) -> tuple[Any, bool]:
     """The run that is wanted, and whether it continues an earlier training.
 
     Args:
         client: of the store.
         wanted: ``run_name``, ``experiment``, ``parent_run_id``, ``token``, and ``resume``:
             whether to continue the latest run of that name that has not finished.
+        began: when the training began, Unix milliseconds.
     """
     experiment = experiment_of(client, wanted["experiment"])
     made = client.search_runs([experiment], f"tags.`{TOKEN}` = '{wanted['token']}'")
@@ -52,10 +65,11 @@ def find_or_make(client: MlflowClient, wanted: Mapping[str, Any]) -> tuple[Any, 
     if wanted["resume"]:
         open_runs = client.search_runs([experiment], "attributes.status != 'FINISHED'")
         for run in open_runs:  # the latest first
-            if run.info.run_name == wanted["run_name"]:
+            if bare_name(str(run.info.run_name)) == wanted["run_name"]:
                 return run, True
     tags = {TOKEN: wanted["token"]}
-    return _new(client, experiment, wanted["run_name"], wanted["parent_run_id"], tags), False
+    name, parent = wanted["run_name"], wanted["parent_run_id"]
+    return _new(client, experiment, name, parent, tags, began), False
 
 
 def experiment_of(client: MlflowClient, name: str | None) -> str:
@@ -75,6 +89,7 @@ def _new(
     name: str | None,
     parent_run_id: str | None,
     more: Mapping[str, str] | None = None,
+    began: int | None = None,
 ) -> Any:
     from mlflow.tracking.context.registry import resolve_tags
 
@@ -84,7 +99,7 @@ def _new(
         tags.setdefault(COMMIT, commit)  # MLflow itself knows it for scripts only
     if parent_run_id is not None:
         tags[PARENT] = parent_run_id
-    return client.create_run(experiment, run_name=name, tags=tags)
+    return client.create_run(experiment, start_time=began, run_name=name, tags=tags)
 
 
 def _commit() -> str:

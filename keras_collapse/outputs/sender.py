@@ -14,7 +14,7 @@ from typing import Any
 
 from keras_collapse.core.hub import guarded
 from keras_collapse.outputs.machine import Machine
-from keras_collapse.outputs.mlflow_run import LONGEST_TAG, find_or_make
+from keras_collapse.outputs.mlflow_run import FOUND, LONGEST_TAG, bare_name, find_or_make
 from keras_collapse.outputs.outbox import Item, Outbox
 
 BATCH_METRICS = 1000
@@ -89,7 +89,7 @@ class Sender:
         _reach(uri)
         client = mlflow.MlflowClient(uri)
         if not target.get("run_id"):
-            run, continues = find_or_make(client, target["wanted"])
+            run, continues = find_or_make(client, target["wanted"], target["began"])
             target["run_id"] = run.info.run_id
             named = target["wanted"]["run_name"] is not None
             self.outbox.note(
@@ -177,10 +177,15 @@ class Sender:
         self._client.log_batch(self._run_id, tags=tags)
 
     def _rename(self, item: Item) -> None:
-        made_up = self.outbox.target.get("made_up_name")
-        if made_up and self._client.get_run(self._run_id).info.run_name == made_up:
-            self._client.update_run(self._run_id, name=item["name"])
-            self.outbox.note(made_up_name=item["name"])
+        now = str(self._client.get_run(self._run_id).info.run_name)
+        name, symbol = bare_name(now), f"{item['symbol']} "
+        if now == self.outbox.target.get("made_up_name"):
+            name = item["name"]
+            self.outbox.note(made_up_name=symbol + name)
+        elif item["symbol"] not in FOUND:
+            symbol = ""
+        if symbol + name != now:
+            self._client.update_run(self._run_id, name=symbol + name)
 
     def _image(self, item: Item) -> None:
         import numpy as np

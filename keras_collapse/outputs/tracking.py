@@ -49,7 +49,8 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
 
     Args:
         run_id: an existing run to go on with: its steps are not logged again.
-        run_name: the name of a new run; without one the run is named by its verdict.
+        run_name: the name of a new run; without one the run is named by its verdict. Where
+            something was found a symbol stands before it: ▲ a warning, ✘ a failure.
         tracking_uri: where to log; MLflow's own setting if None: ``MLFLOW_TRACKING_URI`` or
             ``sqlite:///mlflow.db``.
         experiment: name of the experiment, made if missing; MLflow's own setting if None.
@@ -209,10 +210,8 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         plain = {k: v for k, v in facts.items() if k not in ("seeding", "summary")}
         if "seed" in seeding:
             plain["seed"] = seeding["seed"]
+        plain |= {f"seed.{k}": "; ".join(seeding[k]) for k in seeding if k != "seed"}
         self._outbox.put("params", values=plain)
-        lists = {f"collapse.seed.{k}": "; ".join(seeding[k]) for k in seeding if k != "seed"}
-        if lists:
-            self._tag(lists)
         for name, text in facts.get("summary", {}).items():
             self._outbox.put("text", name=f"model/{name}.txt", text=text)
         if "data.digest" in facts:

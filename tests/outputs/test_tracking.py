@@ -89,7 +89,7 @@ def test_parameters_seed_and_versions(store: MlflowClient) -> None:
     assert params["version.keras_collapse"] == kc.__version__
     assert params["epochs"] == "2"
     assert float(params["d_optimizer.learning_rate"]) == pytest.approx(1e-3)
-    assert "NumPy" in run.data.tags["collapse.seed.enforced"]
+    assert "NumPy" in params["seed.enforced"]
     assert params["batch_size"] == "32"
     assert params["discriminator.dropout"] == "0.3"
     assert params["generator.layers"].startswith("Dense 16, BatchNormalization")
@@ -134,6 +134,19 @@ def test_the_active_run_of_a_person_is_used_and_left_open(store: MlflowClient) -
         assert store.get_run(run_id).info.status == "RUNNING"
     assert len(store.search_runs(["0"])) == 1
     assert store.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_name_that_was_given_stays_with_a_symbol_where_something_was_found(
+    store: MlflowClient,
+) -> None:
+    for make, name in ((tiny_gan, "mine"), (diverging_gan, "✘ mine")):
+        logger = kc.MLflowLogger(run_name="mine")
+        callbacks = [kc.CollapseMonitor(verbose=0), logger]
+        make().fit(ring(64), batch_size=32, epochs=9, verbose=0, callbacks=callbacks)
+        assert logger.run_id is not None
+        run = store.get_run(logger.run_id)
+        assert run.info.run_name == name
+        assert 0 < run.info.end_time - run.info.start_time < 60_000
 
 
 def test_two_fits_of_a_monitor_are_one_run(store: MlflowClient) -> None:
