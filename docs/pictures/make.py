@@ -20,10 +20,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
+from PIL import Image
 from rich.console import Console
 
 from keras_collapse.outputs.follow import JournalFollower
 from keras_collapse.outputs.live_panel import LivePanel
+from keras_collapse.outputs.mlflow_run import bare_name
 from keras_collapse.outputs.run_report import write_run_report
 from keras_collapse.outputs.state import RunState
 from keras_collapse.outputs.verdict import show
@@ -35,12 +37,13 @@ DEMOS = {
     "camel-correct": ("--epochs", "6"),
     "camel-leak": ("--epochs", "6", "--fault", "leak"),
     "ring-d_too_slow": ("--fault", "d_too_slow"),
-    "ring-correct": ("--fault", "none"),
 }
 TRIAGE = ("plan-b", f"{EXAMPLES}/ring_gan.py:train", "--fault", "d_too_slow", "--batch-sizes",
           "32,64,128", "--steps", "600", "--no-stop-early", "--out", "triage")  # fmt: skip
-SETTLE_MS = 20000
+SETTLE_MS = 120_000
 """Virtual time that MLflow's pages get to draw themselves."""
+METRICS = (190, 3560, 1110, 5480)
+"""Where on a run's page of metrics the readings are."""
 
 
 def train(folder: Path) -> None:
@@ -75,8 +78,10 @@ def server(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def shot(address: str, name: str, width: int, height: int) -> None:
-    """What Chromium shows at that address."""
+def shot(
+    address: str, name: str, width: int, height: int, part: tuple[int, int, int, int] | None = None
+) -> None:
+    """What Chromium shows at that address, or a part of it: left, top, right, bottom."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or "google-chrome"
     subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
@@ -84,18 +89,23 @@ def shot(address: str, name: str, width: int, height: int) -> None:
          f"--screenshot={HERE / name}", address],
         check=True, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    if part is not None:
+        with Image.open(HERE / name) as whole:
+            cut = whole.crop(part)
+        cut.save(HERE / name)
 
 
 def of_mlflow(folder: Path) -> None:
     """The run table, a run's page, its images, and the triage's trials compared."""
     with server(folder) as address:
         client = mlflow.MlflowClient(address)
-        runs = {run.info.run_name: run for run in client.search_runs(["0"])}
+        runs = {bare_name(run.info.run_name): run for run in client.search_runs(["0"])}
         failing = runs["camel-leak-42"].info.run_id
         page = f"{address}/#/experiments/0/runs"
         shot(page, "mlflow-table.png", 1500, 700)
         shot(f"{page}/{failing}", "mlflow-run.png", 1500, 1000)
-        shot(f"{page}/{failing}/model-metrics", "mlflow-metrics.png", 1500, 1000)
+        # The page is long: losses and the series of sample grids are its end.
+        shot(f"{page}/{failing}/model-metrics", "mlflow-metrics.png", 1500, 6000, METRICS)
         (parent,) = [run for run in runs.values() if "plan-b" in str(run.info.run_name)]
         children = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
         chosen = ",".join(f'"{run.info.run_id}"' for run in children)
