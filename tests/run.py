@@ -31,6 +31,7 @@ PLAIN = [
     "tests/triage/test_interpretation.py",
     "tests/triage/test_runner.py",
     "tests/triage/test_report.py",
+    "tests/triage/test_watching.py",
 ]
 KERAS = [
     "keras_collapse/training",

@@ -51,6 +51,16 @@ def test_on_a_terminal_it_draws_one_panel_in_place_of_the_bar(
     assert "Epoch" not in capsys.readouterr().out
 
 
+def test_a_loop_of_ones_own_is_shown_too() -> None:
+    console = console_of(terminal=False)
+    monitor = kc.CollapseMonitor(verbose=0)
+    with monitor.watching(callbacks=[kc.LiveMonitor(console)]):
+        for step in range(300):
+            monitor.update(d_loss=0.69 + 0.01 * (step % 3), g_loss=0.7, d_acc=0.5)
+    assert "step 300, D loss 0.7" in said(console)
+    assert len(said(console).splitlines()) < 10
+
+
 def test_a_failure_is_shown_when_it_is_found() -> None:
     console = console_of(terminal=False)
     monitor = fit(console, diverging_gan(), epochs=30)

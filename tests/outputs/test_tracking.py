@@ -127,12 +127,12 @@ def test_sample_grids_are_one_series_and_a_final_picture(store: MlflowClient) ->
 
 
 def test_the_active_run_of_a_person_is_used_and_left_open(store: MlflowClient) -> None:
-    with mlflow.start_run() as run:
+    with mlflow.start_run(), mlflow.start_run(nested=True) as run:
         _, run_id = train(epochs=2)
         assert run_id == run.info.run_id
         assert mlflow.active_run() is not None
         assert store.get_run(run_id).info.status == "RUNNING"
-    assert len(store.search_runs(["0"])) == 1
+    assert len(store.search_runs(["0"])) == 2
     assert store.get_run(run_id).info.status == "FINISHED"
 
 
