@@ -17,7 +17,7 @@ from keras_collapse.core.hub import Listener, hub_of
 from keras_collapse.core.probes import Probe
 from keras_collapse.core.readings import Reading
 from keras_collapse.outputs.drawing import in_ascii, is_ascii
-from keras_collapse.outputs.live_panel import LivePanel, clock
+from keras_collapse.outputs.live_panel import LivePanel, clock, number
 from keras_collapse.outputs.screens import Screen, screen_for
 from keras_collapse.outputs.state import RunState
 from keras_collapse.outputs.verdict import STATUS_STYLE
@@ -144,7 +144,7 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         status, reason = state.status
         names = (("D loss", "d_loss"), ("G loss", "g_loss"), ("real", "d_acc_real"),
                  ("fake", "d_acc_fake"))  # fmt: skip
-        numbers = [f"{n} {state.curves[k].last:.3f}" for n, k in names if k in state.curves]
+        numbers = [f"{n} {number(state.curves[k].last)}" for n, k in names if k in state.curves]
         left = [f"{clock(state.left)} left"] if state.left is not None else []
         total = f"/{state.steps}" if state.steps else ""
         symbol = STATUS_STYLE[status][0]

@@ -62,6 +62,15 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def number(value: float) -> str:
+    """Three decimals, and no minus before nothing: averaging undone leaves -0.0000001.
+
+    >>> number(0.7231), number(-1e-7)
+    ('0.723', '0.000')
+    """
+    return f"{value:.3f}".replace("-0.000", "0.000")
+
+
 class LivePanel(JupyterMixin):
     """Draws a `RunState` for whatever console it is printed on.
 
@@ -148,7 +157,7 @@ class LivePanel(JupyterMixin):
                 continue
             inside = within(curve.values[-1], bands)
             row = Text(f"{name:<{NAME_WIDTH}}")
-            row.append(f"{curve.last:>7.3f}", "bold red" if inside else "bold")
+            row.append(f"{number(curve.last):>7}", "bold red" if inside else "bold")
             row.append("! " if inside else "  ", "bold red")
             row.append_text(sparkline(curve.values, room, bands, limits, plain))
             yield _line(row, width)

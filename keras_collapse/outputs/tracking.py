@@ -132,6 +132,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
             self._unfinished = weakref.finalize(
                 self, _end_unfinished, self._outbox, self._thread, self._run_dir
             )
+            _after_cell(self)
         self._put_facts(facts)
         self._thread.start()
 
@@ -234,9 +235,30 @@ def _autologging() -> bool:
     return not (autologging_is_disabled("keras") and autologging_is_disabled("tensorflow"))
 
 
-def _end_unfinished(outbox: Outbox, thread: SenderThread, run_dir: str) -> None:
+def _after_cell(logger: MLflowLogger) -> None:
+    """In a notebook an exception ends the cell, not the process: that ends the run too."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+    unfinished = logger._unfinished
+
+    def end(result: Any) -> None:
+        error = result.error_in_exec
+        if not unfinished.alive or error is not None:
+            shell.events.unregister("post_run_cell", end)
+        if error is not None and (left := unfinished.detach()) is not None:
+            _, action, arguments, _ = left
+            action(*arguments, error)
+
+    shell.events.register("post_run_cell", end)
+
+
+def _end_unfinished(
+    outbox: Outbox, thread: SenderThread, run_dir: str, reason: BaseException | None = None
+) -> None:
     """A fit that never reached its end: KILLED after Ctrl-C, else FAILED, with the reason."""
-    reason = getattr(sys, "last_value", None)
+    reason = reason or getattr(sys, "last_value", None)
     killed = isinstance(reason, KeyboardInterrupt)
     said = f"{type(reason).__name__}: {reason}" if reason is not None else "fit did not end"
     put_end(outbox, run_dir, "KILLED" if killed else "FAILED", said)

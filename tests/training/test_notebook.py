@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import nbformat
 import pytest
+from mlflow import MlflowClient
 from nbclient import NotebookClient
 
 CELLS = [
@@ -25,6 +26,12 @@ CELLS = [
     "print(monitor.verdict.steps)",
     "gan.fit(ring(64), batch_size=32, epochs=60, callbacks=[kc.LiveMonitor(), monitor])\n"
     "print('done')",
+    "import keras\n"
+    "class Fail(keras.callbacks.Callback):\n"
+    "    def on_epoch_end(self, epoch, logs=None):\n"
+    "        raise ValueError('mine')\n"
+    "logger = kc.MLflowLogger()\n"
+    "gan.fit(ring(64), batch_size=32, epochs=2, verbose=0, callbacks=[monitor, logger, Fail()])",
 ]
 
 
@@ -36,15 +43,17 @@ def text_of(cell: nbformat.NotebookNode) -> str:
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="no backend's matter: asked once")
-def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(tmp_path: Path) -> None:
+def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(
+    tmp_path: Path, store: MlflowClient
+) -> None:
     here = str(Path(__file__).parents[1])
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
         nbformat.v4.new_code_cell(cell.replace("{here!r}", repr(here))) for cell in CELLS
     ]
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute(
-        env=dict(os.environ)
-    )
+    place = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(notebook, timeout=300, resources=place, allow_errors=True)
+    client.execute(env=dict(os.environ))
     said = [text_of(cell) for cell in notebook.cells]
     assert "UNKNOWN" in said[2]
     assert "too few steps" in said[2]
@@ -56,3 +65,7 @@ def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(tmp_path: Path
     assert len(panels) == 1
     assert "step 130" in panels[0]["data"]["text/html"]
     assert "Epoch 1/" not in said[5]
+    # The exception ended the cell, and with it the run.
+    (run,) = store.search_runs(["0"])
+    assert run.info.status == "FAILED"
+    assert run.data.tags["collapse.ended"] == "ValueError: mine"
