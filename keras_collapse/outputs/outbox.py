@@ -82,7 +82,11 @@ class Outbox:
 
     def claim(self) -> None:
         """Say that this process writes and sends, until `release`."""
-        self.note(**this_process())
+        self.note(**this_process(), ended=False)
+
+    def end(self) -> None:
+        """Say that nothing more will be put; this process may still send."""
+        self.note(ended=True)
 
     def release(self) -> None:
         """Say that nobody writes or sends."""
@@ -90,11 +94,13 @@ class Outbox:
 
     @property
     def writer(self) -> str:
-        """Who has claimed it: ``"nobody"``, ``"killed"`` where it has died since, ``"alive"``."""
+        """Who has claimed it: ``"nobody"``, ``"alive"``, ``"killed"`` if it died before its end."""
         target = self.target
         if not target.get("pid"):
             return "nobody"
-        return "killed" if lives(target) is False else "alive"
+        if lives(target) is not False:
+            return "alive"
+        return "nobody" if target.get("ended") else "killed"
 
     # -- what is to be sent --------------------------------------------------------------------
 

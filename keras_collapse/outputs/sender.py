@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
-import time
 import urllib.parse
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.hub import guarded
-from keras_collapse.outputs.machine import Machine
 from keras_collapse.outputs.mlflow_run import FOUND, LONGEST_TAG, bare_name, find_or_make
 from keras_collapse.outputs.outbox import Item, Outbox
 
@@ -27,10 +23,6 @@ LONGEST_PARAM = 6000
 """Characters of a parameter that MLflow keeps."""
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST")
 """MLflow's answers to what it will never take: such an item is passed over, and kept."""
-ROUND_SECONDS = 2.0
-"""Between looks into the outbox: what the UI lags."""
-AGAIN_SECONDS = (1.0, 30.0)
-"""First and longest pause before a server that did not answer is asked again."""
 REACH_SECONDS = 3.0
 """Within which a server must take a connection."""
 
@@ -53,18 +45,15 @@ class Sender:
         self._client: Any = None
         self._run_id = ""
         self._unsure = again
-        self._known_steps: dict[str, int] | None = None
+        self._known_steps: dict[str, int] = {}
 
-    def send(self, enough: Callable[[], bool] = lambda: False) -> None:
-        """Send all that waits, or until it is enough.
+    def send(self) -> None:
+        """Send all that waits.
 
         Raises:
             Unreachable: the server does not answer.
         """
-        while not enough():
-            items = self.outbox.next(BATCH_ITEMS)
-            if not items:
-                return
+        while items := self.outbox.next(BATCH_ITEMS):
             try:
                 self._connect()
                 for batch in _batches(items):
@@ -148,8 +137,6 @@ class Sender:
 
     def _last_step(self, key: str) -> int:
         """The last step of a metric that was there before this training; -1 where there is none."""
-        if self._known_steps is None:
-            self._known_steps = {}
         if key not in self._known_steps:
             began = self.outbox.target["began"]
             history = self._client.get_metric_history(self._run_id, key)
@@ -225,67 +212,6 @@ class Sender:
             self._client.update_run(self._run_id, status="RUNNING")
         else:
             self._client.set_terminated(self._run_id, item["status"], item["time"])
-
-
-class SenderThread(threading.Thread):
-    """Sends an outbox while the training goes on; never in its way.
-
-    Args:
-        outbox: to send.
-    """
-
-    def __init__(self, outbox: Outbox) -> None:
-        super().__init__(name="keras-collapse-mlflow", daemon=True)
-        self.outbox = outbox
-        self.trouble = ""
-        self._sender = Sender(outbox)
-        self.machine = Machine()
-        self._stop = False
-        self._wake = threading.Event()
-        self._turned = threading.Event()
-
-    def run(self) -> None:
-        pause, longest = AGAIN_SECONDS
-        while not self._stop:
-            guarded(self.machine, self.machine.note, self.outbox, off=Machine.stop)
-            try:
-                self._sender.send()
-                self.trouble, pause = "", AGAIN_SECONDS[0]
-            except Unreachable as error:
-                self._say_once(error)
-                self.trouble = str(error)
-                pause = min(2 * pause, longest)
-            self._turned.set()
-            self._wake.wait(pause if self.trouble else ROUND_SECONDS)
-            self._wake.clear()
-
-    def _say_once(self, error: Exception) -> None:
-        if not self.trouble:
-            warnings.warn(
-                f"MLflow does not answer; what is logged waits in {self.outbox.folder} and is sent "
-                f"when it does. Reason: {str(error)[:300]}",
-                stacklevel=2,
-            )
-
-    def drain(self, seconds: float) -> bool:
-        """Wait until all has arrived, as long as the server answers.
-
-        Returns:
-            Whether all has arrived.
-        """
-        until = time.monotonic() + seconds
-        while self.outbox.waiting() and self.is_alive() and time.monotonic() < until:
-            self._turned.clear()
-            self._wake.set()
-            self._turned.wait(until - time.monotonic())
-            if self.trouble:
-                break
-        return not self.outbox.waiting()
-
-    def stop(self) -> None:
-        """End after what is being sent."""
-        self._stop = True
-        self._wake.set()
 
 
 def _batches(items: Sequence[tuple[Item, int]]) -> Iterator[Sequence[tuple[Item, int]]]:

@@ -30,7 +30,7 @@ def _sync(path: Path) -> str:
     outbox = Outbox(path)
     run_dir = path.parent
     if outbox.writer == "alive":
-        return f"{run_dir}: its training goes on, and sends it"
+        return f"{run_dir}: the process that trained it lives, and sends it"
     if outbox.writer == "killed":
         _end_killed(outbox, run_dir)
     outbox.claim()

@@ -23,7 +23,7 @@ from keras_collapse.core.readings import Reading
 from keras_collapse.outputs.description import cause_tags
 from keras_collapse.outputs.ending import put_end, put_verdict
 from keras_collapse.outputs.outbox import FOLDER, Outbox
-from keras_collapse.outputs.sender import SenderThread
+from keras_collapse.outputs.sender_thread import SenderThread
 
 DRAIN_SECONDS = 20.0
 """Longest time that the end of ``fit`` waits for a server that answers."""
@@ -126,7 +126,9 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
             self._open(str(facts.get("run_dir")))
         assert self._outbox is not None
         self._outbox.claim()
-        self._thread = SenderThread(self._outbox)
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = SenderThread(self._outbox)
+        self._thread.go_on()
         if self._own_run:
             self._outbox.put("status", status="RUNNING")
             self._unfinished = weakref.finalize(
@@ -134,7 +136,8 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
             )
             _after_cell(self)
         self._put_facts(facts)
-        self._thread.start()
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def on_reading(self, reading: Reading) -> None:
         if self._thread is not None:
@@ -167,23 +170,19 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         put_end(self._outbox, self._run_dir, "FINISHED" if self._own_run else None)
         if self._own_run:
             self._unfinished.detach()
-        if self._thread.drain(DRAIN_SECONDS):
-            self._outbox.clear()
-        else:
+        if not self._thread.finish(DRAIN_SECONDS):
             print(
                 f"keras-collapse: {self._outbox.waiting()} items wait for MLflow "
                 f"({self._thread.trouble[:200] or 'it is slow'}). Send them when it answers: "
                 f"keras-collapse sync {self._run_dir}",
                 flush=True,
             )
-        self._thread.stop()
-        self._outbox.release()
 
     # -- the outbox ------------------------------------------------------------------------
 
     def _open(self, run_dir: str) -> None:
         """A new outbox in the run's folder, or where that cannot be, in a temporary one."""
-        self._run_dir = run_dir
+        self._run_dir, self._thread = run_dir, None
         try:
             outbox = Outbox(Path(run_dir) / FOLDER)
         except OSError:
@@ -262,5 +261,4 @@ def _end_unfinished(
     killed = isinstance(reason, KeyboardInterrupt)
     said = f"{type(reason).__name__}: {reason}" if reason is not None else "fit did not end"
     put_end(outbox, run_dir, "KILLED" if killed else "FAILED", said)
-    thread.drain(LAST_SECONDS)
-    outbox.release()
+    thread.finish(LAST_SECONDS)

@@ -23,6 +23,8 @@ from tiny import diverging_gan, ring, tiny_gan, weights
 import keras_collapse as kc
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.signals import SIGNALS
+from keras_collapse.outputs import sender_thread
+from keras_collapse.outputs.outbox import FOLDER, Outbox
 from keras_collapse.outputs.sync import sync
 from keras_collapse.outputs.watch import watched_mlflow_run
 
@@ -189,8 +191,13 @@ def test_an_experiment_can_be_named(store: MlflowClient) -> None:
 
 
 def test_a_store_that_fails_costs_nothing_and_what_it_missed_can_be_sent_later(
-    prepared_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prepared_store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sender_thread, "AGAIN_SECONDS", (300.0, 300.0))
+
     def run(callbacks: list[Any]) -> list[np.ndarray]:
         kc.seed_everything(8)
         gan = tiny_gan()
@@ -212,6 +219,9 @@ def test_a_store_that_fails_costs_nothing_and_what_it_missed_can_be_sent_later(
     (tmp_path / "later").mkdir()
     shutil.copy(prepared_store, tmp_path / "later" / "mlflow.db")
     assert monitor.run_dir is not None
+    (line,) = sync(monitor.run_dir)
+    assert "the process that trained it lives" in line
+    Outbox(monitor.run_dir / FOLDER).note(pid=4194305)  # as if it had ended
     (line,) = sync(monitor.run_dir)
     assert "items sent" in line
     store = mlflow.MlflowClient(uri)

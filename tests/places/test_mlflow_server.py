@@ -20,7 +20,7 @@ import pytest
 from tiny import ring, tiny_gan
 
 import keras_collapse as kc
-from keras_collapse.outputs import sender, tracking
+from keras_collapse.outputs import sender_thread, tracking
 from keras_collapse.outputs.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
@@ -89,7 +89,8 @@ class At(keras.callbacks.Callback):  # type: ignore[misc]
 def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(sender_thread, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(sender_thread, "AGAIN_SECONDS", (0.1, 0.5))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     gan, logger = tiny_gan(), kc.MLflowLogger(tracking_uri=server.uri)
@@ -109,7 +110,9 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
                 callbacks=[monitor, logger, acts])  # fmt: skip
     server.wait()
     assert monitor.run_dir is not None
-    sync(monitor.run_dir)
+    assert logger._thread is not None
+    logger._thread.join(60)  # where fit did not wait for it, it goes on
+    assert not logger._thread.is_alive()
     client = mlflow.MlflowClient(server.uri)
     (run,) = client.search_runs(["0"])
     assert run.info.run_id == logger.run_id
