@@ -33,12 +33,13 @@ from keras_collapse.sources import examine, read
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
+"""Copied beside the runs: pictures show no folder of this machine."""
 DEMOS = {
     "camel-correct": ("--epochs", "6"),
     "camel-leak": ("--epochs", "6", "--fault", "leak"),
     "ring-d_too_slow": ("--fault", "d_too_slow"),
 }
-TRIAGE = ("plan-b", f"{EXAMPLES}/ring_gan.py:train", "--fault", "d_too_slow", "--batch-sizes",
+TRIAGE = ("plan-b", "ring_gan.py:train", "--fault", "d_too_slow", "--batch-sizes",
           "32,64,128", "--steps", "600", "--no-stop-early", "--out", "triage")  # fmt: skip
 SETTLE_MS = 120_000
 """Virtual time that MLflow's pages get to draw themselves."""
@@ -49,6 +50,8 @@ METRICS = (190, 3560, 1110, 5480)
 def train(folder: Path) -> None:
     """Make the runs that are not there yet."""
     command = [sys.executable, "-m", "keras_collapse.cli"]
+    for path in EXAMPLES.glob("*.py"):
+        shutil.copy(path, folder)
     for name, options in DEMOS.items():
         if not (folder / name).exists():
             subprocess.run([*command, "demo", "--out", name, *options], cwd=folder, check=False)
@@ -132,10 +135,11 @@ def of_terminal(folder: Path) -> None:
 def main(arguments: list[str]) -> None:
     folder = Path(arguments[0] if arguments else "build/pictures").resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
     train(folder)
     of_terminal(folder)
-    report = write_run_report(str(folder / "camel-leak"))
-    shot(report.as_uri(), "report.png", 1000, 1900)
+    report = write_run_report("camel-leak")
+    shot(report.resolve().as_uri(), "report.png", 1000, 1900)
     of_mlflow(folder)
 
 

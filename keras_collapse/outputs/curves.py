@@ -23,6 +23,8 @@ PARTS: tuple[tuple[str, Mapping[str, str], tuple[float, float] | None], ...] = (
      None),
 )  # fmt: skip
 """Each part of the picture: its name, its curves, and the guide's band."""
+NEAR = 0.02
+"""Share of the steps within which numbers of findings stand together."""
 Series = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 """Name to steps and values."""
 
@@ -97,6 +99,7 @@ def _draw(axis: Any, curves: Series) -> None:
 
 def _mark(axis: Any, findings: Sequence[Finding], last: int) -> None:
     """Each finding's number where it began, its stretch shaded."""
+    labels: dict[int, tuple[list[str], str]] = {}
     for number, finding in enumerate(findings, 1):
         if finding.severity is Severity.INFO:
             continue
@@ -104,7 +107,11 @@ def _mark(axis: Any, findings: Sequence[Finding], last: int) -> None:
         end = finding.last_step if finding.healed else last
         axis.axvspan(finding.first_step, end, color=colour, alpha=0.06, linewidth=0)
         axis.axvline(finding.first_step, color=colour, linewidth=1, linestyle="--")
+        near = (at for at in labels if abs(at - finding.first_step) < last * NEAR)
+        place = next(near, finding.first_step)
+        labels.setdefault(place, ([], colour))[0].append(str(number))
+    for place, (numbers, colour) in labels.items():
         axis.annotate(
-            str(number), (finding.first_step, 1), xycoords=("data", "axes fraction"), color=colour,
+            ", ".join(numbers), (place, 1), xycoords=("data", "axes fraction"), color=colour,
             fontsize=9, fontweight="bold", ha="center", va="bottom",
         )  # fmt: skip

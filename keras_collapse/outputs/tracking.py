@@ -207,7 +207,8 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
     def _put_facts(self, facts: Mapping[str, Any]) -> None:
         assert self._outbox is not None
         seeding = facts.get("seeding") or {}
-        plain = {k: v for k, v in facts.items() if k not in ("seeding", "summary")}
+        plain = {k: v for k, v in facts.items() if k not in ("seeding", "summary", "run_dir")}
+        self._tag({"collapse.run_dir": self._run_dir})
         if "seed" in seeding:
             plain["seed"] = seeding["seed"]
         plain |= {f"seed.{k}": "; ".join(seeding[k]) for k in seeding if k != "seed"}

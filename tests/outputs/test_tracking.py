@@ -92,6 +92,7 @@ def test_parameters_seed_and_versions(store: MlflowClient) -> None:
     assert params["epochs"] == "2"
     assert float(params["d_optimizer.learning_rate"]) == pytest.approx(1e-3)
     assert "NumPy" in params["seed.enforced"]
+    assert run.data.tags["collapse.run_dir"].startswith("collapse_runs")
     assert params["batch_size"] == "32"
     assert params["discriminator.dropout"] == "0.3"
     assert params["generator.layers"].startswith("Dense 16, BatchNormalization")
