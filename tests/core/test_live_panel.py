@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,18 @@ def test_it_says_when_a_run_was_killed(journal: Journal) -> None:
     console = Console(file=io.StringIO())
     assert watch(found, console) is False
     assert "its process is gone" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_it_says_when_a_run_has_gone_silent(journal: Journal) -> None:
+    found = watched_run(journal.folder)
+    found.read()
+    assert found.line.startswith("? too early")
+    before = time.time() - 300
+    os.utime(journal.path, (before, before))
+    found.read()
+    assert not found.over
+    assert found.line.startswith("? silent")
+    assert "silent for 5:" in drawn(found.state, color_system=None)
 
 
 def test_a_run_that_has_ended_is_shown_with_its_verdict(journal: Journal) -> None:
