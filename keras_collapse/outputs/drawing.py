@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,17 +58,22 @@ def sparkline(
     if not len(values) or width < 1:
         return text
     blocks = ASCII_BLOCKS if plain else BLOCKS
-    parts = np.array_split(np.asarray(values, float), min(width, len(values)))
-    means = np.array([part.mean() for part in parts])
+    starts = np.linspace(0, len(values), min(width, len(values)), endpoint=False).astype(int)
+    sizes = np.diff([*starts, len(values)])
+    with np.errstate(invalid="ignore"):  # infinities of either sign
+        means = np.add.reduceat(np.asarray(values, float), starts) / sizes
     finite = means[np.isfinite(means)]
     low, high = limits or ((finite.min(), finite.max()) if finite.size else (0.0, 1.0))
-    span = max(high - low, 1e-9)
-    for mean in means:
-        if not np.isfinite(mean):
-            text.append("x", "bold red")
-            continue
-        place = int(np.clip((mean - low) / span * (len(blocks) - 1) + 0.5, 0, len(blocks) - 1))
-        text.append(blocks[place], "bold red" if within(mean, bands) else "cyan")
+    scaled = (means - low) / max(high - low, 1e-9) * (len(blocks) - 1) + 0.5
+    places = np.clip(np.nan_to_num(scaled), 0, len(blocks) - 1).astype(int)
+    cells = [
+        (blocks[place], "bold red" if within(mean, bands) else "cyan")
+        if np.isfinite(mean)
+        else ("x", "bold red")
+        for place, mean in zip(places.tolist(), means.tolist(), strict=True)
+    ]
+    for style, some in itertools.groupby(cells, key=lambda cell: cell[1]):
+        text.append("".join(character for character, _ in some), style)
     return text
 
 

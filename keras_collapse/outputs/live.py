@@ -24,6 +24,8 @@ from keras_collapse.outputs.verdict import STATUS_STYLE
 
 REFRESH_SECONDS = 0.25
 """Between two drawings: more often flickers, and costs."""
+SHARE = 0.02
+"""Of the time, that drawing may take at most."""
 LINES = 10
 """Lines that a whole ``fit`` prints where there is no terminal."""
 
@@ -54,7 +56,7 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         self._screen: Screen | None = None
         self._panel = LivePanel(self.state)
         self._lock = threading.RLock()
-        self._drawn = 0.0
+        self._next = 0.0  # before then it is not drawn
         self._printed = 0
         self._heard = False
         self._restore: Any = None
@@ -108,7 +110,6 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
 
     def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
         self.state.on_epoch(step, epoch, numbers)
-        self._draw(force=True)
 
     def on_samples(self, step: int, images: Any) -> None:
         self.state.on_samples(step, images)
@@ -130,9 +131,11 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
     def _draw(self, force: bool = False) -> None:
         now = time.monotonic()
         with self._lock:
-            if self._screen is not None and (force or now - self._drawn >= REFRESH_SECONDS):
-                self._drawn = now
-                self._screen.draw()
+            if self._screen is None or (now < self._next and not force):
+                return
+            self._screen.draw()
+            then = time.monotonic()
+            self._next = then + max(REFRESH_SECONDS, (then - now) / SHARE)
 
     def _print_some(self) -> None:
         """A line now and then."""
