@@ -65,7 +65,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     np.save("tiny.npy", np.zeros((8, 784), np.uint8))
     Path("taken").write_text("")
     before = files(tmp_path)
-    done = demo(*arguments)
+    done = demo(*arguments, KERAS_BACKEND="jax")  # the quickest to load
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
@@ -76,7 +76,7 @@ def test_a_port_in_use_is_said_before_anything_is_trained(tmp_path: Path) -> Non
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = demo("--ui", taken.getsockname()[1])
+        done = demo("--ui", taken.getsockname()[1], KERAS_BACKEND="jax")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "cannot be used" in done.stderr

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 from tiny import diverging_gan, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.sources import read, readings_of
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="no backend's matter: asked once"
+)
 
 
 def fit(logger: Any, gan: Any) -> kc.CollapseMonitor:

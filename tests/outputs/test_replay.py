@@ -17,6 +17,10 @@ import keras_collapse as kc
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.hub import Listener, hub_of
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="no backend's matter: asked once"
+)
+
 EPOCHS = 40
 
 

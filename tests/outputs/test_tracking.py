@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -275,44 +272,3 @@ def test_without_a_monitor_it_says_what_is_missing() -> None:
     gan = tiny_gan()
     with pytest.warns(UserWarning, match=r"Put a CollapseMonitor\(\)"):
         gan.fit(ring(64), batch_size=32, epochs=2, verbose=0, callbacks=[kc.MLflowLogger()])
-
-
-ENDED = """
-import os, signal, sys, warnings
-sys.path.insert(0, {here!r})
-warnings.simplefilter("ignore")
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
-import keras
-from tiny import ring, tiny_gan
-import keras_collapse as kc
-
-class End(keras.callbacks.Callback):
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == 2:
-            {how}
-
-gan = tiny_gan()
-gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,
-        callbacks=[kc.CollapseMonitor(verbose=0), kc.MLflowLogger(), End()])
-"""
-
-
-@pytest.mark.parametrize(
-    ("how", "status", "said"),
-    [
-        ("raise ValueError('mine')", "FAILED", "ValueError: mine"),
-        ("signal.raise_signal(signal.SIGINT)", "KILLED", "KeyboardInterrupt"),
-    ],
-)
-def test_a_run_that_did_not_end_well_is_never_finished(
-    store: MlflowClient, how: str, status: str, said: str
-) -> None:
-    program = ENDED.format(here=str(Path(__file__).parents[1]), how=how)
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
-        env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
-    )  # fmt: skip
-    assert done.returncode not in (0, -signal.SIGKILL)
-    (run,) = store.search_runs(["0"])
-    assert run.info.status == status, done.stderr
-    assert said in run.data.tags["collapse.ended"]

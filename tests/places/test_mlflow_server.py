@@ -180,3 +180,44 @@ def test_after_kill_9_sync_sends_the_rest_and_says_that_it_was_killed(store: Any
     steps = [m.step for m in store.get_metric_history(run.info.run_id, "d_loss")]
     assert steps == list(range(10))
     assert run.data.tags["collapse.verdict"] == kc.diagnose("run").status
+
+
+ENDED = """
+import os, signal, sys, warnings
+sys.path.insert(0, {here!r})
+warnings.simplefilter("ignore")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
+import keras
+from tiny import ring, tiny_gan
+import keras_collapse as kc
+
+class End(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 2:
+            {how}
+
+gan = tiny_gan()
+gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,
+        callbacks=[kc.CollapseMonitor(verbose=0), kc.MLflowLogger(), End()])
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "said"),
+    [
+        ("raise ValueError('mine')", "FAILED", "ValueError: mine"),
+        ("signal.raise_signal(signal.SIGINT)", "KILLED", "KeyboardInterrupt"),
+    ],
+)
+def test_a_run_that_did_not_end_well_is_never_finished(
+    store: Any, how: str, status: str, said: str
+) -> None:
+    program = ENDED.format(here=str(Path(__file__).parents[1]), how=how)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
+    )  # fmt: skip
+    assert done.returncode not in (0, -signal.SIGKILL)
+    (run,) = store.search_runs(["0"])
+    assert run.info.status == status, done.stderr
+    assert said in run.data.tags["collapse.ended"]
