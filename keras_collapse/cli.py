@@ -73,7 +73,8 @@ def diagnose(
     else:
         from keras_collapse.outputs.verdict import show
 
-        show(verdict, source, run.notes)
+        follow = f"Report: keras-collapse report {shlex.quote(source)}"
+        show(verdict, source, run.notes, follow=follow)
     return status_of(verdict)
 
 
@@ -138,7 +139,7 @@ def audit(
     else:
         from keras_collapse.outputs.verdict import show
 
-        show(verdict, place)
+        show(verdict, place, follow=f"As JSON: keras-collapse audit {shlex.quote(place)} --json")
     return status_of(verdict)
 
 
@@ -244,7 +245,10 @@ def report(
         str, typer.Argument(help="A run's folder, or what diagnose reads.", metavar="RUN_DIR")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The file; report.html in the run's folder.")
+        Path | None,
+        typer.Option(
+            help="The file; report.html in the run's folder, else collapse_report.html here."
+        ),
     ] = None,
 ) -> int:
     """Write a run's report: one HTML file with its findings, curves and samples."""

@@ -18,6 +18,7 @@ import runpy, sys
 import keras_collapse as kc
 print(kc.seed_everything({seed}), file=sys.stderr)
 sys.argv = sys.argv[1:]
+sys.orig_argv = ["keras-collapse", "run", "--seed", "{seed}", *sys.argv]
 sys.path[0] = {folder!r}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -3,8 +3,9 @@
 Records, told apart by ``record``: ``run`` (once, first: what is needed to read the rest), ``fit``
 (a fit or loop begins), ``reader`` (how the logs are to be read), ``logs`` (one a step: the numbers
 as they were handed over, and hashes of its data), ``epoch``, ``fingerprint`` (hashes of the
-weights), ``probe`` (a look at G's samples, in numbers), ``picture`` (one of them was saved under
-this name), ``blind`` (why samples are not compared
+weights), ``probe`` (a look at G's samples, in numbers), ``picture`` (the samples of this step were
+saved under this name: ``samples.png`` the latest, ``samples_start.png`` the first,
+``samples_finding.png`` the first once something was found), ``blind`` (why samples are not compared
 with data), ``finding`` (as it was when it was first found or changed), ``report`` (a finding that
 rests on no reading) and ``end``. A journal without ``end`` is of a run that goes on or was killed.
 Numbers that are not finite are written as strings.

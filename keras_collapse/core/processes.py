@@ -1,9 +1,11 @@
-"""Which process writes a run, and whether it still lives."""
+"""Which process writes a run, what started it, and whether it still lives."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +13,16 @@ from typing import Any
 def this_process() -> dict[str, Any]:
     """What `lives` needs to know of this one."""
     return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+def this_command() -> str:
+    """The command line that starts this process again; empty in a notebook or a console."""
+    started = sys.orig_argv
+    if not sys.argv[0] or any("kernel_launcher" in word for word in started):
+        return ""
+    if "-c" in started and sys.argv[0] != "-c":  # as multiprocessing starts its children
+        started = [sys.executable, *sys.argv]
+    return shlex.join(started)
 
 
 def lives(process: Mapping[str, Any]) -> bool | None:

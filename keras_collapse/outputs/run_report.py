@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.files import write
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.journal import FILE_NAME, read_journal, understood
-from keras_collapse.outputs.curves import curves_svg
+from keras_collapse.outputs.charts import charts
+from keras_collapse.outputs.curves import HEIGHT, WIDTH
+from keras_collapse.outputs.run_facts import Beside, beside, folder_of, grids, grouped
 from keras_collapse.outputs.verdict import SEVERITY_STYLE, STATUS_STYLE, evidence_of, span_of
-from keras_collapse.sources import PastRun
+from keras_collapse.sources.past_run import EPOCH_STEPS, PastRun
 
-PICTURES = {
-    "samples_start.png": "at the first look",
-    "samples_finding.png": "after the first finding",
-    "samples.png": "at the end",
-}
-"""The samples that a run keeps."""
-LOOKED_AT = ("missing_share", "coverage", "density")
-
-
-@dataclass
-class _Beside:
-    """What a run's folder holds beside its numbers."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    command: str = ""
-    steps: dict[str, int] = field(default_factory=dict)
-    folder: Path | None = None
+IN_FOLDER, ELSEWHERE = "report.html", "collapse_report.html"
+"""The report's name in the run's own folder, and where it might be mistaken for another's."""
 
 
 def write_run_report(source: str, target: Path | None = None) -> Path:
@@ -44,7 +27,8 @@ def write_run_report(source: str, target: Path | None = None) -> Path:
 
     Args:
         source: anything that ``diagnose`` reads; a run's folder has samples and facts too.
-        target: the file; by default ``report.html`` in the run's folder, or here.
+        target: the file; by default ``report.html`` in the run's folder, or of another source
+            ``collapse_report.html`` here.
 
     Returns:
         The file.
@@ -52,101 +36,76 @@ def write_run_report(source: str, target: Path | None = None) -> Path:
     Raises:
         InputError: the source cannot be read, or the file cannot be written.
     """
-    run = sources.read(source)
-    verdict = sources.examine(run)
-    folder = Path(source) if (Path(source) / FILE_NAME).exists() else None
-    beside = _beside(folder) if folder else _Beside()
-    path = target or (folder or Path()) / "report.html"
+    folder = folder_of(source)
+    path = target or (folder / IN_FOLDER if folder else Path(ELSEWHERE))
     if path.is_dir():
         raise InputError(f"--out wants a file. Received the folder {str(path)!r}.")
-    write(path, html(source, run, verdict, beside))
+    run = sources.read(source)
+    write(path, html(source, run, sources.examine(run), beside(folder)))
     return path
 
 
-def html(source: str, run: PastRun, verdict: Verdict, beside: _Beside) -> str:
+def html(source: str, run: PastRun, verdict: Verdict, found: Beside) -> str:
     """The report as text, everything escaped."""
-    series = _series(run)
-    shown = [f for f in verdict.findings if f.first_step >= 0]
     loader = PackageLoader("keras_collapse.outputs")
-    template = Environment(loader=loader, autoescape=True).get_template("run.html")
-    symbol, _ = STATUS_STYLE[verdict.status]
-    svg = curves_svg(series, shown, max(verdict.steps - 1, 0))
+    template = Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template("run.html")
+    row_steps = EPOCH_STEPS if run.per_epoch else 1
     return template.render(
         source=source,
         verdict=verdict,
-        symbol=symbol,
+        symbol=STATUS_STYLE[verdict.status][0],
+        symbols={severity: symbol for severity, (symbol, _) in SEVERITY_STYLE.items()},
         findings=list(_findings(verdict.findings)),
-        curves=Markup(svg),  # matplotlib escapes what it draws: names of ours only
-        grids=list(_grids(beside)),
-        facts=sorted(_flat(beside.facts)),
-        summaries=beside.facts.get("summary", {}),
-        command=beside.command,
+        charts=charts(sources.readings_of(run), run.probes, verdict.findings, row_steps),
+        width=WIDTH,
+        height=HEIGHT,
+        step="epoch" if run.per_epoch else "training step",
+        blind=run.blind,
+        grids=list(grids(found)),
+        facts=grouped(found.facts),
+        summaries=found.summaries,
+        short=list(_short(found)),
+        commands=list(_commands(source, found)),
         notes=run.notes,
     )
 
 
-def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, Any]]:
-    for finding in findings:
+def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
+    """Each finding with its number, span and evidence in words."""
+    for number, finding in enumerate(findings, 1):
         yield {
-            "symbol": SEVERITY_STYLE[finding.severity][0],
-            "kind": finding.kind,
-            "severity": str(finding.severity),
+            "number": number,
+            "of": finding,
             "span": span_of(finding),
-            "message": finding.message,
             "evidence": evidence_of(finding),
-            "advice": finding.advice,
-            "healed": finding.healed,
         }
 
 
-def _series(run: PastRun) -> dict[str, tuple[list[int], list[float]]]:
-    """Steps and values of each signal and of what looks at samples said."""
-    found: dict[str, tuple[list[int], list[float]]] = {}
-    for reading in sources.readings_of(run):
-        for name, value in reading.values.items():
-            _add(found, name, reading.step, value)
-    for probe in run.probes:
-        for name in LOOKED_AT:
-            if (number := probe.get(name)) is not None:
-                _add(found, name, probe.step, number)
-    return found
+def _short(found: Beside) -> Iterator[str]:
+    """The run in a few words."""
+    facts = found.facts
+    seeding = facts.get("seeding")
+    if isinstance(seeding, dict) and "seed" in seeding:
+        yield f"seed {seeding['seed']}"
+    if "batch_size" in facts:
+        yield f"batch size {facts['batch_size']}"
+    if "backend" in facts:
+        device = f" on {facts['device']}" if "device" in facts else ""
+        yield f"Keras with {facts['backend']}{device}"
+    if found.day:
+        yield found.day
 
 
-def _add(
-    found: dict[str, tuple[list[int], list[float]]], name: str, step: int, value: float
-) -> None:
-    steps, values = found.setdefault(name, ([], []))
-    steps.append(step)
-    values.append(value)
-
-
-def _beside(folder: Path) -> _Beside:
-    found = _Beside(folder=folder)
-    with understood(folder):
-        for record in read_journal(folder):
-            if record["record"] == "run":
-                found.command = str(record.get("command", ""))
-            elif record["record"] == "fit":
-                found.facts.update(record["facts"])
-            elif record["record"] == "picture":
-                found.steps[record["name"]] = int(record["step"])
-    return found
-
-
-def _grids(beside: _Beside) -> Iterator[tuple[str, str]]:
-    """What a picture shows, and the picture."""
-    for name, words in PICTURES.items():
-        path = beside.folder / name if beside.folder else None
-        if path is not None and path.exists():
-            step = f", step {beside.steps[name]}" if name in beside.steps else ""
-            yield words + step, base64.b64encode(path.read_bytes()).decode()
-
-
-def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in facts.items():
-        if isinstance(value, Mapping):
-            if name != "summary":
-                yield from _flat(value, f"{before}{name}.")
-        else:
-            words = "; ".join(map(str, value)) if isinstance(value, list) else str(value)
-            yield before + name, words
+def _commands(source: str, found: Beside) -> Iterator[tuple[str, str]]:
+    """What a command does, and the command."""
+    if found.command:
+        backend = found.facts.get("backend")
+        given = f"KERAS_BACKEND={shlex.quote(str(backend))} " if backend else ""
+        where = f", in {found.place}" if found.place else ""
+        yield f"The same run again{where}", given + found.command
+        if found.folder:
+            quoted = shlex.quote(str(found.folder))
+            yield "Was it the same to the bit?", f"keras-collapse compare {quoted} NEW_RUN"
+    yield "The verdict once more", f"keras-collapse diagnose {shlex.quote(source)}"

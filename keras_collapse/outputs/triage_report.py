@@ -8,16 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader
 
 from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.files import write
-from keras_collapse.core.readings import Reading
+from keras_collapse.outputs.curves import thinned
 
-POINTS = 400
-"""Points of a curve that are drawn: more cannot be told apart at this width."""
 GRIDS = 16
 """Sample grids that are shown, at most."""
 NO_CURE = {
@@ -201,9 +198,10 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
         except InputError:
             continue
         for axis, signal in zip(axes, ("d_loss", "g_loss"), strict=True):
-            steps, values = _thinned(readings, signal)
-            if len(steps):
-                axis.plot(steps, values, style, color=colour, linewidth=1.2)
+            known = [(r.step, r.values[signal]) for r in readings if signal in r.values]
+            if known:
+                curve = thinned(*zip(*known, strict=True))
+                axis.plot(curve.at, curve.mean, style, color=colour, linewidth=1.2)
                 drawn = True
     for axis, name in zip(axes, ("D's loss", "G's loss"), strict=True):
         axis.set(title=name, xlabel="training step")
@@ -218,14 +216,3 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
     figure.savefig(picture, format="png", dpi=110)
     pyplot.close(figure)
     return picture.getvalue() if drawn else None
-
-
-def _thinned(readings: Sequence[Reading], signal: str) -> tuple[np.ndarray, np.ndarray]:
-    """A signal's steps and values, thinned by means to `POINTS`."""
-    pairs = [(r.step, r.values[signal]) for r in readings if signal in r.values]
-    if not pairs:
-        return np.empty(0), np.empty(0)
-    table = np.array(pairs)
-    stride = -(-len(table) // POINTS)
-    whole = table[: len(table) // stride * stride].reshape(-1, stride, 2)
-    return whole.mean(axis=1)[:, 0], whole.mean(axis=1)[:, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import shlex
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -361,4 +362,5 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             from keras_collapse.outputs.verdict import show
 
             place = str(self.run_dir or "")
-            show(self.verdict, place, follow=f"keras-collapse report {place}" if place else "")
+            report = f"Report: keras-collapse report {shlex.quote(place)}" if place else ""
+            show(self.verdict, place, follow=report)

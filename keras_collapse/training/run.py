@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,10 +13,10 @@ import numpy as np
 from keras_collapse.core.averaging import Averaging
 from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.hub import Hub, guarded
 from keras_collapse.core.journal import SCHEMA, Journal
-from keras_collapse.core.processes import this_process
+from keras_collapse.core.processes import this_command, this_process
 from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings import Reading
 from keras_collapse.core.signals import recognise_names
@@ -68,8 +66,9 @@ class Run:
         self._hub = Hub()
         self._networks = Networks()
         self._prober: Prober | None = None
-        self._pictures: set[str] = set()
         self._keeps_pictures = True
+        self._has_first_picture = False
+        self._gravest = self._pictured = Severity.INFO  # of what was found, and of what is kept
 
     @property
     def verdict(self) -> Verdict:
@@ -93,7 +92,12 @@ class Run:
         self._journal = Journal(self.folder)
         weakref.finalize(self, self._journal.close)
         self._write(
-            "run", schema=SCHEMA, time=time.time(), **this_process(), command=shlex.join(sys.argv)
+            "run",
+            schema=SCHEMA,
+            time=time.time(),
+            **this_process(),
+            command=this_command(),
+            cwd=str(Path.cwd()),
         )
 
     def begin(
@@ -180,6 +184,7 @@ class Run:
     def report(self, finding: Finding) -> None:
         """Take a finding that rests on no reading: of the wiring, the seeds, the averaging."""
         self._examiner.report(finding)
+        self._note_gravest(finding)
         self._write("report", finding=finding.to_dict())
         self._flush()
         self._hub.tell("on_finding", finding)
@@ -220,26 +225,28 @@ class Run:
         self.grid = look.picture
         if self.grid is not None:
             self._hub.tell("on_samples", step, self.grid)
-            guarded(self, self._keep_picture, step, off=self._no_pictures)
-        if look.probe is None:
-            return ()
-        self._write("probe", step=step, values=look.probe.values)
-        self._hub.tell("on_probe", look.probe)
-        return self._publish(self._examiner.look(look.probe))
+        changed: Sequence[Finding] = ()
+        if look.probe is not None:
+            self._write("probe", step=step, values=look.probe.values)
+            self._hub.tell("on_probe", look.probe)
+            changed = self._publish(self._examiner.look(look.probe))
+        if self.grid is not None and self._keeps_pictures:
+            guarded(save_picture, self._keep_picture, self.grid, step, off=self._no_pictures)
+        return changed
 
-    def _keep_picture(self, step: int) -> None:
-        """Keep the first picture, the first one after a finding, and the latest."""
-        if self._journal is None or self.grid is None or not self._keeps_pictures:
+    def _keep_picture(self, picture: np.ndarray, step: int) -> None:
+        """Keep the latest, the first, and the first after a failure, or else after a warning."""
+        if self._journal is None:
             return
         names = ["samples.png"]
-        if "samples_start.png" not in self._pictures:
+        if not self._has_first_picture:
             names.append("samples_start.png")
-        elif "samples_finding.png" not in self._pictures and self.verdict.cause is not None:
+        if self._gravest.rank > self._pictured.rank:
             names.append("samples_finding.png")
         for name in names:
-            save_picture(self.grid, self._journal.folder / name)
+            save_picture(picture, self._journal.folder / name)
             self._write("picture", name=name, step=step)
-        self._pictures.update(names)
+        self._has_first_picture, self._pictured = True, self._gravest
 
     def _no_pictures(self, _: object) -> None:
         self._keeps_pictures = False
@@ -273,10 +280,14 @@ class Run:
 
     def _publish(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         for finding in findings:
+            self._note_gravest(finding)
             self._write("finding", finding=finding.to_dict())
             self._flush()
             self._hub.tell("on_finding", finding)
         return findings
+
+    def _note_gravest(self, finding: Finding) -> None:
+        self._gravest = max(self._gravest, finding.severity, key=lambda severity: severity.rank)
 
     def _note_blind(self) -> None:
         """Record why samples are not compared with data, if that has changed."""
