@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost wiring bench-detection zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost report-cost wiring bench-detection zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
@@ -20,6 +20,7 @@ help:
 	@echo "make ray     trials on a local Ray cluster, one node killed; run it after a change in"
 	@echo "             keras_collapse/triage/executors (a minute)"
 	@echo "make cost    what watching costs in each step, in microseconds"
+	@echo "make report-cost  seconds and size of a report of 100,000 steps"
 	@echo "make wiring  the slow tests of audit and pairs on TensorFlow and JAX, and the table of"
 	@echo "             programs; run it after a change in keras_collapse/training (8 minutes)"
 
@@ -58,6 +59,9 @@ memory: .venv/test-ready
 
 cost: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/cost.py
+
+report-cost: .venv/test-ready
+	$(BIN)/python tests/report_cost.py
 
 wiring: .venv/test-ready
 	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py --wiring

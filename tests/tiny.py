@@ -11,9 +11,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import keras
+import pytest
 import ring_gan
 from camel_gan import GAN
 from keras import layers
+
+once = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="no backend's matter: asked once"
+)
+"""For tests that go the same way on every backend."""
 
 
 def ring(count: int = 512, seed: int = 0) -> np.ndarray:

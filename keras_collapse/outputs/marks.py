@@ -8,18 +8,26 @@ from dataclasses import dataclass
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.outputs.curves import WIDTH, Frame
 
-APART = 0.04
-"""Of the width, that two findings must begin apart to have a number each."""
+APART = 0.12
+"""Of the width, that two findings must begin apart to have a label each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A finding, or several that began close together, as shares of the width."""
+    """Where a finding began, as a share of the width.
 
-    numbers: str
-    first: int
-    severity: str
+    Args:
+        left: the share.
+        severity: of the finding.
+        label: its number; of several that began close together theirs, at the first of them, and
+            nothing at the others.
+        number: the finding that the label leads to.
+    """
+
     left: float
+    severity: str
+    label: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ def spans_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Span]:
 
 
 def marks_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Mark]:
-    """A mark where each finding began; those too close together share one."""
+    """A mark where each finding began."""
     placed = sorted((frame.across(f.first_step), n, f) for n, f in enumerate(findings, 1))
     groups: list[list[tuple[float, int, Finding]]] = []
     for one in placed:
@@ -51,22 +59,16 @@ def marks_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Mark]:
             groups.append([one])
     for group in groups:
         numbers = sorted(number for _, number, _ in group)
-        gravest = max((f.severity for _, _, f in group), key=lambda severity: severity.rank)
-        yield Mark(_ranges(numbers), numbers[0], str(gravest), group[0][0])
+        for place, (left, _, finding) in enumerate(group):
+            label = "" if place else _short(numbers)
+            yield Mark(left, str(finding.severity), label, numbers[0])
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def _short(numbers: Sequence[int]) -> str:
     """Growing numbers in few characters.
 
-    >>> _ranges([1, 2, 3, 5]), _ranges([4, 5])
-    ('1–3, 5', '4, 5')
+    >>> _short([1]), _short([4, 5]), _short([1, 2, 5])
+    ('1', '4, 5', '1…5')
     """
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return ", ".join(
-        f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts
-    )
+    few = ", ".join(map(str, numbers))
+    return few if len(numbers) < 3 else f"{numbers[0]}…{numbers[-1]}"

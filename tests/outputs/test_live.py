@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from tiny import diverging_gan, ring, tiny_gan, weights
+from tiny import diverging_gan, once, ring, tiny_gan, weights
 
 import keras_collapse as kc
 
@@ -28,6 +28,7 @@ def fit(console: Console, gan: Any = None, epochs: int = 20) -> kc.CollapseMonit
     return monitor
 
 
+@once
 def test_in_a_pipe_it_prints_few_plain_lines_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     console = console_of(terminal=False)
     fit(console, epochs=40)
@@ -61,6 +62,7 @@ def test_a_loop_of_ones_own_is_shown_too() -> None:
     assert len(said(console).splitlines()) < 10
 
 
+@once
 def test_a_failure_is_shown_when_it_is_found() -> None:
     console = console_of(terminal=False)
     monitor = fit(console, diverging_gan(), epochs=30)
@@ -80,12 +82,14 @@ def test_the_weights_are_the_same_with_it_and_without() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(run(), watched, strict=True))
 
 
+@once
 def test_without_a_monitor_it_says_what_is_missing() -> None:
     gan = tiny_gan()
     with pytest.warns(UserWarning, match=r"Put a CollapseMonitor\(\)"):
         gan.fit(ring(64), batch_size=32, verbose=0, callbacks=[kc.LiveMonitor()])
 
 
+@once
 def test_a_fault_of_its_own_costs_the_panel_only() -> None:
     class Broken(io.StringIO):
         def write(self, text: str) -> int:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
-from tiny import diverging_gan, ring, tiny_gan
+from tiny import diverging_gan, once, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.sources import read, readings_of
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="no backend's matter: asked once"
-)
+pytestmark = once
 
 
 def fit(logger: Any, gan: Any) -> kc.CollapseMonitor:

@@ -11,15 +11,13 @@ from typing import Any
 import keras
 import pytest
 from mlflow import MlflowClient
-from tiny import diverging_gan, ring, tiny_gan
+from tiny import diverging_gan, once, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.hub import Listener, hub_of
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="no backend's matter: asked once"
-)
+pytestmark = once
 
 EPOCHS = 40
 

@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from tiny import diverging_gan, ring, tiny_gan, weights
+from tiny import diverging_gan, once, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.errors import InputError
@@ -136,6 +136,7 @@ def test_the_active_run_of_a_person_is_used_and_left_open(store: MlflowClient) -
     assert store.get_run(run_id).info.status == "FINISHED"
 
 
+@once
 def test_a_name_that_was_given_stays_with_a_symbol_where_something_was_found(
     store: MlflowClient,
 ) -> None:
@@ -158,6 +159,7 @@ def test_two_fits_of_a_monitor_are_one_run(store: MlflowClient) -> None:
     assert [m.step for m in history] == list(range(8))
 
 
+@once
 def test_a_run_can_be_watched_from_the_tracking_server(store: MlflowClient) -> None:
     monitor, run_id = train(epochs=5)
     found = watched_mlflow_run(run_id, None)
@@ -173,11 +175,13 @@ def test_a_run_can_be_watched_from_the_tracking_server(store: MlflowClient) -> N
     assert "KILLED" in killed.line
 
 
+@once
 def test_a_run_that_no_server_knows_cannot_be_watched(store: MlflowClient) -> None:  # noqa: ARG001
     with pytest.raises(InputError, match="does not tell of run 'nobody'"):
         watched_mlflow_run("nobody", None)
 
 
+@once
 def test_an_experiment_can_be_named(store: MlflowClient) -> None:
     gan, logger = tiny_gan(), kc.MLflowLogger(experiment="camels", run_name="first")
     callbacks = [kc.CollapseMonitor(verbose=0), logger]
@@ -188,6 +192,7 @@ def test_an_experiment_can_be_named(store: MlflowClient) -> None:
     assert run.info.run_name == "first"
 
 
+@once
 def test_a_store_that_fails_costs_nothing_and_what_it_missed_can_be_sent_later(
     prepared_store: Path,
     tmp_path: Path,
@@ -230,6 +235,7 @@ def test_a_store_that_fails_costs_nothing_and_what_it_missed_can_be_sent_later(
     assert " 0 items" in line
 
 
+@once
 @pytest.mark.parametrize("given", ["id", "name"])
 def test_a_training_that_is_started_again_goes_on_in_its_run(
     store: MlflowClient, tmp_path: Path, given: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -22,10 +23,16 @@ PINNED = Finding(
 FAILED = Verdict(Status.FAILED, (PINNED,), "discriminator_pinned since step 588", 1500, "run")
 
 
-def shown(verdict: Verdict, width: int = 80, encoding: str = "utf-8", **settings: object) -> str:
+def shown(
+    verdict: Verdict,
+    width: int = 80,
+    encoding: str = "utf-8",
+    follow: str = "",
+    **settings: Any,
+) -> str:
     raw = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
-    console = Console(file=raw, width=width, **settings)  # type: ignore[arg-type]
-    show(verdict, "run.csv", ["a line was cut off"], console)
+    console = Console(file=raw, width=width, **settings)
+    show(verdict, "run.csv", ["a line was cut off"], console, follow)
     raw.seek(0)
     return raw.read()
 
@@ -39,23 +46,41 @@ def test_a_terminal_gets_everything_within_its_width(width: int) -> None:
     assert len(said.splitlines()) < 25
 
 
-def test_the_last_word_is_at_most_a_screen_whatever_was_found() -> None:
-    advice = tuple(f"{number} " + "words " * 20 for number in range(3))
-    evidence = {f"number_{place}": 0.1 for place in range(20)}
-    findings = tuple(
-        Finding(f"kind_{n}", Severity.FAILED, n, 99, "message " * 18, evidence, advice)
+ADVICE = tuple(f"{number} " + "words " * 20 for number in range(3))
+MANY = Verdict(
+    Status.FAILED,
+    tuple(
+        Finding(f"kind_{n}", Severity.FAILED, n, 99, "message " * 18,
+                {f"number_{place}": 0.1 for place in range(20)}, ADVICE)
         for n in range(9)
-    )
-    verdict = Verdict(Status.FAILED, findings, "kind_0 since step 0", 100)
-    said = shown(verdict, force_terminal=True, color_system=None)
-    assert len(said.splitlines()) <= 36
-    assert "and 5 more findings" in said
-    assert len(shown(verdict).splitlines()) <= 24
+    ),
+    "kind_0 since step 0",
+    100,
+)  # fmt: skip
 
 
-def test_it_says_what_shows_more() -> None:
-    follow = "keras-collapse report runs/1"
-    assert plain(FAILED, "runs/1", follow=follow).splitlines()[-2].endswith(follow)
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_last_word_is_at_most_a_screen_whatever_was_found(width: int) -> None:
+    said = shown(MANY, width, force_terminal=True, color_system=None, height=24)
+    assert len(said.splitlines()) <= 23
+    assert max(map(len, said.splitlines())) <= width
+    for words in ("FAILED", "kind_0", "more of its evidence", "more findings", "Note: a line"):
+        assert words in said
+    for encoding in ("utf-8", "ascii"):
+        lines = shown(MANY, encoding=encoding).splitlines()
+        assert sum(-(-len(line) // 80) for line in lines) <= 23
+
+
+def test_a_large_terminal_gets_everything() -> None:
+    said = shown(MANY, 120, force_terminal=True, color_system=None, height=400)
+    assert said.count("number_19") == 9
+    assert "more" not in said
+
+
+def test_what_to_do_next_is_one_line_that_can_be_copied() -> None:
+    follow = "Report: keras-collapse report " + "a" * 80
+    for settings in ({}, {"force_terminal": True, "color_system": None}):
+        assert shown(MANY, follow=follow, **settings).splitlines()[-1] == follow
 
 
 def test_colours_come_with_a_symbol() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tiny import diverging_gan, ring, tiny_gan, weights
+from tiny import diverging_gan, once, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.hub import Listener, hub_of
@@ -405,6 +405,7 @@ gan.fit(ring(), batch_size=32, epochs=10**6, verbose=0,
 """
 
 
+@once
 def test_the_journal_is_readable_while_it_grows_and_whole_after_kill_9(tmp_path: Path) -> None:
     run = tmp_path / "run"
     program = KILLED.format(here=str(Path(__file__).parents[1]), run=str(run))

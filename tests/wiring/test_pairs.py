@@ -326,6 +326,7 @@ def test_another_keras_is_named() -> None:
         environment = os.environ | {"PYTHONPATH": path}
         command = [sys.executable, "-m", "keras_collapse.cli", "run", "--seed", "42", "train.py"]
         subprocess.run([*command, name], check=True, env=environment, capture_output=True)
+    assert next(read_journal("a"))["command"] == "keras-collapse run --seed 42 train.py a"
     found = compare("a", "b")
     assert "version.keras" in found.settings
     last = [[r["weights"] for r in read_journal(name) if r["record"] == "fingerprint"][-1]
