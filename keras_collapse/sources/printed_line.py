@@ -13,7 +13,7 @@ from keras_collapse.core.signals import recognise_names
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
 _VALUE = re.compile(
     # A number, alone, in brackets, or as tensors and NumPy's scalars print themselves.
-    rf"[\"']?\s*[:=]\s*(?P<open>(?:[A-Za-z][\w.]*)?\()?(?P<value>{_NUMBER})XX
+    rf"[\"']?\s*[:=]\s*(?P<open>(?:[A-Za-z][\w.]*)?\()?(?P<value>{_NUMBER})(?!\w|\.\w)"
     # As in the book: "D loss: (0.687)(R 0.682, F 0.692)".
     rf"(?(open)(?:\)\((?:R\s*)?(?P<real>{_NUMBER}),\s*(?:F\s*)?(?P<fake>{_NUMBER})"
     rf"(?:,[^()]*)?\))?)(?P<percent>\s*%)?",
