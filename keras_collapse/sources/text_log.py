@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.signals import SignalNames, recognise_names
 from keras_collapse.sources.csv_log import decimals_of
-from keras_collapse.sources.keras_bar import Update, as_logged
 from keras_collapse.sources.past_run import LogRow, PastRun
-from keras_collapse.sources.printed_line import Place, numbers_of, place_of, tells_signal
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
+_NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf)"
+_PAIR = re.compile(
+    rf"(?P<name>[A-Za-z][\w ./()-]*?)\s*[:=]\s*\(?(?P<value>{_NUMBER})\)?(?P<percent>\s*%)?"
+    # As in the book: "D loss: (0.687)(R 0.682, F 0.692)".
+    rf"(?:\s*\((?:R\s*)?(?P<real>{_NUMBER})\s*%?,\s*(?:F\s*)?(?P<fake>{_NUMBER})\s*%?\))?",
+    re.IGNORECASE,
+)
+_BAR = re.compile(r"\s*(\d+)/(\d+|Unknown)\s.*(?:\d+s\b|step\b)")
 _NEW_EPOCH = re.compile(r"\s*Epoch (\d+)/\d+\s*$")
+_EPOCH = re.compile(r"\bepoch\b\s*[:=#]?\s*(\d+)", re.IGNORECASE)
+_STEP = re.compile(
+    r"\b(?:step|iter|iteration|batch)\b\s*[:=#]?\s*(\d+)(?:\s*/\s*(\d+))?", re.IGNORECASE
+)
+_LEADING = re.compile(r"\s*\[?(\d+)\b(?!\.)")
+_NETWORK = re.compile(r"\b([dg])(?:is(?:c(?:riminator)?)?|en(?:erator)?|ritic)?\b", re.IGNORECASE)
 KNOWN = (
-    "Keras' progress bar, tqdm, the lines of Keras-GAN, PyTorch-GAN and the book, JSON lines, "
+    "Keras' progress bar, the lines of Keras-GAN, PyTorch-GAN and the book, "
     "and 'step 5: d_loss: 0.69, g_loss: 0.70'"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with numbers in it: name to the number as printed, with its percent sign."""
+    """A line with numbers in it.
 
-    run: int  # which training of the text it belongs to
-    place: Place
+    Args:
+        run: which training of the text it belongs to.
+        epoch, step: -1 where unknown; where both are known, the step counts from the epoch's
+            begin.
+        ends: it is the last of its epoch.
+        texts: name to the number as printed; a percent sign stays with it.
+    """
+
+    run: int
+    epoch: int
+    step: int
+    ends: bool
     texts: Mapping[str, str]
 
 
@@ -45,134 +66,138 @@ def read_text(
     Raises:
         InputError: no line is understood.
     """
-    told = list(notes)
-    lines = _telling(_numbered(text), signals)
+    lines = list(_lines(text.splitlines()))
     names = _signals_of(lines, what, text, signals)
     wanted = set(names.keys.values())
-    lines = [line for line in _runs(lines) if wanted & line.texts.keys()]
-    if len(lines) > 1 and not text.endswith("\n") and _is_cut(lines[-1], lines[-2]):
-        lines.pop()
-        told.append("the last line was cut off and left out")
-    found = [line for line in lines if line.run == lines[-1].run]
-    if found != lines:
+    lines = [line for line in lines if wanted & line.texts.keys()]
+    last = lines[-1].run
+    found = [line for line in lines if line.run == last]
+    told = list(notes)
+    if len({line.run for line in lines}) > 1:
         told.append(f"several trainings in it; the last one, of {len(found)} lines, is judged")
-    settings = {"signals": dict(names.keys)}
-    if len(found) > 1 and all(line.place.ends for line in found):
-        rows = [LogRow(i, None, *_numbers(line, wanted)) for i, line in enumerate(found)]
-        return PastRun(rows, True, settings, notes=told)
-    updates = _updates(found, wanted)
-    if found[0].place.kind != "bar":
-        return PastRun([update.row for update in updates], False, settings, notes=told)
-    rows, averaging = as_logged(updates)
-    return PastRun(rows, False, {**settings, "averaging": averaging}, notes=told)
+    rows, per_epoch = _rows_of(found, wanted)
+    return PastRun(rows, per_epoch, {"signals": dict(names.keys)}, notes=told)
 
 
 def understood_lines(text: str) -> int:
     """How many lines hold a number of a GAN."""
-    return sum(tells_signal(tuple(line.texts)) for line in _numbered(text))
+    count = 0
+    for line in _lines(text.splitlines()):
+        try:
+            recognise_names(line.texts)
+        except InputError:
+            continue
+        count += 1
+    return count
 
 
 # -- lines -----------------------------------------------------------------------------------
 
 
-def _numbered(text: str) -> Iterator[_Line]:
-    """The lines that name numbers, each with its place; a bar's with the epoch of its header."""
-    epoch, last = -1, -1
-    for raw in text.splitlines():
-        for part in _ESCAPES.sub("", raw).split("\r"):
+def _lines(raw: Iterable[str]) -> Iterator[_Line]:
+    """The lines that name numbers, each with its place in its training."""
+    run, epoch, last = 0, -1, (-1, -1)
+    for line in raw:
+        for part in _ESCAPES.sub("", line).split("\r"):
             header = _NEW_EPOCH.match(part)
             if header:
-                epoch, last = int(header[1]) - 1, -1
+                epoch = int(header[1]) - 1
                 continue
-            texts = numbers_of(part)
+            texts = dict(_pairs(part))
             if not texts:
                 continue
-            place = place_of(part)
-            if place.kind == "bar":
-                if epoch < 0 or place.step < last:
+            bar = _BAR.match(part)
+            if bar:
+                step = int(bar[1]) - 1
+                if epoch < 0 or (epoch == last[0] and step < last[1]):
                     epoch += 1  # Keras prints no header where there is one epoch only
-                last = place.step
-                place = replace(place, epoch=epoch)
-            yield _Line(0, place, texts)
+                place, ends = (epoch, step), bar[1] == bar[2]
+            else:
+                place, ends = _place(part), False
+            if place[1] >= 0:  # it is numbered
+                run += place < last  # numbers that begin anew are another training's
+                last = place
+            yield _Line(run, *place, ends, texts)
 
 
-def _telling(lines: Iterator[_Line], signals: Mapping[str, str] | None) -> list[_Line]:
-    """The lines that hold a signal, of the kind that most of them are: others sum those up."""
-    given = set((signals or {}).values())
-    telling = [line for line in lines if given & line.texts.keys() or tells_signal((*line.texts,))]
-    kinds = Counter(line.place.kind for line in telling)
-    return [line for line in telling if line.place.kind == kinds.most_common(1)[0][0]]
+def _place(line: str) -> tuple[int, int]:
+    """Epoch and step of a line of a person's own; -1 for what it does not say."""
+    epoch, step = _EPOCH.search(line), _STEP.search(line)
+    if epoch and step:
+        return int(epoch[1]), int(step[1])
+    if step:
+        return -1, int(step[1])
+    alone = epoch or _LEADING.match(line)
+    return -1, int(alone[1]) if alone else -1
 
 
-def _runs(lines: Sequence[_Line]) -> Iterator[_Line]:
-    """The lines with their training: numbers that begin anew are another's."""
-    run, last = 0, (-1, -1)
-    for line in lines:
-        here = (line.place.epoch, line.place.step)
-        run += here < last
-        last = here
-        yield replace(line, run=run)
-
-
-def _is_cut(line: _Line, before: _Line) -> bool:
-    """Was this line, which no line end follows, cut off in the middle?"""
-    name, text = list(line.texts.items())[-1]
-    whole = before.texts.get(name, text)
-    missing = len(line.texts) < len(before.texts)
-    return missing or decimals_of(text.rstrip("% ")) < decimals_of(whole.rstrip("% "))
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    """Name and number, as printed, of a line."""
+    network = ""
+    for found in _PAIR.finditer(line):
+        name = re.split(r"[\[\]|,]| - ", found["name"])[-1].strip(" .()")
+        told = _NETWORK.search(name.replace("_", " "))
+        if told:
+            network = told[1]
+        elif re.match(r"acc|loss", name, re.IGNORECASE) and network:
+            name = f"{network} {name}"  # as in "[D loss: 0.69, acc.: 50.00%]"
+        percent = "%" if found["percent"] else ""
+        yield name, found["value"] + percent
+        if found["real"]:
+            yield f"{name} real", found["real"] + percent
+            yield f"{name} fake", found["fake"] + percent
 
 
 def _signals_of(
     lines: Sequence[_Line], what: str, text: str, signals: Mapping[str, str] | None
 ) -> SignalNames:
     names = list(dict.fromkeys(name for line in lines for name in line.texts))
-    if names or signals:
+    try:
         return recognise_names(names, signals)
-    seen = [line.strip()[:60] for line in text.splitlines() if line.strip()][:2]
+    except InputError:
+        if signals:
+            raise
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     raise InputError(
-        f"no line of {what} tells of a GAN's training. Received: "
-        f"{', '.join(map(repr, seen)) or 'nothing'}. Known are {KNOWN}; other names by --signal "
-        "d_loss=my_loss."
+        f"no line of {what} tells of a GAN's training. Received: {first[:80]!r}. Known are "
+        f"{KNOWN}; other names by --signal d_loss=my_loss."
     )
 
 
 # -- rows ------------------------------------------------------------------------------------
 
 
-def _updates(lines: Sequence[_Line], wanted: set[str]) -> list[Update]:
-    """The rows, their steps counted from the training's begin."""
-    places = [line.place for line in lines]
-    # "epoch 3, step 1500": steps that grow over the epochs count from the training's begin.
-    within = any(
-        here.epoch != last.epoch and here.step <= last.step
-        for last, here in zip(places, places[1:], strict=False)
-    )
-    found: list[Update] = []
-    began, epoch = 0, places[0].epoch
+def _rows_of(lines: Sequence[_Line], wanted: set[str]) -> tuple[list[LogRow], bool]:
+    """The rows, and whether a row is an epoch."""
+    per_epoch = len(lines) > 1 and all(line.ends for line in lines)
+    rows: list[LogRow] = []
+    begin, epoch = 0, lines[0].epoch
     for line in lines:
-        place = line.place
-        logs, errors = _numbers(line, wanted)
-        following = found[-1].row.step + 1 if found else 0
-        if place.epoch != epoch:
-            began = max(following, began + place.of * (place.epoch - epoch)) if within else began
-            epoch = place.epoch
-        step = following if place.step < 0 else began + place.step
-        row = LogRow(step, epoch if epoch >= 0 else None, logs, errors)
-        if found and found[-1].row.step == step:  # each network on a line of its own, or repeated
-            last = found.pop().row
-            row = replace(
-                row, logs={**last.logs, **logs}, rounding={**(last.rounding or {}), **errors}
-            )
-        found.append(Update(row, began, place.ends))
-    return found
+        if line.epoch != epoch:
+            epoch, begin = line.epoch, rows[-1].step + 1 if rows else 0
+        if per_epoch:
+            step = len(rows)
+        elif line.step < 0:
+            step = rows[-1].step + 1 if rows else 0
+        else:
+            step = line.step + (begin if epoch >= 0 else 0)
+        texts = {name: line.texts[name] for name in wanted & line.texts.keys()}
+        counted = None if per_epoch or line.epoch < 0 else line.epoch
+        row = LogRow(step, counted, _values(texts), _errors(texts))
+        if rows and rows[-1].step == step:  # a bar's last state is printed twice
+            rows[-1] = replace(row, logs={**rows[-1].logs, **row.logs})
+        else:
+            rows.append(row)
+    return rows, per_epoch
 
 
-def _numbers(line: _Line, wanted: set[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """The numbers of a line, and half a unit of the last printed decimal of each."""
-    values: dict[str, float] = {}
-    errors: dict[str, float] = {}
-    for name in sorted(wanted & line.texts.keys()):
-        text, scale = line.texts[name].rstrip("% "), 100 if line.texts[name].endswith("%") else 1
-        values[name] = float(text) / scale
-        errors[name] = 0.5 * 10.0 ** -decimals_of(text) / scale
-    return values, errors
+def _values(texts: Mapping[str, str]) -> dict[str, float]:
+    return {n: float(t.rstrip("% ")) / (100 if t.endswith("%") else 1) for n, t in texts.items()}
+
+
+def _errors(texts: Mapping[str, str]) -> dict[str, float]:
+    """Half a unit of the last printed decimal."""
+    return {
+        name: 0.5 * 10.0 ** -decimals_of(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+        for name, text in texts.items()
+    }
