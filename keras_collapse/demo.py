@@ -113,7 +113,6 @@ def _say_next(monitor: Any, ui: int | None) -> None:
     grid = monitor.run_dir / "samples.png"
     print(f"Samples:     {grid}" if grid.exists() else "Samples:     none were drawn")
     print(f"Look again:  keras-collapse diagnose {monitor.run_dir}")
-    print(f"Report:      keras-collapse report {monitor.run_dir}")
     print(f"In MLflow:   {mlflow_ui}")
     if ui is not None:
         print(f"MLflow at http://127.0.0.1:{ui}, until Ctrl-C", flush=True)
