@@ -55,17 +55,17 @@ pictures: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python docs/pictures/make.py
 
 memory: .venv/test-ready
-	KERAS_BACKEND=jax $(BIN)/python tests/memory.py
+	KERAS_BACKEND=jax $(BIN)/python tests/costs/memory.py
 
 cost: .venv/test-ready
-	KERAS_BACKEND=jax $(BIN)/python tests/cost.py
+	KERAS_BACKEND=jax $(BIN)/python tests/costs/step.py
 
 report-cost: .venv/test-ready
-	$(BIN)/python tests/report_cost.py
+	$(BIN)/python tests/costs/report.py
 
 wiring: .venv/test-ready
-	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py --wiring
-	$(BIN)/python tests/wiring/table.py .venv/keras-$(OLDEST_KERAS)
+	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py --slow
+	$(BIN)/python tests/training/wiring/table.py .venv/keras-$(OLDEST_KERAS)
 
 bench-detection: .venv/test-ready
 	$(BIN)/python tests/zoo/bench.py
@@ -84,7 +84,7 @@ triage-camel: .venv/test-ready
 
 ray: .venv/test-ready
 	$(BIN)/pip install --quiet -e '.[ray]'
-	$(BIN)/python tests/triage/ray_cluster.py
+	$(BIN)/python tests/triage/executors/ray_cluster.py
 
 clean:
 	rm -rf .venv collapse_runs collapse_triage mlruns mlflow.db

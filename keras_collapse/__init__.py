@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from keras_collapse.core.detectors import default_detectors
     from keras_collapse.core.errors import InputError
     from keras_collapse.core.findings import Finding, Severity, Status, Verdict
-    from keras_collapse.outputs.live import LiveMonitor
+    from keras_collapse.outputs.mlflow.logger import MLflowLogger
     from keras_collapse.outputs.tensorboard import TensorBoardLogger
-    from keras_collapse.outputs.tracking import MLflowLogger
+    from keras_collapse.outputs.terminal.live import LiveMonitor
     from keras_collapse.outputs.wandb import WandbLogger
+    from keras_collapse.reproducibility.seeding import SeedControl, SeedReport, seed_everything
     from keras_collapse.sources import diagnose
-    from keras_collapse.training.audit import audit
     from keras_collapse.training.monitor import CollapseMonitor
-    from keras_collapse.training.reaction import CollapseError
-    from keras_collapse.training.seeding import SeedControl, SeedReport, seed_everything
+    from keras_collapse.training.on_failure import CollapseError
+    from keras_collapse.training.wiring.audit import audit
 
 __version__ = "0.1.0"
 

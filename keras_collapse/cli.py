@@ -71,7 +71,7 @@ def diagnose(
             report["notes"] = list(run.notes)
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
-        from keras_collapse.outputs.verdict import show
+        from keras_collapse.outputs.terminal.summary import show
 
         follow = f"Report: keras-collapse report {shlex.quote(source)}"
         show(verdict, source, run.notes, follow=follow)
@@ -117,19 +117,19 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> int:
     """Take one real training step and say whether the GAN is wired as its author believes."""
-    from keras_collapse import programs
+    from keras_collapse import keras_backend, user_program
 
-    programs.choose_backend()
-    programs.quieten()
-    built = programs.run(f"{place}()", programs.load_function(place))
+    keras_backend.choose_backend()
+    keras_backend.quieten()
+    built = user_program.run(f"{place}()", user_program.load_function(place))
     if not isinstance(built, tuple) or len(built) != 2:
         raise InputError(
             f"{place} must return a compiled GAN and its data. Received: {type(built).__name__}."
         )
-    from keras_collapse.training.audit import audit as take_step
-    from keras_collapse.training.audit import one_batch
+    from keras_collapse.training.wiring.audit import audit as take_step
+    from keras_collapse.training.wiring.audit import one_batch
 
-    findings = programs.run("the audit", take_step, built[0], one_batch(built[1]))
+    findings = user_program.run("the audit", take_step, built[0], one_batch(built[1]))
     verdict = verdict_of(findings)
     if as_json:
         report = {
@@ -137,7 +137,7 @@ def audit(
         }
         print(json.dumps(report, indent=1, allow_nan=False))
     else:
-        from keras_collapse.outputs.verdict import show
+        from keras_collapse.outputs.terminal.summary import show
 
         show(verdict, place, follow=f"As JSON: keras-collapse audit {shlex.quote(place)} --json")
     return status_of(verdict)
@@ -212,7 +212,7 @@ def triage(
     if as_json:
         print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
     else:
-        from keras_collapse.outputs.triage_report import show_diagnosis
+        from keras_collapse.outputs.report.triage_report import show_diagnosis
 
         show_diagnosis(found.to_dict(), found.order.folder)
     nothing = not any(result.failed for result in found.results)
@@ -226,7 +226,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
 ) -> int:
     """Say whether two runs were the same to the bit: 0 identical, 1 different, 2 cannot tell."""
-    from keras_collapse.core import comparison
+    from keras_collapse.reproducibility import compare as comparison
 
     found = comparison.compare(run_a, run_b)
     if as_json:
@@ -252,7 +252,7 @@ def report(
     ] = None,
 ) -> int:
     """Write a run's report: one HTML file with its findings, curves and samples."""
-    from keras_collapse.outputs.run_report import write_run_report
+    from keras_collapse.outputs.report.run_report import write_run_report
 
     print(f"Report: {write_run_report(source, out)}")
     return 0
@@ -274,12 +274,12 @@ def watch(
     tracking_uri: Annotated[str | None, typer.Option(help="The server; MLflow's default.")] = None,
 ) -> int:
     """Show a run in this terminal while another process trains it. Ctrl-C leaves it alone."""
-    from keras_collapse.outputs import watch as watching
+    from keras_collapse.outputs.terminal import watch as watching
 
     if mlflow is not None:
         found: watching.Watched = watching.watched_mlflow_run(mlflow, tracking_uri)
     elif folder is not None and (folder / "trials").is_dir():
-        from keras_collapse.triage.watching import WatchedTriage
+        from keras_collapse.triage.watch import WatchedTriage
 
         found = WatchedTriage(folder)
     else:
@@ -294,7 +294,7 @@ def sync(
     ] = Path("collapse_runs"),
 ) -> int:
     """Send to MLflow what its server had not taken when a training ended, or was killed."""
-    from keras_collapse.outputs.sync import sync as send
+    from keras_collapse.outputs.mlflow.sync import sync as send
 
     for line in send(folder):
         print(line)
@@ -310,7 +310,7 @@ def run_seeded(
     seed: Annotated[int, typer.Option(help="Seed of everything, set before Python starts.")] = 42,
 ) -> int:
     """Run a script in a fresh process whose every source of randomness is seeded."""
-    from keras_collapse.seeded import run_script
+    from keras_collapse.reproducibility.seeded_process import run_script
 
     return run_script(script, seed, context.args)
 

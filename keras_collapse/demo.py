@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
-from keras_collapse.programs import choose_backend, quieten
+from keras_collapse.keras_backend import choose_backend, quieten
 
 PRESET = "small"
 EPOCHS = 9

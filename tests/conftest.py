@@ -1,4 +1,11 @@
-"""What all tests share: where things lie, a working folder of their own, real MLflow stores."""
+"""What all tests share: which process runs which test, folders, and real MLflow stores.
+
+A test without a marker needs no Keras backend and runs once. The markers of the others:
+
+``backend(*names)``: runs on each named backend; on all three where none is named.
+``oldest_keras``: runs on the oldest supported Keras as well.
+``slow(*names)``: on the named backends (all where none is named) it is left to ``make test-slow``.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +21,57 @@ import pytest
 if TYPE_CHECKING:
     import mlflow
 
+BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
+SUITES = ("plain", "backend", "oldest", "slow")
+# Doctests of these folders touch Keras.
+KERAS_DOCTESTS = ("keras_collapse/training", "keras_collapse/reproducibility")
+
 HERE = Path(__file__).parent
 sys.path[:0] = [
     str(HERE),
     str(HERE / "core"),
-    str(HERE / "wiring"),
+    str(HERE / "training" / "wiring"),
     str(HERE / "triage"),
     str(HERE.parent / "examples"),
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--suite",
+        choices=SUITES,
+        help="run only what tests/run.py gives to one process; without it, everything that the "
+        "backend in KERAS_BACKEND can run",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    suite = config.getoption("--suite")
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.nodeid.startswith(KERAS_DOCTESTS):
+            item.add_marker(pytest.mark.backend())
+    kept = [item for item in items if _belongs(item, suite)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _belongs(item: pytest.Item, suite: str | None) -> bool:
+    backend, slow = item.get_closest_marker("backend"), item.get_closest_marker("slow")
+    if backend is not None and not _names(backend):
+        return False
+    if suite is None:
+        return True
+    is_slow = slow is not None and _names(slow)
+    if is_slow or suite == "slow":
+        return is_slow and suite == "slow"
+    if suite == "oldest":
+        return item.get_closest_marker("oldest_keras") is not None
+    return (backend is not None) == (suite == "backend")
+
+
+def _names(marker: pytest.Mark) -> bool:
+    """Whether the marker names this process' backend, or none, which means all."""
+    return not marker.args or BACKEND in marker.args
 
 
 @pytest.fixture(scope="session")

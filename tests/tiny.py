@@ -16,9 +16,7 @@ import ring_gan
 from camel_gan import GAN
 from keras import layers
 
-once = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="no backend's matter: asked once"
-)
+once = pytest.mark.backend("jax")
 """For tests that go the same way on every backend."""
 
 

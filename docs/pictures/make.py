@@ -23,12 +23,12 @@ import mlflow
 from PIL import Image
 from rich.console import Console
 
-from keras_collapse.outputs.follow import JournalFollower
-from keras_collapse.outputs.live_panel import LivePanel
-from keras_collapse.outputs.mlflow_run import bare_name
-from keras_collapse.outputs.run_report import write_run_report
-from keras_collapse.outputs.state import RunState
-from keras_collapse.outputs.verdict import show
+from keras_collapse.outputs.followers.journal import JournalFollower
+from keras_collapse.outputs.mlflow.runs import bare_name
+from keras_collapse.outputs.report.run_report import write_run_report
+from keras_collapse.outputs.run_state import RunState
+from keras_collapse.outputs.terminal.run_panel import LivePanel
+from keras_collapse.outputs.terminal.summary import show
 from keras_collapse.sources import examine, read
 
 HERE = Path(__file__).parent

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
 
 ENOUGH_STEPS = 250
 """Steps every detector must have judged before "healthy" is said: the book's healthy run needs as

@@ -1,1 +1,1 @@
-"""Where findings go: the terminal and MLflow."""
+"""Where findings go: terminal, reports, MLflow, TensorBoard, Weights & Biases."""

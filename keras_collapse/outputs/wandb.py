@@ -8,12 +8,12 @@ from typing import Any
 import keras
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.findings import Finding, Severity, Verdict
-from keras_collapse.core.hub import Listener, hub_of
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
-from keras_collapse.outputs.description import description
-from keras_collapse.outputs.ending import SEVERITY
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
+from keras_collapse.outputs.markdown import description
+from keras_collapse.outputs.style import SEVERITY
 
 STEP = "training_step"
 """W&B's own step must only grow, and others log too: ours is a metric, over which charts go."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
-from keras_collapse.core.signals import recognise_names
+from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.sources.csv_log import read_csv
 from keras_collapse.sources.journal_run import READER_SETTINGS, read_run
 from keras_collapse.sources.mlflow_run import read_mlflow_run, run_id_of
 from keras_collapse.sources.notebook import read_notebook
 from keras_collapse.sources.past_run import LogRow, PastRun, examine, readings_of
-from keras_collapse.sources.tensorboard import event_files, read_events
+from keras_collapse.sources.tensorboard_events import event_files, read_events
 from keras_collapse.sources.text_log import read_text
 
 __all__ = [

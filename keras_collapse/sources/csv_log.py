@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.signals import SignalNames, recognise_names
+from keras_collapse.core.readings.signals import SignalNames, recognise_names
 from keras_collapse.sources.past_run import LogRow, PastRun
 
 STEP_COLUMNS = ("step", "global_step", "iteration", "iter")

@@ -9,7 +9,7 @@ from typing import Any
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.journal import FILE_NAME, read_journal, understood
-from keras_collapse.core.probes import Probe
+from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.past_run import LogRow, PastRun
 
 READER_SETTINGS = ("signals", "averaging", "hint", "raw", "origin")

@@ -9,8 +9,8 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.signals import recognise_names
+from keras_collapse.core.readings.signals import recognise_names
+from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.journal_run import read_run
 from keras_collapse.sources.past_run import LogRow, PastRun
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_collapse.core.averaging import Averaging, batch_size_of
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.reader import FLOAT32_ROUNDING, Reader
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.averaging import Averaging, batch_size_of
+from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
 
 EPOCH_STEPS = 20
 """Training steps an epoch is taken to have at least, where a log has one row per epoch."""

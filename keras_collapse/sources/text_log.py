@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.signals import SignalNames, recognise_names
+from keras_collapse.core.readings.signals import SignalNames, recognise_names
 from keras_collapse.sources.csv_log import decimals_of
 from keras_collapse.sources.past_run import LogRow, PastRun
 

@@ -1,1 +1,1 @@
-"""All that touches Keras: the monitor, the seeds, the networks."""
+"""Everything that touches Keras: the monitor, its hooks, the probe, the wiring checks."""

@@ -17,16 +17,17 @@ import numpy as np
 
 from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.events import hub_of
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.hub import guarded, hub_of
-from keras_collapse.training.batches import BACKENDS
-from keras_collapse.training.facts import facts_of, metric_names, rates_of
-from keras_collapse.training.fits import FitWatch
-from keras_collapse.training.loops import LoopWatch
-from keras_collapse.training.models import find_networks, networks_of
-from keras_collapse.training.reaction import CollapseError, OnFailure, Reaction
-from keras_collapse.training.real_data import find_real
-from keras_collapse.training.run import Run
+from keras_collapse.core.guard import guarded
+from keras_collapse.training.hooks.batches import BACKENDS
+from keras_collapse.training.loops.fit import FitWatch
+from keras_collapse.training.loops.train_on_batch import LoopWatch
+from keras_collapse.training.metadata import facts_of, metric_names, rates_of
+from keras_collapse.training.networks.discovery import find_networks, networks_of
+from keras_collapse.training.on_failure import CollapseError, OnFailure, Reaction
+from keras_collapse.training.probe.real_data import find_real
+from keras_collapse.training.session import Run
 from keras_collapse.training.steps import StepCounter, plain_numbers
 
 LOOK_STEPS = 100
@@ -359,7 +360,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self._react(finding, finish=lambda: None)
         self._say_blind()
         if self.verbose:
-            from keras_collapse.outputs.verdict import show
+            from keras_collapse.outputs.terminal.summary import show
 
             place = str(self.run_dir or "")
             report = f"Report: keras-collapse report {shlex.quote(place)}" if place else ""

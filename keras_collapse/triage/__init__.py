@@ -1,1 +1,1 @@
-"""Controlled experiments: trials of a person's own GAN, the cause they show, and its cure."""
+"""Controlled experiments on a user's GAN, and what they show."""

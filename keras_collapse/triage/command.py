@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.console import Console
 
+from keras_collapse.core.atomic_files import write, write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.files import write, write_json
-from keras_collapse.core.known_good import FILE_NAME, read_known_good
-from keras_collapse.outputs.triage_report import write_report
-from keras_collapse.outputs.trials_table import TrialsTable
-from keras_collapse.programs import choose_backend
-from keras_collapse.triage import mlflow_runs
+from keras_collapse.keras_backend import choose_backend
+from keras_collapse.outputs.mlflow import triage_run as mlflow_runs
+from keras_collapse.outputs.report.triage_report import write_report
+from keras_collapse.outputs.terminal.trials_table import TrialsTable
+from keras_collapse.reproducibility.known_good import FILE_NAME, read_known_good
 from keras_collapse.triage.executors.jobs import Executor, Job
 from keras_collapse.triage.executors.local import Local, slots
 from keras_collapse.triage.known_good import known_good

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from keras_collapse.core.known_good import KnownGood
-from keras_collapse.triage.evidence import Evidence
+from keras_collapse.reproducibility.known_good import KnownGood
+from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.runner import Triage
 
 

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.seeded import LARGEST_SEED
+from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 
 Value = bool | int | float | str
 """A parameter's value."""

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.files import write_json
-from keras_collapse.triage import checks, cures, results
-from keras_collapse.triage.candidates import Candidate, candidates
-from keras_collapse.triage.diagnosis import Diagnosis
-from keras_collapse.triage.evidence import Evidence, facts_of, reproducible
+from keras_collapse.triage import preflight as checks
+from keras_collapse.triage import results
+from keras_collapse.triage.analysis import cures
+from keras_collapse.triage.analysis.candidates import Candidate, candidates
+from keras_collapse.triage.analysis.diagnosis import Diagnosis
+from keras_collapse.triage.analysis.evidence import Evidence, facts_of, reproducible
+from keras_collapse.triage.analysis.next_trials import next_trials
+from keras_collapse.triage.analysis.rules import interpret
 from keras_collapse.triage.executors.jobs import Executor, Job
-from keras_collapse.triage.interpretation import interpret
 from keras_collapse.triage.plans import Plan, Trial, Value, identity
-from keras_collapse.triage.strategy import next_trials
 
 SCHEMA = 1
 PACKAGES = ("keras-collapse", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax", "torch")
@@ -270,7 +272,7 @@ def surroundings(order: Order) -> dict[str, Any]:
 
 
 def _not_reproducible(check: Sequence[results.Result]) -> str:
-    from keras_collapse.core.comparison import compare
+    from keras_collapse.reproducibility.compare import compare
 
     found = compare(f"{check[0].folder}/run", f"{check[1].folder}/run")
     return f"Same seed, different run: {found.message} Likeliest source: {found.source}."

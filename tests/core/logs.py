@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from keras_collapse.core.averaging import Row
+from keras_collapse.core.readings.averaging import Row
 
 Batches = Mapping[str, Sequence[float]]
 

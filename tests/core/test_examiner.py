@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keras_collapse.core.examiner import ENOUGH_STEPS, Examiner
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
 
 
 def feed(examiner: Examiner, steps: range, **values: float) -> list[Finding]:

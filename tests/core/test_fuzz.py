@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from keras_collapse.core.detectors import default_detectors
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
-from keras_collapse.core.signals import SIGNALS
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.signals import SIGNALS
+from keras_collapse.core.samples.probe import Probe
 
 ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
 LIKELY = st.one_of(st.sampled_from([0.0, 0.5, 1.0, 0.693, 1e300, -1e300]), st.floats(0, 2))

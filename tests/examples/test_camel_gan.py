@@ -14,7 +14,9 @@ import pytest
 from tiny import ring, tiny_gan
 
 import keras_collapse as kc
-from keras_collapse.core.signals import SIGNALS
+from keras_collapse.core.readings.signals import SIGNALS
+
+pytestmark = pytest.mark.backend()
 
 
 def values(network: keras.Model) -> list[np.ndarray]:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import train_on_batch_loop
 
+pytestmark = pytest.mark.backend()
+
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide-numbers.md").read_text(encoding="utf-8")
 
 

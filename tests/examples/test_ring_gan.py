@@ -8,6 +8,8 @@ import ring_gan
 
 import keras_collapse as kc
 
+pytestmark = pytest.mark.backend()
+
 
 @pytest.mark.parametrize("fault", [None, "instance_noise", "label_noise", "saturating_loss"])
 def test_it_trains(fault: str | None) -> None:

@@ -15,6 +15,8 @@ from train_on_batch_loop import main, table
 import keras_collapse as kc
 from keras_collapse.core.journal import Journal
 
+pytestmark = pytest.mark.backend()
+
 OLD = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
 
 

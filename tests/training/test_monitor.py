@@ -17,14 +17,17 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from paths import TESTS
 from tiny import diverging_gan, once, ring, tiny_gan, weights
 
 import keras_collapse as kc
-from keras_collapse.core.hub import Listener, hub_of
+from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.journal import read_journal
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
 from keras_collapse.training import monitor as monitor_module
-from keras_collapse.training.models import Networks
+from keras_collapse.training.networks.discovery import Networks
+
+pytestmark = pytest.mark.backend()
 
 BACKEND = keras.backend.backend()
 
@@ -68,6 +71,7 @@ def kinds(path: Path) -> list[str]:
 # -- the main job ----------------------------------------------------------------------------
 
 
+@pytest.mark.oldest_keras
 def test_a_leaking_gan_fails_with_discriminator_pinned(capsys: pytest.CaptureFixture[str]) -> None:
     # D sees two equal clouds: whatever it answers is one answer, and the leak makes that "real".
     monitor = kc.CollapseMonitor()
@@ -89,6 +93,7 @@ def test_the_journal_gives_the_same_verdict_as_the_run() -> None:
     assert monitor.verdict.averaging == "epoch"
 
 
+@pytest.mark.oldest_keras
 def test_readings_are_the_batches_own_numbers() -> None:
     ear = fit(tiny_gan(), quiet(), 60, ring(32))  # epochs of one batch: its mean is its own
     raw = [log["d_loss"] for _, log in ear.logs]
@@ -96,6 +101,7 @@ def test_readings_are_the_batches_own_numbers() -> None:
     assert [r.step for r in ear.readings] == list(range(60))
 
 
+@pytest.mark.oldest_keras
 def test_epoch_means_are_undone() -> None:
     ear = fit(tiny_gan(), quiet(), 4)
     assert len(ear.readings) == 64
@@ -108,6 +114,7 @@ def test_epoch_means_are_undone() -> None:
 # -- harmless --------------------------------------------------------------------------------
 
 
+@pytest.mark.oldest_keras
 @pytest.mark.parametrize("every", ["epoch", "batch", 5])
 def test_weights_are_bit_identical_with_and_without_it(every: Any) -> None:
     def train(callbacks: list[Any]) -> list[np.ndarray]:
@@ -138,7 +145,7 @@ class Noise(keras.layers.Layer):
         return x + noise + torch.randn(x.shape)
 
 
-@pytest.mark.skipif(BACKEND == "jax", reason="Keras refuses unseeded noise under JAX")
+@pytest.mark.backend("tensorflow", "torch")  # Keras refuses unseeded noise under JAX
 def test_sampling_a_generator_that_draws_unseeded_noise_moves_no_random_generator() -> None:
     def train(callbacks: list[Any]) -> list[np.ndarray]:
         kc.seed_everything(3)
@@ -198,6 +205,7 @@ def test_wrong_arguments_say_what_was_received(wrong: dict[str, Any]) -> None:
 # -- every kind of fit -----------------------------------------------------------------------
 
 
+@pytest.mark.oldest_keras
 def test_several_fits_are_one_run_with_one_count_of_steps() -> None:
     gan, monitor = tiny_gan(), quiet()
     ears = [fit(gan, monitor, 2), fit(gan, monitor, 2)]
@@ -209,6 +217,7 @@ def test_several_fits_are_one_run_with_one_count_of_steps() -> None:
     assert kc.diagnose(monitor.run_dir) == monitor.verdict
 
 
+@pytest.mark.oldest_keras
 def test_one_monitor_on_two_models_keeps_two_runs() -> None:
     monitor = quiet()
     fit(tiny_gan(), monitor, 2)
@@ -247,12 +256,14 @@ def test_a_deep_copy_is_a_fresh_monitor_with_the_same_arguments() -> None:
     assert (fresh.verdict.steps, fresh.run_dir) == (0, None)
 
 
+@pytest.mark.oldest_keras
 def test_initial_epoch_counts_the_steps_before_it() -> None:
     ear = fit(tiny_gan(), quiet(), 5, initial_epoch=3)
     assert [step for step, _ in ear.logs] == list(range(48, 80))
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras' torch backend allows one step an execution")
+@pytest.mark.oldest_keras
+@pytest.mark.backend("tensorflow", "jax")  # PyTorch allows one step an execution
 def test_several_steps_an_execution() -> None:
     gan = tiny_gan(steps_per_execution=5)
     ear = fit(gan, quiet(), 3)  # 16 steps an epoch: executions of 5, 5, 5 and 1
@@ -265,6 +276,7 @@ def test_several_steps_an_execution() -> None:
     assert mean == pytest.approx(ear.logs[3][1]["d_loss"], abs=1e-5)
 
 
+@pytest.mark.oldest_keras
 def test_validation_numbers_are_kept_apart() -> None:
     gan = tiny_gan()
     gan.test_step = lambda *a: _validation(a)  # type: ignore[method-assign]
@@ -282,6 +294,7 @@ def _validation(arguments: Any) -> Any:
     return (logs, arguments[0]) if BACKEND == "jax" else logs
 
 
+@pytest.mark.oldest_keras
 def test_beside_keras_own_callbacks_and_progress_bar(tmp_path: Path) -> None:
     gan, ear = tiny_gan(), Ear()
     hub_of(gan).join(ear)
@@ -408,7 +421,7 @@ gan.fit(ring(), batch_size=32, epochs=10**6, verbose=0,
 @once
 def test_the_journal_is_readable_while_it_grows_and_whole_after_kill_9(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    program = KILLED.format(here=str(Path(__file__).parents[1]), run=str(run))
+    program = KILLED.format(here=str(TESTS), run=str(run))
     process = subprocess.Popen([sys.executable, "-c", program])
     journal = run / "journal.jsonl"
     deadline = time.monotonic() + 120

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import keras
 import nbformat
 import pytest
 from mlflow import MlflowClient
 from nbclient import NotebookClient
+from paths import TESTS
+
+pytestmark = pytest.mark.backend()
 
 CELLS = [
     "import sys; sys.path.insert(0, {here!r})",
@@ -42,11 +44,11 @@ def text_of(cell: nbformat.NotebookNode) -> str:
     return "".join(said)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="no backend's matter: asked once")
+@pytest.mark.backend("jax")
 def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(
     tmp_path: Path, store: MlflowClient
 ) -> None:
-    here = str(Path(__file__).parents[1])
+    here = str(TESTS)
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [
         nbformat.v4.new_code_cell(cell.replace("{here!r}", repr(here))) for cell in CELLS

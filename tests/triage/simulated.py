@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from keras_collapse.core.files import write_json
+from keras_collapse.core.atomic_files import write_json
 from keras_collapse.triage.executors.jobs import Job
 from keras_collapse.triage.plans import Trial
 from keras_collapse.triage.results import RESULT, Result

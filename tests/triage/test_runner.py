@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from simulated import FACTS, Simulated, result_of
 
+from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.files import write_json
 from keras_collapse.triage.plans import Numbers, Trial, load
 from keras_collapse.triage.results import RESULT
 from keras_collapse.triage.runner import Order, Runner, Triage, View

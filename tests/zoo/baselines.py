@@ -12,7 +12,7 @@ from keras_collapse.core.detectors.discriminator_pinned import (
     D_LOSS_BAND,
     G_ACC_BAND,
 )
-from keras_collapse.core.readings import Blocks, Reading
+from keras_collapse.core.readings.reading import Blocks, Reading
 
 EPOCH = 50
 """Steps of an epoch, for rules that are stated in epochs: a run has sixty."""

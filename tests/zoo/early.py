@@ -16,7 +16,7 @@ from zoo import Run, load
 
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
-from keras_collapse.triage.sure import LASTING, SURE_STEPS
+from keras_collapse.triage.trial.outcome import LASTING, SURE_STEPS
 
 
 def ages(run: Run) -> list[tuple[int, float]]:

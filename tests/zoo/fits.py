@@ -27,10 +27,10 @@ from train import LATENT, POOL, SIGNALS, Program, Recipe
 from zoo import EVERY, LOOK, RECORDS
 
 import keras_collapse as kc
-from keras_collapse.core.hub import Listener, hub_of
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
-from keras_collapse.training import prober
+from keras_collapse.core.events import Listener, hub_of
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
+from keras_collapse.training.probe import prober
 
 SEEDS = {"none": 12}
 """Runs of a recipe, each way: most of those that may end either way."""

@@ -25,8 +25,8 @@ from toys import DUE
 from train import SIGNALS, Program, Recipe, train
 from zoo import DATA, RECORDS, real_sample
 
-from keras_collapse.core.diversity import Diversity
-from keras_collapse.training.prober import answers
+from keras_collapse.core.samples.diversity import Diversity
+from keras_collapse.training.probe.prober import answers
 
 SAMPLES = Path(__file__).parent / "samples"
 """What the looks were taken from, so that they can be taken again; too large for the repository."""

@@ -12,7 +12,7 @@ from scipy.stats import fisher_exact
 from toys import TOYS, Toy
 from zoo import LAST, REAL, Run
 
-from keras_collapse.core.diversity import RealSample
+from keras_collapse.core.samples.diversity import RealSample
 
 ALIKE = 0.03
 """D's losses up to which two runs count as alike."""

@@ -32,15 +32,15 @@ from train import SIGNALS, Program, Recipe, train
 from zoo import Run
 
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.triage.candidates import candidates
-from keras_collapse.triage.diagnosis import Diagnosis
-from keras_collapse.triage.evidence import Evidence
+from keras_collapse.triage.analysis.candidates import candidates
+from keras_collapse.triage.analysis.diagnosis import Diagnosis
+from keras_collapse.triage.analysis.evidence import Evidence
+from keras_collapse.triage.analysis.rules import interpret
 from keras_collapse.triage.executors.jobs import Job
-from keras_collapse.triage.interpretation import interpret
-from keras_collapse.triage.outcome import ended_well
 from keras_collapse.triage.plans import Numbers, Plan, Trial, Value, load
 from keras_collapse.triage.results import Result
 from keras_collapse.triage.runner import Order, Runner, Triage, View
+from keras_collapse.triage.trial.outcome import ended_well
 
 RECORD = Path(__file__).parent / "triage.json"
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "triage.md"

@@ -14,9 +14,9 @@ import numpy as np
 from drawings import DRAWINGS, Drawings
 from toys import TOYS, Toy
 
-from keras_collapse.core.diversity import RealSample
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.diversity import RealSample
+from keras_collapse.core.samples.probe import Probe
 
 RECORDS = Path(__file__).parent / "records"
 EVERY = 10

@@ -1,6 +1,6 @@
 """One failure per file; each watches readings or probes and says what it found."""
 
-from keras_collapse.core.detectors.detector import Detector, ProbeDetector
+from keras_collapse.core.detectors.base import Detector, ProbeDetector
 from keras_collapse.core.detectors.discriminator_dominates import DiscriminatorDominates
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from keras_collapse.core.detectors.detector import at_least, both
-from keras_collapse.core.detectors.episode import Episode
-from keras_collapse.core.detectors.on_blocks import Lasting
+from keras_collapse.core.detectors.persistent_condition import Episode, Lasting
+from keras_collapse.core.detectors.three_valued import at_least, both
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
 
 CERTAIN = 0.98
 """Accuracy on real and on fake from which D tells everything apart. In the plane, no healthy run

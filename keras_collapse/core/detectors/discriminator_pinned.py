@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from math import log
 
-from keras_collapse.core.detectors.detector import at_least, both, within
-from keras_collapse.core.detectors.episode import Episode
-from keras_collapse.core.detectors.on_blocks import Lasting
+from keras_collapse.core.detectors.persistent_condition import Episode, Lasting
+from keras_collapse.core.detectors.three_valued import at_least, both, within
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
 
 D_LOSS_BAND = (0.72, 0.75)
 """The guide's "stuck high". With real and fake indistinguishable and a leaking generator step of

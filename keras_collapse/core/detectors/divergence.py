@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from keras_collapse.core.detectors.detector import closed
+from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
 
 EXPLOSION = 1000.0
 """Times its early scale from which a loss counts as exploded. Cross-entropies clipped as Keras

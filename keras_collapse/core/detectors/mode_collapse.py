@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_collapse.core.detectors.looks import REPEATING, mostly_collapsed
-from keras_collapse.core.detectors.standstill import Standstill, evidence_of
+from keras_collapse.core.detectors.no_progress import Standstill, evidence_of
+from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
+from keras_collapse.core.samples.probe import Probe
 
 _ADVICE = (
     "Make D stronger or G slower: raise D's learning rate to 2-4 times G's (Heusel et al., 2017), "

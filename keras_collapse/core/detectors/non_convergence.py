@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from keras_collapse.core.detectors.looks import bad
-from keras_collapse.core.detectors.on_blocks import BLOCK_STEPS, OnBlocks
+from keras_collapse.core.detectors.persistent_condition import BLOCK_STEPS, OnBlocks
+from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
-from keras_collapse.core.readings import Reading
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
 
 WINDOW = 1000
 """Steps over which swings are measured."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_collapse.core.detectors.looks import mostly_collapsed
-from keras_collapse.core.detectors.standstill import Standstill, evidence_of
+from keras_collapse.core.detectors.no_progress import Standstill, evidence_of
+from keras_collapse.core.detectors.sample_quality import mostly_collapsed
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.probes import Probe
+from keras_collapse.core.samples.probe import Probe
 
 _ADVICE = (
     "Check that both networks learn (keras-collapse audit) and that the data has G's scale.",

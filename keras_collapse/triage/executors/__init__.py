@@ -1,1 +1,1 @@
-"""Where trials run: this machine's GPUs and cores, or a Ray cluster."""
+"""Where trials run: this machine's CPUs and GPUs, or a Ray cluster."""

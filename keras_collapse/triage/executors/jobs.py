@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from keras_collapse import seeded
-from keras_collapse.core.files import write_json
+from keras_collapse.core.atomic_files import write_json
+from keras_collapse.reproducibility import seeded_process as seeded
 from keras_collapse.triage import results
 from keras_collapse.triage.plans import Trial
 
@@ -44,7 +44,7 @@ class Job:
 
 def command(folder: Path) -> list[str]:
     """What runs the trial whose configuration is in that folder."""
-    return [sys.executable, "-m", "keras_collapse.triage.experiment", str(folder)]
+    return [sys.executable, "-m", "keras_collapse.triage.trial.worker", str(folder)]
 
 
 class Executor(Protocol):

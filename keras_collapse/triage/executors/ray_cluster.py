@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.files import write_json
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job, command, ended, environment, prepare
 

@@ -1,0 +1,131 @@
+"""Samples that are bad and do not get better: what the detectors of samples share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from keras_collapse.core.detectors.base import closed
+from keras_collapse.core.detectors.sample_quality import bad, better
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.samples.probe import Probe
+
+STRETCH = 1100
+"""Steps over which samples must not have got better, once they never were good. Healthy runs of the
+zoo begin bad too and stand still for a while, 2 in 100 of the part for choosing for longer."""
+WARN_SHARE = 0.5
+"""Share of the stretch after which it is worth a warning."""
+RELAPSE = 400
+"""Steps of bad samples, better or not, from which a generator that was good has failed."""
+RELAPSE_WARN = 100
+LEAST_LOOKS, MOST_LOOKS = 4, 2 * STRETCH
+"""Looks in a stretch: at least, for people whose epochs are long, and kept at most."""
+ARRIVED = 2
+"""Good looks after which G was good once."""
+HEALS_AFTER = 2
+"""Good looks, one after another, after which it has recovered."""
+
+
+def evidence_of(probe: Probe, names: Sequence[str]) -> dict[str, float]:
+    """Those of the probe's numbers that were told, as a person reads them."""
+    return {name: round(probe.values[name], 4) for name in names if name in probe.values}
+
+
+class Standstill(ABC):
+    """Follows bad looks, one after another, until they are a failure or end.
+
+    A detector of samples is one of these with its own `is_mine` and `describe`: every failure of
+    the samples is told by one detector only.
+
+    Attributes:
+        blind: why the samples of the latest look are no failure yet although they are bad, in
+            words; empty where they are good, unknown, or this detector's failure.
+    """
+
+    kind = ""
+
+    def __init__(self) -> None:
+        self.blind = ""
+        # The latest bad looks, one after another.
+        self._stretch: deque[Probe] = deque(maxlen=MOST_LOOKS)
+        self._since = 0  # the step from which they have been so
+        self._good = self._good_in_a_row = 0
+        self._failing = False  # the stretch is a failure, of this kind or of another's
+        self._mine = False
+        self._open: Finding | None = None
+        self._closed = closed()
+
+    @abstractmethod
+    def is_mine(self, looks: Sequence[Probe]) -> bool:
+        """Whether these bad looks show this detector's failure, and not another's."""
+
+    @abstractmethod
+    def describe(self, probe: Probe) -> Finding:
+        """The finding as the latest look shows it."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return [*self._closed, self._open] if self._open else list(self._closed)
+
+    def look(self, probe: Probe) -> None:
+        holds = bad(probe)
+        if holds is None:
+            return
+        if not holds:
+            self._recover()
+            return
+        self._good_in_a_row = 0
+        if not self._stretch:
+            self._since = probe.step
+        self._stretch.append(probe)
+        while len(self._stretch) > LEAST_LOOKS and probe.step - self._stretch[1].step >= STRETCH:
+            self._stretch.popleft()
+        severity = self._severity(probe)
+        if not self._failing:
+            self._mine = self.is_mine(self._stretch)
+            self._failing = severity is not None
+        self.blind = "" if self._failing or not self._mine else self._pending(probe)
+        if self._failing and self._mine:
+            self._tell(probe, severity or Severity.WARNING)
+
+    def _tell(self, probe: Probe, severity: Severity) -> None:
+        first = self._since if self._good >= ARRIVED else self._stretch[0].step
+        if self._open is not None:
+            first = self._open.first_step
+            severity = max(severity, self._open.severity, key=lambda one: one.rank)
+        found = self.describe(probe)
+        self._open = replace(found, first_step=first, severity=severity)
+
+    def _severity(self, probe: Probe) -> Severity | None:
+        """How bad the stretch is by now; None if it is not a failure."""
+        looks = list(self._stretch)
+        if len(looks) < LEAST_LOOKS:
+            return None
+        if self._good >= ARRIVED:
+            lasted = probe.step - self._since
+            if lasted < RELAPSE_WARN:
+                return None
+            return Severity.FAILED if lasted >= RELAPSE else Severity.WARNING
+        half = len(looks) // 2
+        lasted = probe.step - looks[0].step
+        share = min(lasted / STRETCH, 1.0)
+        if share < WARN_SHARE or better(looks[:half], looks[half:], share):
+            return None
+        return Severity.FAILED if lasted >= STRETCH else Severity.WARNING
+
+    def _pending(self, probe: Probe) -> str:
+        return f"{self.describe(probe).message} Whether that lasts cannot be told yet: train longer"
+
+    def _recover(self) -> None:
+        self.blind = ""
+        self._good += 1
+        self._good_in_a_row += 1
+        if self._failing and self._good_in_a_row < HEALS_AFTER:
+            return
+        self._stretch.clear()
+        self._failing = False
+        if self._open is not None:
+            self._closed.append(replace(self._open, healed=True))
+            self._open = None

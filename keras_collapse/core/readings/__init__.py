@@ -1,0 +1,1 @@
+"""From logged numbers to readings: names recognised, averaging undone."""

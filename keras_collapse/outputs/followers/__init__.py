@@ -1,0 +1,1 @@
+"""Readers of a run that another process is training."""

@@ -1,0 +1,1 @@
+"""MLflow: an outbox on disk, one sender, and what a run contains."""

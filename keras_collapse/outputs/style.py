@@ -1,0 +1,80 @@
+"""How every output writes a status, a severity, a number and a duration."""
+
+from __future__ import annotations
+
+from keras_collapse.core.findings import Finding, Severity, Status
+
+# A symbol beside each colour, for those who do not see colours.
+STATUS_STYLE = {
+    Status.HEALTHY: ("✔", "green"),
+    Status.WARNING: ("▲", "yellow"),
+    Status.FAILED: ("✘", "red"),
+    Status.UNKNOWN: ("?", "cyan"),
+}
+SEVERITY_STYLE = {
+    Severity.INFO: ("i", "cyan"),
+    Severity.WARNING: ("▲", "yellow"),
+    Severity.FAILED: ("✘", "red"),
+}
+
+
+def span_of(finding: Finding) -> str:
+    """The steps of a finding, in words."""
+    healed = ", recovered" if finding.healed else ""
+    if finding.first_step == finding.last_step:
+        return f"step {finding.first_step}{healed}"
+    return f"steps {finding.first_step}–{finding.last_step}{healed}"
+
+
+def evidence_of(finding: Finding) -> list[tuple[str, str]]:
+    """Name and value, uncertainties joined to their number."""
+    rows = []
+    for name, value in finding.evidence.items():
+        if name.endswith("_uncertainty"):
+            continue
+        error = finding.evidence.get(f"{name}_uncertainty")
+        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows.append((name, f"{words} ± {error}" if error else words))
+    return rows
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as short as they go.
+
+    >>> clock(75), clock(3700)
+    ('1:15', '1:01:40')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def number(value: float) -> str:
+    """Three decimals, and no minus before nothing: averaging undone leaves -0.0000001.
+
+    >>> number(0.7231), number(-1e-7)
+    ('0.723', '0.000')
+    """
+    return f"{value:.3f}".replace("-0.000", "0.000")
+
+
+SEVERITY = {Status.HEALTHY: 0, Status.UNKNOWN: 1, Status.WARNING: 2, Status.FAILED: 3}
+"""The verdict as a number that a run table can be sorted by."""
+SYMBOL = {Status.HEALTHY: "✔", Status.UNKNOWN: "?", Status.WARNING: "▲", Status.FAILED: "✘"}
+
+
+PLAIN = str.maketrans({"✔": "+", "▲": "!", "✘": "X", "…": "~", "–": "-", "·": "-", "±": "~"})
+
+
+def in_ascii(words: str) -> str:
+    """The same for a terminal, or a file, that knows ASCII only.
+
+    >>> in_ascii("✘ steps 3–9")
+    'X steps 3-9'
+    """
+    return words.translate(PLAIN).encode("ascii", "replace").decode()
+
+
+def is_ascii(encoding: str | None) -> bool:
+    """Whether nothing but ASCII can be trusted to show."""
+    return not (encoding or "").lower().startswith("utf")

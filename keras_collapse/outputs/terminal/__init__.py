@@ -1,0 +1,1 @@
+"""What a terminal shows: the verdict, the live panel, a triage's progress."""

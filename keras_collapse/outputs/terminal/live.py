@@ -1,0 +1,156 @@
+"""LiveMonitor: a run in one calm panel of the terminal, in place of Keras' progress bar."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from rich.console import Console
+
+from keras_collapse.core.events import Listener, hub_of
+from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
+from keras_collapse.outputs.run_state import RunState
+from keras_collapse.outputs.style import STATUS_STYLE, clock, in_ascii, is_ascii, number
+from keras_collapse.outputs.terminal.run_panel import LivePanel
+from keras_collapse.outputs.terminal.screens import Screen, screen_for
+
+REFRESH_SECONDS = 0.25
+"""Between two drawings: more often flickers, and costs."""
+SHARE = 0.02
+"""Of the time, that drawing may take at most."""
+LINES = 10
+"""Lines that a whole ``fit`` prints where there is no terminal."""
+
+
+class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
+    """Shows what the `CollapseMonitor` of the same ``fit`` sees, while it trains.
+
+    One panel: the state in a word, a symbol and a colour, and since when; losses and accuracies
+    as curves, suspicious bands marked; the share of the data that G's samples miss; some samples;
+    epoch, speed and time left; the findings with their advice. It takes the place of Keras'
+    progress bar, whatever ``verbose`` says. In a pipe or a log it prints a few plain lines.
+
+    Args:
+        console: where to draw; standard output if None.
+
+    Example::
+
+        gan.fit(data, callbacks=[kc.CollapseMonitor(), kc.LiveMonitor()])
+    """
+
+    async_safe = True
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self.state = RunState()
+        self._given = console
+        self._console: Console | None = None
+        self._screen: Screen | None = None
+        self._panel = LivePanel(self.state)
+        self._lock = threading.RLock()
+        self._next = 0.0  # before then it is not drawn
+        self._printed = 0
+        self._heard = False
+        self._restore: Any = None
+
+    # -- Keras ---------------------------------------------------------------------------
+
+    def set_params(self, params: Any) -> None:
+        super().set_params(params)
+        # Keras' own bar comes later in the list, so it finds this; it asks nowhere else.
+        if isinstance(params, dict):
+            params["verbose"] = 0
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        hub_of(model).join(self)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if not self._heard:
+            self._heard = True
+            warnings.warn(
+                "LiveMonitor has heard nothing, so it shows nothing. Put a CollapseMonitor() "
+                "into the same callbacks list.",
+                stacklevel=2,
+            )
+
+    # -- what the monitor says -------------------------------------------------------------
+
+    def on_run(self, facts: Mapping[str, Any]) -> None:
+        self._heard = True
+        self.state.on_run(facts)
+        self._console = self._given or Console()
+        self._printed = self.state.step + 1
+        if self._screen is None:
+            self._panel.brief = False
+            self._screen = screen_for(self._console, self._panel)
+            if self._screen is not None:
+                self._restore = weakref.finalize(self, self._screen.stop)
+        self._draw(force=True)
+
+    def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
+        self.state.on_logs(step, logs)
+        self._draw()
+        if self._screen is None:
+            self._print_some()
+
+    def on_reading(self, reading: Reading) -> None:
+        self.state.on_reading(reading)
+
+    def on_probe(self, probe: Probe) -> None:
+        self.state.on_probe(probe)
+
+    def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
+        self.state.on_epoch(step, epoch, numbers)
+
+    def on_samples(self, step: int, images: Any) -> None:
+        self.state.on_samples(step, images)
+
+    def on_finding(self, finding: Finding) -> None:
+        self.state.on_finding(finding)
+        self._draw(force=True)
+
+    def on_verdict(self, verdict: Verdict, samples: Any) -> None:
+        self.state.on_verdict(verdict, samples)
+        if self._screen is not None:
+            self._panel.brief = True
+            self._draw(force=True)
+            self._restore()
+            self._screen = None
+
+    # -- drawing ---------------------------------------------------------------------------
+
+    def _draw(self, force: bool = False) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if self._screen is None or (now < self._next and not force):
+                return
+            self._screen.draw()
+            then = time.monotonic()
+            self._next = then + max(REFRESH_SECONDS, (then - now) / SHARE)
+
+    def _print_some(self) -> None:
+        """A line now and then."""
+        state = self.state
+        every = max((state.steps or 1000) // LINES, 1)
+        if state.step + 1 < self._printed + every or self._console is None:
+            return
+        self._printed = state.step + 1
+        status, reason = state.status
+        names = (("D loss", "d_loss"), ("G loss", "g_loss"), ("real", "d_acc_real"),
+                 ("fake", "d_acc_fake"))  # fmt: skip
+        numbers = [f"{n} {number(state.curves[k].last)}" for n, k in names if k in state.curves]
+        left = [f"{clock(state.left)} left"] if state.left is not None else []
+        total = f"/{state.steps}" if state.steps else ""
+        symbol = STATUS_STYLE[status][0]
+        line = ", ".join([f"{symbol} step {state.step + 1}{total}", *numbers, reason, *left])
+        if is_ascii(self._console.encoding):
+            line = in_ascii(line)
+        print(line, file=self._console.file, flush=True)

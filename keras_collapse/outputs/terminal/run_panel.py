@@ -1,0 +1,195 @@
+"""The panel of a run that goes on: how it is, since when, its curves, samples and findings."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.jupyter import JupyterMixin
+from rich.panel import Panel
+from rich.text import Text
+
+from keras_collapse.core.detectors.discriminator_pinned import (
+    D_ACC_BAND,
+    D_LOSS_BAND,
+    G_ACC_BAND,
+    ONE_SIDED,
+)
+from keras_collapse.core.findings import Severity, Status
+from keras_collapse.outputs.run_state import RunState
+from keras_collapse.outputs.style import (
+    SEVERITY_STYLE,
+    STATUS_STYLE,
+    clock,
+    in_ascii,
+    is_ascii,
+    number,
+)
+from keras_collapse.outputs.terminal.text_graphics import (
+    Bands,
+    mark_line,
+    sparkline,
+    thumbnails,
+    within,
+)
+
+ENDS: Bands = ((0.0, (1 - ONE_SIDED) / 2), ((1 + ONE_SIDED) / 2, 1.0))
+"""Accuracies on real and fake at opposite ends of these: D gives one answer."""
+SHARE = (0.0, 1.0)
+ROWS: tuple[tuple[str, str, Bands, tuple[float, float] | None], ...] = (
+    ("d_loss", "D loss", (D_LOSS_BAND,), None),
+    ("g_loss", "G loss", (), None),
+    ("d_acc", "D accuracy", (D_ACC_BAND,), SHARE),
+    ("d_acc_real", "  on real", ENDS, SHARE),
+    ("d_acc_fake", "  on fake", ENDS, SHARE),
+    ("g_acc", "G accuracy", (G_ACC_BAND,), SHARE),
+    ("missing_share", "data missed", (), SHARE),
+)
+"""Signal, its name here, the bands in which it is suspicious (the guide's own), and its scale."""
+SO_FAR = {Status.HEALTHY: "NO FAILURE", Status.UNKNOWN: "TOO EARLY"}
+"""What a run is called that has not ended."""
+NAME_WIDTH = 12
+ADVICE = 3
+"""Pieces of advice of a finding that are shown."""
+MOST_FINDINGS = 3
+
+
+class LivePanel(JupyterMixin):
+    """Draws a `RunState` for whatever console it is printed on.
+
+    Args:
+        state: of the run.
+
+    Attributes:
+        brief: leave the findings out, as where the verdict follows.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self.state = state
+        self.brief = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        plain = is_ascii(options.encoding)
+        width, height = options.max_width - 4, (options.height or console.height) - 3
+        _, colour = STATUS_STYLE[self.state.status[0]]
+        rows = [*self._rows(width, height, plain, not _has_colours(console))]
+        if plain:
+            rows = [Text(in_ascii(row.plain), row.style) for row in rows]
+        title = Text(" keras-collapse ")
+        if name := self.state.facts.get("model"):
+            title.append(f"{name} ", "dim")
+        yield Panel(
+            Group(*rows),
+            title=title,
+            title_align="left",
+            border_style=colour,
+            box=box.ASCII if plain else box.ROUNDED,
+            width=options.max_width,
+        )
+
+    def _rows(self, width: int, height: int, plain: bool, colourless: bool) -> Iterator[Text]:
+        head = [*self._head(width)]
+        curves = [*self._curves(width, plain)]
+        findings = [] if self.brief else [*self._findings(width)]
+        room = height - len(head) - len(curves)
+        pictures: list[Text] = []
+        # Findings first: they are what a person has come for. The samples take what is left.
+        kept = findings[: max(room, 0)]
+        spare = room - len(kept) - 1
+        if self.state.picture is not None and spare >= 4:
+            size = min(spare, 8)
+            pictures = [*thumbnails(self.state.picture, width, size, plain or colourless)]
+        for part in (head, curves, [Text(), *pictures] if pictures else [], kept):
+            yield from part
+
+    def _head(self, width: int) -> Iterator[Text]:
+        status, reason = self.state.status
+        symbol, colour = STATUS_STYLE[status]
+        words = str(status).upper()
+        if self.state.verdict is None:
+            words = SO_FAR.get(status, words)
+        yield _line(Text.assemble((f"{symbol} {words}", f"bold {colour}"), f"  {reason}"), width)
+        yield _line(Text(" · ".join(self._progress()), "dim"), width)
+        if self.state.silent or self.state.ended:
+            said = self.state.ended or (
+                f"silent for {clock(self.state.silent)}: a long step, or it was killed"
+            )
+            yield _line(Text(f"▲ {said}", "bold yellow"), width)
+
+    def _progress(self) -> Iterator[str]:
+        state = self.state
+        total, epochs = state.steps, state.facts.get("epochs")
+        if state.step < 0:
+            yield "waiting for the first step: compiling"
+            return
+        if epochs:
+            yield f"epoch {min(state.epoch + (state.verdict is None), int(epochs))}/{epochs}"
+        yield f"step {state.step + 1}" + (f"/{total}" if total else "")
+        if state.left is not None:
+            yield f"{clock(state.left)} left"
+        if state.speed:
+            yield f"{state.speed:.3g} steps/s"
+
+    def _curves(self, width: int, plain: bool) -> Iterator[Text]:
+        state = self.state
+        room = width - NAME_WIDTH - 9
+        drawn = 0
+        for signal, name, bands, limits in ROWS:
+            curve = state.curves.get(signal)
+            if curve is None or not curve.values:
+                continue
+            inside = within(curve.values[-1], bands)
+            row = Text(f"{name:<{NAME_WIDTH}}")
+            row.append(f"{number(curve.last):>7}", "bold red" if inside else "bold")
+            row.append("! " if inside else "  ", "bold red")
+            row.append_text(sparkline(curve.values, room, bands, limits, plain))
+            yield _line(row, width)
+            drawn += 1
+        worst = next((f for f in state.standing if f.severity is not Severity.INFO), None)
+        if drawn and worst is not None and state.step > 0:
+            points = max(len(c.values) for c in state.curves.values())
+            mark = mark_line(
+                worst.first_step,
+                state.step,
+                min(room, points),
+                "^" if plain else "▴",
+                f"since step {worst.first_step}",
+            )
+            yield _line(Text(" " * (NAME_WIDTH + 9)).append_text(mark), width)
+
+    def _findings(self, width: int) -> Iterator[Text]:
+        standing = self.state.standing
+        for finding in standing[:MOST_FINDINGS]:
+            symbol, colour = SEVERITY_STYLE[finding.severity]
+            yield Text()
+            yield _line(
+                Text.assemble(
+                    (f"{symbol} {finding.kind}", f"bold {colour}"),
+                    (f"  since step {finding.first_step}", "dim"),
+                ),
+                width,
+            )
+            if finding.severity is Severity.INFO:
+                continue
+            yield from _wrapped(finding.message, width, "  ")
+            for place, advice in enumerate(finding.advice[:ADVICE], 1):
+                yield from _wrapped(f"{place}. {advice}", width, "  ")
+        if len(standing) > MOST_FINDINGS:
+            yield Text(f"and {len(standing) - MOST_FINDINGS} more", "dim")
+
+
+def _has_colours(console: Console) -> bool:
+    return console.color_system is not None and not console.no_color
+
+
+def _wrapped(words: str, width: int, indent: str) -> Iterator[Text]:
+    hanging = indent + "   " * (words[:1].isdigit())
+    for line in textwrap.wrap(words, width, initial_indent=indent, subsequent_indent=hanging):
+        yield Text(line)
+
+
+def _line(text: Text, width: int) -> Text:
+    text.truncate(width, overflow="ellipsis")
+    return text

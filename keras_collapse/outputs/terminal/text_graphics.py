@@ -1,0 +1,123 @@
+"""Curves and pictures in characters, for terminals of any kind."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.style import Style
+from rich.text import Text
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII_BLOCKS = "_.-=+*%#"
+RAMP = " .:-=+*#%@"
+"""Dark to light, on a dark ground."""
+COLUMNS = 8
+"""Samples in a row of a grid of images (training/samples.py)."""
+WHITE = 250
+Bands = Sequence[tuple[float, float]]
+
+
+def sparkline(
+    values: Sequence[float],
+    width: int,
+    bands: Bands = (),
+    limits: tuple[float, float] | None = None,
+    plain: bool = False,
+) -> Text:
+    """A curve, one line high.
+
+    Args:
+        values: in order; those that are not finite are drawn as "x".
+        width: characters.
+        bands: values that are marked as suspicious.
+        limits: of the scale; the values' own where None.
+        plain: ASCII only.
+
+    >>> sparkline([0, 1, 2, 3], 4).plain, sparkline([0.0, float("nan")], 2, plain=True).plain
+    ('▁▃▆█', '_x')
+    """
+    text = Text()
+    if not len(values) or width < 1:
+        return text
+    blocks = ASCII_BLOCKS if plain else BLOCKS
+    starts = np.linspace(0, len(values), min(width, len(values)), endpoint=False).astype(int)
+    sizes = np.diff([*starts, len(values)])
+    with np.errstate(invalid="ignore"):  # infinities of either sign
+        means = np.add.reduceat(np.asarray(values, float), starts) / sizes
+    finite = means[np.isfinite(means)]
+    low, high = limits or ((finite.min(), finite.max()) if finite.size else (0.0, 1.0))
+    scaled = (means - low) / max(high - low, 1e-9) * (len(blocks) - 1) + 0.5
+    places = np.clip(np.nan_to_num(scaled), 0, len(blocks) - 1).astype(int)
+    cells = [
+        (blocks[place], "bold red" if within(mean, bands) else "cyan")
+        if np.isfinite(mean)
+        else ("x", "bold red")
+        for place, mean in zip(places.tolist(), means.tolist(), strict=True)
+    ]
+    for style, some in itertools.groupby(cells, key=lambda cell: cell[1]):
+        text.append("".join(character for character, _ in some), style)
+    return text
+
+
+def within(value: float, bands: Bands) -> bool:
+    """Whether it lies in one of these bands."""
+    return any(low <= value <= high for low, high in bands)
+
+
+def mark_line(step: int, last: int, width: int, symbol: str, words: str) -> Text:
+    """Where in a curve of ``width`` characters over ``last + 1`` steps something began."""
+    place = min(int(width * step / max(last + 1, 1)), width - 1)
+    after = place + 2 + len(words) <= width
+    line = f"{' ' * place}{symbol} {words}" if after else f"{words} {symbol}".rjust(place + 1)
+    return Text(line, "bold red")
+
+
+def thumbnails(picture: np.ndarray, width: int, height: int, plain: bool) -> list[Text]:
+    """Some samples of a grid, or a picture of points, in characters.
+
+    Args:
+        picture: uint8 (height, width[, 3]), a grid of `COLUMNS` images in a row, or one square
+            picture of points on white.
+        width, height: characters that may be filled.
+        plain: no colour and ASCII only: a character stands for a brightness.
+    """
+    rgb = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+    if _is_points(rgb):
+        shown, rows = rgb, min(height, width // 2)
+        columns = 2 * rows
+    else:
+        side = rgb.shape[1] // COLUMNS
+        each = max(min(2 * height, width), 8)  # characters of one sample, a character a pixel wide
+        count = max(min(width // each, COLUMNS), 1)
+        shown, rows, columns = rgb[:side, : count * side], each // 2, count * each
+        if shown.shape[0] < side:
+            return []
+    small = _shrunk(shown, 2 * rows, columns)
+    if plain:
+        bright = small.mean(axis=2).reshape(rows, 2, columns).mean(axis=1)
+        levels = (bright / 256 * len(RAMP)).astype(int)
+        return [Text("".join(RAMP[level] for level in row)) for row in levels]
+    return [_half_blocks(small[2 * row], small[2 * row + 1]) for row in range(rows)]
+
+
+def _is_points(rgb: Any) -> bool:
+    corners = rgb[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return bool(rgb.shape[0] == rgb.shape[1] and corners.min() > WHITE)
+
+
+def _shrunk(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(picture).resize((columns, rows), Image.Resampling.BOX))
+
+
+def _half_blocks(upper: np.ndarray, lower: np.ndarray) -> Text:
+    """Two rows of pixels in one line of characters."""
+    text = Text()
+    for above, below in zip(upper, lower, strict=True):
+        colours = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in (above, below))
+        text.append("▀", Style(color=next(colours), bgcolor=next(colours)))
+    return text

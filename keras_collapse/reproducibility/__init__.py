@@ -1,0 +1,1 @@
+"""Seeds, fingerprints, and the comparison of two runs."""

@@ -1,0 +1,242 @@
+"""The monitor in a ``train_on_batch`` loop: each call watched, each G step one training step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_collapse.core.findings import Finding
+from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING
+from keras_collapse.reproducibility.fingerprints import batch_digest
+from keras_collapse.training.hooks.method_patch import StandIn
+from keras_collapse.training.hooks.optimizer_calls import D
+from keras_collapse.training.wiring.loop_wiring import WIRING_STEPS, LoopWiring
+
+MIXED_LABELS = 0.3
+"""Spread of a batch's labels above which it holds real and fake samples together; smoothed or
+noisy labels of one kind spread less."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One ``train_on_batch``, as it ended.
+
+    Args:
+        logs: name to the batch's own number, running means undone.
+        rounding: name to its largest error.
+        label: the mean of the labels; None where there were none, or of both kinds.
+        data: a hash of what the model was shown; None where it is out of reach.
+    """
+
+    logs: Mapping[str, float]
+    rounding: Mapping[str, float]
+    label: float | None
+    data: str | None = None
+
+
+class Calls:
+    """Reads what ``train_on_batch`` of one model returns.
+
+    Before Keras 3.15 that is the mean over all samples since the last ``reset_metrics``; the
+    model's own sample count tells which, and undoes it: with M after W samples and M' after W',
+    the batch's own number is (W M - W' M') / (W - W').
+
+    Args:
+        model: a compiled model.
+
+    Attributes:
+        cumulative: whether a number was a mean over more than its own batch.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.cumulative = False
+        self._model = model
+        self._names: list[str] = []
+        self._count = 0.0
+        self._last: Mapping[str, float] = {}
+
+    def read(self, returned: Any, labels: Any, inputs: Any = None) -> Call:
+        """The numbers of the call that has just returned."""
+        data = batch_digest(inputs)
+        means = self._named(returned)
+        before, self._count = self._count, self._samples()
+        last, self._last = self._last, means
+        if not 0 < before < self._count or last.keys() != means.keys():
+            rounding = {name: abs(mean) * FLOAT32_ROUNDING for name, mean in means.items()}
+            return Call(means, rounding, label_of(labels), data)
+        self.cumulative = True
+        fresh = self._count - before
+        own = {n: (self._count * m - before * last[n]) / fresh for n, m in means.items()}
+        stretch = FLOAT32_ROUNDING * (self._count + before) / fresh
+        return Call(own, {n: abs(m) * stretch for n, m in means.items()}, label_of(labels), data)
+
+    def _named(self, returned: Any) -> dict[str, float]:
+        """By the names that Keras gives them: its metrics in order, then the rest by name."""
+        if isinstance(returned, Mapping):
+            return {str(name): float(number) for name, number in returned.items()}
+        numbers = [float(x) for x in np.atleast_1d(np.asarray(returned, dtype="float64"))]
+        if len(self._names) != len(numbers):
+            found = list(self._model.get_metrics_result())
+            first = [m.name for m in self._model.metrics if m.name in found]
+            self._names = [*first, *sorted(set(found) - set(first))]
+        return dict(zip(self._names, numbers, strict=False))
+
+    def _samples(self) -> float:
+        """How many samples the model's loss is the mean of; 0 where it does not say."""
+        for metric in self._model.metrics:
+            if metric.name == "loss" and hasattr(metric, "count"):
+                return float(keras.ops.convert_to_numpy(metric.count))
+        return 0.0
+
+
+def label_of(labels: Any) -> float | None:
+    """The one label of a batch; of several outputs' labels, that of the first that has one."""
+    if isinstance(labels, list | tuple):
+        return next((one for one in map(label_of, labels) if one is not None), None)
+    if labels is None:
+        return None
+    values = np.asarray(keras.ops.convert_to_numpy(labels), dtype="float64")
+    if values.size == 0 or values.max() - values.min() > MIXED_LABELS:
+        return None
+    return float(values.mean())
+
+
+@dataclass(slots=True)
+class Step:
+    """The calls of one training step, which a call of G's ends."""
+
+    d_calls: list[Call] = field(default_factory=list)
+
+    def logs(self, g_call: Call) -> tuple[dict[str, float], dict[str, float]]:
+        """The step's signals and their rounding.
+
+        What G wants its fakes called is the label of "real": of D's calls, those with a label
+        nearer to it were on real samples.
+        """
+        parts: dict[str, list[Call]] = {"g": [g_call]}
+        for call in self.d_calls:
+            is_real = _is_real(call, g_call)
+            half = "" if is_real is None else "_real" if is_real else "_fake"
+            parts.setdefault(f"d{half}", []).append(call)
+        logs: dict[str, float] = {}
+        rounding: dict[str, float] = {}
+        for part, calls in parts.items():
+            network, _, half = part.partition("_")
+            for quantity, is_it in (("loss", _is_loss), ("acc", _is_accuracy)):
+                known = [(c, name) for c in calls for name in c.logs if is_it(name)]
+                if known:
+                    signal = "_".join(filter(None, (network, quantity, half)))
+                    logs[signal] = float(np.mean([c.logs[name] for c, name in known]))
+                    rounding[signal] = max(c.rounding[name] for c, name in known)
+        for quantity in ("loss", "acc"):
+            halves = [f"d_{quantity}_real", f"d_{quantity}_fake"]
+            if f"d_{quantity}" not in logs and all(half in logs for half in halves):
+                logs[f"d_{quantity}"] = sum(logs[half] for half in halves) / 2
+                rounding[f"d_{quantity}"] = max(rounding[half] for half in halves)
+        return logs, rounding
+
+    def data(self, g_call: Call) -> dict[str, str]:
+        """Hashes of what came from outside: the real samples and G's latents."""
+        real = [c.data for c in self.d_calls if c.data and _is_real(c, g_call)]
+        found = {"real": "".join(real), "latents": g_call.data}
+        return {name: digest for name, digest in found.items() if digest}
+
+
+def _is_real(call: Call, g_call: Call) -> bool | None:
+    """Whether a call of D's was on real samples, by the labels; None where they do not say."""
+    if call.label is None or g_call.label is None:
+        return None
+    return abs(call.label - g_call.label) < 0.5
+
+
+def _is_loss(name: str) -> bool:
+    return name == "loss"
+
+
+def _is_accuracy(name: str) -> bool:
+    return "acc" in name.lower()
+
+
+class LoopWatch:
+    """Stands in for ``train_on_batch`` on D and on the combined model, and passes on what it sees.
+
+    Args:
+        generator, discriminator: the networks.
+        combined: the model whose ``train_on_batch`` is G's step.
+        see: called at the end of each training step with its signals, their rounding, and hashes
+            of the data it was given.
+        report: called with each fault of the wiring, at the step it shows.
+        show: called with the batches of real samples, inputs and labels, that D is trained on.
+        guard: runs our own part of a call so that its fault never reaches the loop.
+    """
+
+    def __init__(
+        self,
+        generator: Any,
+        discriminator: Any,
+        combined: Any,
+        see: Callable[[Mapping[str, float], Mapping[str, float], Mapping[str, str]], None],
+        report: Callable[[Finding], None],
+        show: Callable[[Any], None],
+        guard: Callable[..., None],
+    ) -> None:
+        self._models = {D: discriminator, "combined": combined}
+        self._calls = {name: Calls(model) for name, model in self._models.items()}
+        self._see, self._show, self._guard = see, show, guard
+        self._wiring = LoopWiring(generator, discriminator, self._models, report, guard)
+        self._step = Step()
+        self._g_call: Call | None = None
+        self._steps = 0
+        self._standing: list[StandIn] = []
+
+    def start(self) -> None:
+        for name, model in self._models.items():
+            make = functools.partial(self._standing_in, name)
+            self._standing.append(StandIn(model, "train_on_batch", make))
+        self._wiring.start()
+
+    def stop(self) -> None:
+        self._wiring.stop()
+        while self._standing:
+            self._standing.pop().remove()
+
+    def _standing_in(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        def train_on_batch(x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+            if not self._standing:
+                return original(x, y, *args, **kwargs)
+            before: list[dict[str, Any]] = []
+            self._guard(self._wiring.compiled, name, self._steps)
+            if self._steps < WIRING_STEPS:
+                self._guard(lambda: before.append(self._wiring.before(name)))
+            returned = original(x, y, *args, **kwargs)
+            self._guard(self._take, name, returned, x, y, before)
+            return returned
+
+        return train_on_batch
+
+    def _take(
+        self, name: str, returned: Any, inputs: Any, labels: Any, before: Sequence[Any]
+    ) -> None:
+        call = self._calls[name].read(returned, labels, inputs)
+        if before:
+            self._wiring.after(name, before[0], inputs, call.label)
+        if name == D:
+            self._step.d_calls.append(call)
+            if self._g_call is not None and _is_real(call, self._g_call):
+                self._show([inputs, labels])
+            return
+        self._g_call = call
+        step, self._step = self._step, Step()
+        if self._steps < WIRING_STEPS:
+            cumulative = any(calls.cumulative for calls in self._calls.values())
+            self._wiring.judge(self._steps, call.label, cumulative)
+        self._steps += 1
+        if self._steps == WIRING_STEPS:
+            self._wiring.stop()
+        logs, rounding = step.logs(call)
+        self._see(logs, rounding, step.data(call))

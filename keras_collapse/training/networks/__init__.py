@@ -1,0 +1,1 @@
+"""G and D on a model: found, sampled, described, and left unchanged."""

@@ -1,0 +1,35 @@
+"""What a network's layers are: its last activation, its batch norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+REACH = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, np.inf)}
+"""What a last activation can draw."""
+SLACK = 0.05
+"""How far data may lie outside of it: antialiased or slightly noisy images do."""
+
+
+def last_activation(network: Any) -> str | None:
+    """The name of a network's last activation; None where it is linear or of unknown kind."""
+    for layer in reversed(getattr(network, "layers", [])):
+        if getattr(layer, "layers", None):
+            return last_activation(layer)
+        activation = getattr(layer, "activation", None)
+        if activation is not None:
+            name = getattr(activation, "__name__", "")
+            return None if name == "linear" else name
+        if layer.weights:
+            return None
+    return None
+
+
+def batch_norms(network: Any) -> list[Any]:
+    found = []
+    for layer in getattr(network, "layers", []):
+        if type(layer).__name__ == "BatchNormalization" and layer.trainable:
+            found.append(layer)
+        found += batch_norms(layer)
+    return found

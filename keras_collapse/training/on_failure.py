@@ -1,0 +1,73 @@
+"""What a monitor does when something has failed: say so, stop, raise, or call a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.guard import guarded
+
+OnFailure = str | Callable[[Finding], object]
+
+
+class CollapseError(RuntimeError):
+    """Raised out of ``fit`` by ``on_failure="raise"``; ``finding`` says what failed."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"{finding.kind} since step {finding.first_step}: {finding.message}")
+        self.finding = finding
+
+
+class Reaction:
+    """Reacts to findings that are ``failed``.
+
+    Args:
+        on_failure: ``"warn"``, ``"stop"``, ``"raise"`` or a function that takes the finding.
+        verbose: 1 prints a line for each, 0 nothing.
+
+    Raises:
+        InputError: on_failure is none of these.
+    """
+
+    def __init__(self, on_failure: OnFailure, verbose: int) -> None:
+        if not callable(on_failure) and on_failure not in ("warn", "stop", "raise"):
+            raise InputError(
+                'on_failure must be "warn", "stop", "raise" or a function. '
+                f"Received: {on_failure!r}"
+            )
+        self._on_failure = on_failure
+        self._verbose = verbose
+        self._raised = False
+
+    def reset(self) -> None:
+        """A new run begins: it may raise once, too."""
+        self._raised = False
+
+    def to(self, finding: Finding, stop: Callable[[], None], finish: Callable[[], object]) -> None:
+        """React to one finding.
+
+        Args:
+            finding: one that is new, graver or healed.
+            stop: ends the training after this step.
+            finish: closes the run's books, before an error leaves it.
+
+        Raises:
+            CollapseError: at a run's first failure, where that was asked for.
+        """
+        if finding.severity is not Severity.FAILED or finding.healed:
+            return
+        if self._verbose:
+            print(
+                f"\nkeras-collapse: {finding.kind} since step {finding.first_step}. "
+                f"{finding.message}",
+                flush=True,
+            )
+        if callable(self._on_failure):
+            guarded(self._on_failure, self._on_failure, finding)
+        elif self._on_failure == "stop":
+            stop()
+        elif self._on_failure == "raise" and not self._raised:
+            self._raised = True
+            finish()
+            raise CollapseError(finding)

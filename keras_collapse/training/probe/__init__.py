@@ -1,0 +1,1 @@
+"""Sample checks during training: fixed latents, real samples, pictures."""

@@ -1,0 +1,229 @@
+"""The probe: fixed latents, a fixed sample of the data, and what G and D make of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.samples.diversity import RealSample
+from keras_collapse.core.samples.probe import Probe
+from keras_collapse.training.networks.conditioning import given_to_d, given_to_g
+from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
+from keras_collapse.training.networks.sampling import draw, infer
+from keras_collapse.training.probe.pictures import image_grid, scatter
+from keras_collapse.training.probe.real_data import SEED, PassingBy, RealData, real_among
+
+SHOWN = 32
+"""Samples in the picture."""
+DRAWN = 256
+"""Samples that are compared: half of eight modes missing show for certain from a hundred on."""
+SHARE = 0.05
+"""Of the training's time that looks may take: one that would take more is only a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look brought.
+
+    Args:
+        samples: float32 (32, ...), of the first latents.
+        probe: the numbers; None where there is no real sample or no time for one.
+        picture: samples side by side, or points over the data's, uint8; None of anything else.
+    """
+
+    samples: np.ndarray
+    probe: Probe | None
+    picture: np.ndarray | None
+
+
+class Prober:
+    """Looks at a pair of networks, and keeps within its share of the time.
+
+    A conditional generator is given the real samples' own labels, and D the same for both kinds.
+
+    Args:
+        networks: with a generator whose latent's shape is known.
+        real: of the data as D is shown it; None where it is out of reach.
+        sees_batches: `show` will be called: without a real sample the first batches make one.
+
+    Attributes:
+        blind: why samples are not compared with data, in words; empty where they are, or may be.
+    """
+
+    def __init__(
+        self, networks: Networks, real: RealData | None, sees_batches: bool = False
+    ) -> None:
+        assert networks.latent_shape is not None
+        self.blind = ""
+        self._networks = networks
+        self._real: RealData | None = None
+        self._sample: RealSample | None = None
+        self._inputs: Any = None
+        if not networks.conditions:
+            self._inputs = _latents(networks.latent_shape)
+        self._cost: float | None = None  # of the last full look, in seconds
+        self._since = time.perf_counter()
+        shape = networks.sample_shape
+        self._passing: PassingBy | None = None
+        if real is None and sees_batches and shape is not None:
+            self._passing = PassingBy(shape)
+        else:
+            self._compare_with(real)
+
+    def show(self, batch: Any) -> None:
+        """A batch of real data passes by: nested arrays or tensors."""
+        if self._passing is not None:
+            self._passing.take(batch)
+
+    def settle(self) -> None:
+        """Wait for no more batches: what has passed by is the real sample from now on."""
+        if self._passing is not None:
+            arrays, shape = self._passing.arrays, self._passing.shape
+            self._passing = None
+            self._compare_with(real_among(arrays, shape, self._networks.conditions))
+
+    def look(self, step: int) -> Look | None:
+        """Draw, and where time allows compare; call it as `draw` is called.
+
+        Returns:
+            None where nothing can be drawn: a conditional generator's labels are not known.
+        """
+        if self._passing is not None and self._passing.done:
+            self.settle()
+        if self._inputs is None:
+            return None
+        generator, began = self._networks.generator, time.perf_counter()
+        cost = self._cost or 0.0
+        if self._sample is None or cost > SHARE * (began - self._since):
+            shown = keras.tree.map_structure(lambda part: part[:SHOWN], self._inputs)
+            samples = draw(generator, shown)
+            return Look(samples, None, self._picture(samples))
+        samples = draw(generator, self._inputs)
+        values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
+        numbers = {name: float(v) for name, v in values.items() if v is not None}
+        numbers |= self._scores(samples)
+        self._since = time.perf_counter()
+        # The first look is compiled by some backends; only the later ones tell what looks cost.
+        self._cost = 0.0 if self._cost is None else self._since - began
+        return Look(samples[:SHOWN], Probe(step, numbers), self._picture(samples))
+
+    def _picture(self, samples: np.ndarray) -> np.ndarray | None:
+        grid = image_grid(samples[:SHOWN])
+        if grid is None and self._real is not None:
+            return scatter(samples, self._real.samples)
+        return grid
+
+    def _compare_with(self, real: RealData | None) -> None:
+        """Prepare the real sample, unless G could never draw it: then it is not what D sees."""
+        what = "(samples, labels)" if self._networks.conditions else "some_samples"
+        cure = f"give CollapseMonitor(real={what}) as D is shown them"
+        self.blind = f"the data is out of reach; {cure}"
+        if real is None:
+            return
+        if self._networks.conditions:
+            if real.condition is None or real.labels is None:
+                self.blind = f"G takes labels and none were found beside the data; {cure}"
+                return
+            self._inputs = given_to_g(
+                self._networks.generator,
+                real.condition,
+                _latents(real.condition.latent_shape),
+                _cycled(real.labels),
+            )
+        shape, own = self._networks.sample_shape, real.samples.shape[1:]
+        if shape is not None and math.prod(shape) != math.prod(own):
+            self.blind = f"the real samples have the shape {own} and G's {shape}; {cure}"
+            return
+        activation = last_activation(self._networks.generator)
+        low, high = REACH.get(activation or "", (-np.inf, np.inf))
+        least, most = real.samples.min(), real.samples.max()
+        if least < low - SLACK or most > high + SLACK:
+            self.blind = (
+                f"the data lie in [{least:g}, {most:g}], out of reach of G's {activation}; {cure}"
+            )
+            return
+        try:
+            self._sample = RealSample(real.samples.reshape(len(real.samples), -1))
+        except InputError as error:
+            self.blind = str(error)
+            return
+        self._real, self.blind = real, ""
+
+    def _scores(self, samples: np.ndarray) -> dict[str, float]:
+        """What D says to both kinds, in inference mode, where it can be asked."""
+        judge = self._networks.discriminator
+        if judge is None or self._real is None:
+            return {}
+        real, labels = self._real.samples[:DRAWN], self._real.labels
+        given = (
+            given_to_d(judge, real, None if labels is None else labels[:DRAWN]),
+            given_to_d(judge, samples, None if labels is None else _cycled(labels)),
+        )
+        pairs = [tuple(_scored(judge, x) for x in pair) for pair in zip(*given, strict=False)]
+        known = [(r, f) for r, f in pairs if r is not None and f is not None]
+        if not known:
+            return {}
+        # Of two ways in which D may take labels, it tells more apart by the one that it has learnt.
+        real, fake = max(known, key=lambda pair: separation(*pair))
+        found = answers(real, fake, 0.5 if last_activation(judge) == "sigmoid" else None)
+        return {name: number for name, number in found.items() if np.isfinite(number)}
+
+
+def _latents(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(SEED).standard_normal((DRAWN, *shape), np.float32)
+
+
+def _cycled(labels: np.ndarray) -> np.ndarray:
+    """One label for each sample that is drawn, from the first on and round again."""
+    return np.resize(labels, (DRAWN, *labels.shape[1:]))
+
+
+def _scored(judge: Any, inputs: Any) -> np.ndarray | None:
+    """D's mean score of each sample, float64 (n,); None where it gives several answers."""
+    scores = infer(judge, inputs)
+    if isinstance(scores, list | tuple | dict):
+        return None
+    scores = np.asarray(keras.ops.convert_to_numpy(scores), "float64")
+    return np.asarray(scores.reshape(len(scores), -1).mean(axis=1))
+
+
+def answers(real: np.ndarray, fake: np.ndarray, middle: float | None) -> dict[str, float]:
+    """What D's scores say, as a probe has it.
+
+    Args:
+        real, fake: scores (n,) and (m,).
+        middle: the score between "fake" and "real"; None where there is none.
+    """
+    found = {
+        "d_score_real": float(real.mean()),
+        "d_score_fake": float(fake.mean()),
+        "separation": separation(real, fake),
+    }
+    if middle is not None:
+        found["d_acc_real"] = float((real > middle).mean())
+        found["d_acc_fake"] = float((fake <= middle).mean())
+    return found
+
+
+def separation(real: np.ndarray, fake: np.ndarray) -> float:
+    """Share of pairs of a real and a fake sample that D puts in one order (the area under its ROC).
+
+    Args:
+        real, fake: scores (n,) and (m,).
+
+    Returns:
+        In [0.5, 1]: 0.5 tells nothing apart; ties count half.
+
+    >>> separation(np.array([0.9, 0.8]), np.array([0.1, 0.85]))
+    0.75
+    """
+    apart = np.sign(real[:, None] - fake[None, :])
+    area = float((apart + 1).mean() / 2)
+    return max(area, 1 - area)

@@ -1,0 +1,1 @@
+"""Which step updates which network, and the audit of one step."""

@@ -1,0 +1,209 @@
+"""Who trains whom: which weights a training step moves, and what that says of the wiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.reproducibility.fingerprints import digest
+from keras_collapse.training.hooks.optimizer_calls import D, G, Update, UpdatesSeen
+from keras_collapse.training.networks.discovery import Networks, optimizers_of
+
+# Variables that a forward pass moves, or that only count: no optimizer trains them.
+_STATES = (
+    "moving_mean",
+    "moving_variance",
+    "seed_generator_state",
+    "vector_u",
+    "mean",
+    "variance",
+    "count",
+)
+
+
+def weights_of(network: Any) -> list[Any]:
+    """The variables an optimizer could train, whatever ``trainable`` says just now."""
+    return [v for v in network.variables if v.trainable or _is_weight(v)]
+
+
+def _is_weight(variable: Any) -> bool:
+    return "float" in str(variable.dtype) and variable.name not in _STATES
+
+
+def values_of(variables: Iterable[Any]) -> list[np.ndarray]:
+    """A copy of the variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(v.value)) for v in variables]
+
+
+def moved(variables: Sequence[Any], before: Sequence[np.ndarray]) -> list[str]:
+    """Paths of the variables that differ, in any bit, from what they were."""
+    return [
+        variable.path
+        for variable, old in zip(variables, before, strict=True)
+        if np.array(keras.ops.convert_to_numpy(variable.value)).tobytes() != old.tobytes()
+    ]
+
+
+def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
+    """What the optimizers' calls of one whole D+G step say of the wiring.
+
+    Args:
+        updates: in order; empty where none could be seen, which says nothing.
+        step: the training step they belong to.
+    """
+    if not updates:
+        return []
+    by = {
+        kind: {u.optimizer for u in updates if u.networks == networks}
+        for kind, networks in {D: {D}, G: {G}, "both": {D, G}}.items()
+    }
+    kinds = []
+    if not by[G] and not by["both"]:
+        kinds.append("generator_frozen")
+    if not by[D] and not by["both"]:
+        kinds.append("discriminator_frozen")
+    # Every optimizer that moves both belongs to the network it moves alone elsewhere; if it
+    # never does, to the network that no other optimizer moves alone.
+    for optimizer in by["both"]:
+        of_d = optimizer in by[D] or (bool(by[G]) and optimizer not in by[G])
+        of_g = optimizer in by[G] or (bool(by[D]) and optimizer not in by[D])
+        kinds += ["generator_leak"] * of_d + ["discriminator_leak"] * of_g
+    if len(by["both"]) > 1 and not by[D] and not by[G]:
+        kinds += ["discriminator_leak", "generator_leak"]
+    if len(by[D]) > 1 and not by[G]:
+        kinds.append("discriminator_leak")
+    if len(by[G]) > 1 and not by[D]:
+        kinds.append("generator_leak")
+    if by[D] & by[G] or (len(by["both"]) == 1 and not by[D] and not by[G]):
+        kinds.append("shared_optimizer")
+    evidence = {
+        "updates": [" and ".join(sorted(u.networks)) for u in updates],
+        "optimizers": [u.optimizer for u in updates],
+    }
+    return [fault(kind, step, evidence) for kind in dict.fromkeys(kinds)]
+
+
+EAGER_STEPS = 10
+"""Steps to wait for an update of each network where the step is not compiled: a loop may train G
+on every fifth step only. A compiled step holds all its updates when it is traced."""
+
+
+class FitWiring:
+    """Watches the wiring of a ``fit``: the optimizers' calls in its first step, then the weights.
+
+    Args:
+        model: the GAN.
+        generator, discriminator: its networks.
+        optimizers: those that may train them.
+    """
+
+    def __init__(
+        self, model: Any, generator: Any, discriminator: Any, optimizers: Sequence[Any]
+    ) -> None:
+        self._compiled = keras.backend.backend() != "torch" and not model.run_eagerly
+        self._networks = {G: generator, D: discriminator}
+        self._digests = {name: digest(weights_of(n)) for name, n in self._networks.items()}
+        self._seen = UpdatesSeen(optimizers, generator, discriminator)
+        self._told: set[str] = set()
+        self._seen.start()
+
+    def after_step(self, step: int) -> list[Finding]:
+        """Faults that show by now; call it after each step until the first epoch has ended."""
+        if not self._seen.watching:
+            return []
+        found = judge_updates(self._seen.updates, step)
+        networks = {network for update in self._seen.updates for network in update.networks}
+        if self._compiled or networks == {G, D} or step >= EAGER_STEPS:
+            self.stop()
+        else:
+            found = [f for f in found if not f.kind.endswith("_frozen")]
+        return self._new(found)
+
+    def after_epoch(self, step: int) -> list[Finding]:
+        """Networks that no step of the epoch has changed, although they were handed gradients."""
+        self.stop()
+        found = [
+            fault(f"{name}_frozen", step, {"weights": "bit-identical since the run began"})
+            for name, network in self._networks.items()
+            if digest(weights_of(network)) == self._digests[name]
+        ]
+        return self._new(found)
+
+    def stop(self) -> None:
+        """Stand in for the optimizers no longer."""
+        self._seen.stop()
+
+    def _new(self, findings: Sequence[Finding]) -> list[Finding]:
+        new = [f for f in findings if f.kind not in self._told]
+        self._told |= {f.kind for f in new}
+        return new
+
+
+def watch_fit(model: Any, networks: Networks) -> FitWiring | None:
+    """Begin to watch a fit's wiring; None where the networks or optimizers are out of sight."""
+    g, d, optimizers = networks.generator, networks.discriminator, optimizers_of(model)
+    if g is None or d is None or not (g.built and d.built and optimizers):
+        return None
+    return FitWiring(model, g, d, list(optimizers.values()))
+
+
+_FIT = "In train_step: "
+_FAULTS: Mapping[str, tuple[Severity, str, Sequence[str]]] = {
+    "discriminator_leak": (
+        Severity.FAILED,
+        "The generator's step also changes the discriminator: it is trained to call fakes real.",
+        (
+            f"{_FIT}take G's gradients with respect to generator.trainable_weights only, and "
+            "apply them with g_optimizer to those only.",
+            "In a train_on_batch loop: discriminator.trainable = False before each "
+            "gan.train_on_batch(...), and True again before discriminator.train_on_batch(...).",
+        ),
+    ),
+    "generator_leak": (
+        Severity.FAILED,
+        "The discriminator's step also changes the generator: it is trained to be caught.",
+        (
+            f"{_FIT}take D's gradients with respect to discriminator.trainable_weights only, and "
+            "apply them with d_optimizer to those only.",
+            "In a train_on_batch loop: draw fakes with generator(latents, training=False), outside "
+            "of the model that D's step trains.",
+        ),
+    ),
+    "discriminator_frozen": (
+        Severity.FAILED,
+        "No step changes the discriminator: it cannot learn.",
+        (
+            "Set discriminator.trainable = True before its step is first run: Keras 3 reads the "
+            "flag when the step is traced, not when the model is compiled.",
+            f"{_FIT}check that D's gradients are taken from D's loss and applied by d_optimizer "
+            "to discriminator.trainable_weights.",
+        ),
+    ),
+    "generator_frozen": (
+        Severity.FAILED,
+        "No step changes the generator: it cannot learn.",
+        (
+            "Check that generator.trainable is True when the step is first run.",
+            f"{_FIT}compute G's loss from discriminator(generator(latents)) inside the gradient "
+            "tape, and apply its gradients to generator.trainable_weights.",
+        ),
+    ),
+    "shared_optimizer": (
+        Severity.WARNING,
+        "One optimizer instance moves both networks: its step count and rate serve two tasks.",
+        (
+            "Give each network an optimizer of its own: compile(d_optimizer=..., "
+            "g_optimizer=...) with two instances.",
+        ),
+    ),
+}
+
+
+def fault(kind: str, step: int, evidence: Mapping[str, Any]) -> Finding:
+    """The finding for a fault of the wiring, in the words of its kind."""
+    severity, message, advice = _FAULTS[kind]
+    return Finding(kind, severity, step, step, message, evidence, advice)

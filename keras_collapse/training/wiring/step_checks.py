@@ -1,0 +1,210 @@
+"""What the audit looks for in one step, besides who trains whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.training.hooks.optimizer_calls import D, G, Update
+from keras_collapse.training.networks.layers import REACH, SLACK, batch_norms, last_activation
+
+EXPLODING = 1000.0
+"""Gradient norm of a first step from which it counts as exploding: Keras' initializers give norms
+of order 1, and unscaled data in [0, 255] thousands."""
+
+
+@dataclass
+class StepSeen:
+    """What one training step did.
+
+    Args:
+        generator, discriminator: the networks.
+        updates: the optimizers' calls, in order, with gradient norms.
+        drawn: what G returned, call by call.
+        shown: what D was given, call by call; None where that was not one array.
+        losses: (loss, predictions) of each call of a Keras loss.
+        moved: network to the paths of its weights that changed.
+        states_moved: network to the paths of its other variables that changed.
+    """
+
+    generator: Any
+    discriminator: Any
+    updates: list[Update] = field(default_factory=list)
+    drawn: list[np.ndarray] = field(default_factory=list)
+    shown: list[np.ndarray | None] = field(default_factory=list)
+    losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
+    moved: dict[str, list[str]] = field(default_factory=dict)
+    states_moved: dict[str, list[str]] = field(default_factory=dict)
+
+
+def check_ranges(seen: StepSeen) -> list[Finding]:
+    """``range_mismatch``: G cannot draw what the data hold, or only half of its range is used."""
+    activation = last_activation(seen.generator)
+    real = real_shown(seen)
+    if activation not in REACH or real is None or real.size == 0:
+        return []
+    low, high = REACH[activation]
+    least, most = float(real.min()), float(real.max())
+    evidence = {
+        "generator_activation": activation,
+        "data_min": round(least, 4),
+        "data_max": round(most, 4),
+    }
+    if least < low - SLACK or most > high + SLACK:
+        return [_range(Severity.FAILED, "holds values that G's {0} never reaches", evidence)]
+    if activation == "tanh" and least >= -SLACK and most > SLACK:
+        return [_range(Severity.WARNING, "uses only half of the range of G's {0}", evidence)]
+    return []
+
+
+def _range(severity: Severity, what: str, evidence: dict[str, Any]) -> Finding:
+    words = what.format(evidence["generator_activation"])
+    span = f"[{evidence['data_min']:g}, {evidence['data_max']:g}]"
+    return Finding(
+        "range_mismatch",
+        severity,
+        0,
+        0,
+        f"The data D is shown lie in {span}, which {words}: D can tell them apart by scale.",
+        evidence,
+        (
+            "Scale the data to G's range: x / 127.5 - 1 for tanh, x / 255 for sigmoid, from "
+            "bytes; 2 * x - 1 for tanh from [0, 1].",
+        ),
+    )
+
+
+def check_losses(seen: StepSeen) -> list[Finding]:
+    """``loss_activation_mismatch``: a sigmoid before from_logits=True, or none before False."""
+    for loss, predictions in seen.losses:
+        from_logits = getattr(loss, "from_logits", None) or loss.get_config().get("from_logits")
+        if from_logits is None or predictions.size == 0:
+            continue
+        probabilities = last_activation(seen.discriminator) in ("sigmoid", "softmax")
+        outside = predictions.min() < 0 or predictions.max() > 1
+        if (from_logits and probabilities) or (not from_logits and outside):
+            return [_loss_mismatch(bool(from_logits), last_activation(seen.discriminator))]
+    return []
+
+
+def _loss_mismatch(from_logits: bool, activation: str | None) -> Finding:
+    if from_logits:
+        what = "D ends in a sigmoid and the loss takes logits: the sigmoid is applied twice"
+        cure = "Set from_logits=False, or take D's sigmoid away."
+    else:
+        what = "D ends without a sigmoid and the loss takes probabilities: gradients are cut off"
+        cure = "Set from_logits=True, or end D in a sigmoid."
+    return Finding(
+        "loss_activation_mismatch",
+        Severity.FAILED,
+        0,
+        0,
+        f"{what}.",
+        {"from_logits": from_logits, "discriminator_activation": activation or "none"},
+        (cure,),
+    )
+
+
+def check_mixed_batch_norm(seen: StepSeen) -> list[Finding]:
+    """``mixed_batchnorm`` (Chintala et al., How to Train a GAN, 2016, hint 4).
+
+    Batch norm that is frozen on purpose (``trainable = False``) is left alone.
+    """
+    shown = _arrays(seen)
+    if not batch_norms(seen.discriminator) or not any(_is_mixed(x, seen.drawn) for x in shown):
+        return []
+    return [
+        Finding(
+            "mixed_batchnorm",
+            Severity.WARNING,
+            0,
+            0,
+            "D has batch norm and is shown real and fake samples in one batch: their shared "
+            "statistics give the answer away.",
+            {"batches": [len(x) for x in shown]},
+            ("Call D on real and on fake samples separately, or use LayerNormalization.",),
+        )
+    ]
+
+
+def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
+    """``dead_batchnorm``: the step runs a network's batch norm in inference mode."""
+    found = []
+    for name, network in ((G, seen.generator), (D, seen.discriminator)):
+        norms = batch_norms(network)
+        if norms and not any("moving_" in path for path in seen.states_moved[name]):
+            found.append(
+                Finding(
+                    "dead_batchnorm",
+                    Severity.WARNING,
+                    0,
+                    0,
+                    f"The training step runs the {name}'s batch norm in inference mode: it "
+                    "normalises by its initial statistics, mean 0 and variance 1.",
+                    {"network": name, "layers": len(norms)},
+                    (f"Call it with training=True in train_step: self.{name}(x, training=True).",),
+                )
+            )
+    return found
+
+
+def check_gradients(seen: StepSeen) -> list[Finding]:
+    """``exploding_gradient``: not finite, or a norm far beyond a first step's."""
+    for update in seen.updates:
+        for name, size in update.norms.items():
+            if not np.isfinite(size) or size > EXPLODING:
+                return [
+                    Finding(
+                        "exploding_gradient",
+                        Severity.WARNING if np.isfinite(size) else Severity.FAILED,
+                        0,
+                        0,
+                        f"The {name}'s gradient has a norm of {size:.3g} in this step.",
+                        {"network": name, "norm": float(size)},
+                        (
+                            "Check the data's scale, and the losses for a logarithm of zero.",
+                            "Clip gradients (optimizer argument clipnorm) or lower the rate.",
+                        ),
+                    )
+                ]
+    return []
+
+
+CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
+    check_ranges,
+    check_losses,
+    check_mixed_batch_norm,
+    check_dead_batch_norm,
+    check_gradients,
+)
+SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
+    check_ranges,
+    check_losses,
+    check_mixed_batch_norm,
+)
+"""Those that need no more than what D was shown and what G drew."""
+
+
+def real_shown(seen: StepSeen) -> np.ndarray | None:
+    """What D was shown that G did not draw."""
+    parts = [x[~drawn_rows(x, seen.drawn)].ravel() for x in _arrays(seen)]
+    return np.concatenate(parts) if parts else None
+
+
+def _arrays(seen: StepSeen) -> list[np.ndarray]:
+    return [x for x in seen.shown if x is not None]
+
+
+def _is_mixed(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> bool:
+    fake = drawn_rows(shown, drawn)
+    return bool(fake.any() and not fake.all())
+
+
+def drawn_rows(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
+    """Which samples are G's, to the bit: bool (batch,)."""
+    fakes = {sample.tobytes() for batch in drawn for sample in batch}
+    return np.array([sample.tobytes() in fakes for sample in shown], dtype=bool)

@@ -1,0 +1,1 @@
+"""One trial: the process that runs it, its callback, its settings, its outcome."""

@@ -1,0 +1,140 @@
+"""Changes that triage makes to a person's GAN as its fit begins, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.training.networks.discovery import Networks, find_networks, optimizers_of
+
+CHANGES = ("d_rate", "g_rate", "rates_factor", "d_dropout", "init")
+"""``d_rate``, ``g_rate``: learning rates; ``rates_factor``: what both are multiplied with;
+``d_dropout``: D's dropout; ``init``: a Keras initializer to draw all kernels of G and D from."""
+_OF = {"d": ("d_", "disc", "critic", "d."), "g": ("g_", "gen", "g.")}
+
+
+def optimizers_by_side(model: Any) -> dict[str, Any]:
+    """D's and G's optimizer as ``{"d": …, "g": …}``, as far as names tell them apart.
+
+    One that is called neither is the one that is missing.
+    """
+    known = optimizers_of(model)
+    found: dict[str, Any] = {}
+    for side, starts in _OF.items():
+        for name, optimizer in known.items():
+            if name.lower().startswith(starts):
+                found.setdefault(side, optimizer)
+    rest = [one for one in known.values() if not any(one is used for used in found.values())]
+    missing = [side for side in _OF if side not in found]
+    if len(missing) == 1 and len(rest) == 1:
+        found[missing[0]] = rest[0]
+    return found
+
+
+def dropouts(network: Any) -> list[Any]:
+    """The network's dropout layers."""
+    layers = network._flatten_layers() if network is not None else ()
+    return [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+
+
+def kernels(network: Any) -> list[Any]:
+    """The network's weights of two dimensions and more."""
+    return [v for v in network.trainable_variables if len(v.shape) > 1] if network else []
+
+
+def settings_of(model: Any) -> dict[str, float]:
+    """What triage may change, as it stands: rates, dropout, sizes; what is not found is left out.
+
+    ``init_scale`` is how much larger than Glorot's (2010) the kernels' standard deviation is, in
+    the median over both networks.
+    """
+    networks = find_networks(model)
+    found: dict[str, float] = {}
+    for side, optimizer in optimizers_by_side(model).items():
+        if not isinstance(
+            optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+        ):
+            found[f"{side}_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    rates = [layer.rate for layer in dropouts(networks.discriminator)]
+    if rates:
+        found["d_dropout"] = float(max(rates))
+    for name, network in (("g_weights", networks.generator), ("d_weights", networks.discriminator)):
+        if network is not None:
+            found[name] = float(sum(np.prod(v.shape) for v in network.trainable_variables))
+    scales = [_scale(v) for v in (*kernels(networks.generator), *kernels(networks.discriminator))]
+    if scales:
+        found["init_scale"] = float(np.median(scales))
+    return found
+
+
+def _scale(kernel: Any) -> float:
+    """A kernel's standard deviation over Glorot's for its shape."""
+    *window, into, out = kernel.shape
+    fans = float(np.prod(window)) * (into + out)
+    return float(np.std(keras.ops.convert_to_numpy(kernel.value)) / np.sqrt(2.0 / fans))
+
+
+class Changes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
+    """Makes the changes of a trial as its first fit begins; one that cannot be made ends it.
+
+    Args:
+        changes: name to value, see `CHANGES`.
+        seed: of weights that are drawn anew.
+
+    Raises:
+        InputError: at the fit's beginning, where the GAN lacks what is to be changed.
+    """
+
+    async_safe = True
+
+    def __init__(self, changes: Mapping[str, Any], seed: int) -> None:
+        super().__init__()
+        self.changes = dict(changes)
+        self.seed = seed
+        self.made = False
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        if self.made or not self.changes:
+            return
+        self.made = True
+        networks, optimizers = find_networks(self.model), optimizers_by_side(self.model)
+        for name, value in self.changes.items():
+            if name in ("d_rate", "g_rate"):
+                _set_rate(optimizers.get(name[0]), name, float(value))
+            elif name == "rates_factor":
+                for side, one in optimizers.items():
+                    _set_rate(one, f"{side}_rate", float(one.learning_rate) * float(value))
+            elif name == "d_dropout":
+                _set_dropout(networks, float(value))
+            elif name == "init":
+                _draw_anew(networks, str(value), self.seed)
+            else:
+                raise InputError(f"changes must be among {CHANGES}. Received: {name!r}.")
+
+
+def _set_rate(optimizer: Any, name: str, rate: float) -> None:
+    if optimizer is None:
+        raise InputError(f"{name} cannot be changed: no such optimizer was found on the model.")
+    optimizer.learning_rate = rate
+
+
+def _set_dropout(networks: Networks, rate: float) -> None:
+    layers: Sequence[Any] = dropouts(networks.discriminator)
+    if not layers:
+        raise InputError("d_dropout cannot be changed: the discriminator has no dropout layer.")
+    for layer in layers:
+        layer.rate = rate
+
+
+def _draw_anew(networks: Networks, name: str, seed: int) -> None:
+    place = 0
+    for network in (networks.generator, networks.discriminator):
+        for kernel in kernels(network):
+            place += 1
+            config = {"class_name": name, "config": {"seed": seed + place}}
+            initializer = keras.initializers.get(config)
+            kernel.assign(initializer(kernel.shape, dtype=kernel.dtype))

@@ -1,0 +1,200 @@
+"""A dominating discriminator, swings that do not settle, and samples that are not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from keras_collapse.core.detectors import (
+    DiscriminatorDominates,
+    DiscriminatorPinned,
+    Divergence,
+    NonConvergence,
+)
+from keras_collapse.core.detectors.objective import CrossEntropy
+from keras_collapse.core.examiner import Examiner
+from keras_collapse.core.findings import Severity
+from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.samples.probe import Probe
+
+BAD = {"missing_share": 0.9, "distance_ratio": 0.3, "precision": 0.5}
+GOOD = {"missing_share": 0.0, "distance_ratio": 1.0, "precision": 0.6,
+        "sliced_wasserstein": 0.1, "sliced_wasserstein_baseline": 0.07}  # fmt: skip
+CERTAIN = {"d_acc_real": 1.0, "d_acc_fake": 0.99, "d_loss": 0.01, "g_loss": 6.0}
+
+
+def feed(
+    detector: DiscriminatorDominates | NonConvergence | DiscriminatorPinned,
+    steps: range,
+    **signals: float | Callable[[int], float],
+) -> None:
+    for step in steps:
+        values = {n: v(step) if callable(v) else v for n, v in signals.items()}
+        detector.update(Reading(step, 1, values))
+
+
+def test_a_certain_d_is_a_warning_and_with_bad_samples_a_failure() -> None:
+    detector = DiscriminatorDominates()
+    feed(detector, range(1500), **CERTAIN)
+    [finding] = detector.findings
+    assert (finding.severity, finding.first_step) == ("warning", 0)
+    assert finding.evidence["g_loss_latest"] == 6.0
+    detector.look(Probe(1500, BAD))
+    [finding] = detector.findings
+    assert (finding.severity, finding.first_step, finding.last_step) == ("failed", 0, 1499)
+    detector.look(Probe(1600, GOOD))  # a good G under a strong D is no failure
+    assert [f.severity for f in detector.findings] == [Severity.WARNING]
+
+
+def test_a_certain_d_that_loses_its_lead_heals() -> None:
+    detector = DiscriminatorDominates()
+    feed(detector, range(500), **CERTAIN)
+    feed(detector, range(500, 700), d_acc_real=0.7, d_acc_fake=0.7, d_loss=0.6, g_loss=1.0)
+    [finding] = detector.findings
+    assert finding.healed
+    assert finding.last_step == 499
+
+
+@pytest.mark.parametrize("accuracy", [0.9, 0.97])
+def test_a_strong_d_is_not_a_dominating_one(accuracy: float) -> None:
+    detector = DiscriminatorDominates()
+    feed(detector, range(3000), d_acc_real=accuracy, d_acc_fake=accuracy, d_loss=0.2)
+    assert detector.findings == []
+
+
+def test_without_accuracies_a_cross_entropy_near_zero_says_it() -> None:
+    detector = DiscriminatorDominates()
+    feed(detector, range(500), d_loss=lambda step: 0.69 if step < 50 else 0.02, g_loss=0.7)
+    [finding] = detector.findings
+    assert finding.first_step == 50
+
+
+def test_other_objectives_have_no_loss_near_zero() -> None:
+    for start in (0.0, 0.25, 2.0):  # Wasserstein, least squares, hinge as a sum
+        detector = DiscriminatorDominates()
+        feed(
+            detector, range(1000), d_loss=lambda step, s=start: s if step < 50 else 0.01, g_loss=0.0
+        )
+        assert detector.findings == []
+
+
+def swinging(step: int) -> float:
+    return 0.7 + 0.25 * math.sin(step / 30)
+
+
+def test_a_loss_that_swings_is_a_warning_and_with_bad_samples_a_failure() -> None:
+    detector = NonConvergence()
+    detector.look(Probe(0, BAD))
+    feed(detector, range(1500), d_loss=swinging, g_loss=0.7)
+    [finding] = detector.findings
+    assert (finding.severity, finding.first_step) == ("warning", 0)
+    assert finding.evidence["d_loss_deviation"] == pytest.approx(0.25 / math.sqrt(2), abs=0.02)
+    feed(detector, range(1500, 2500), d_loss=swinging, g_loss=0.7)
+    assert [f.severity for f in detector.findings] == [Severity.FAILED]
+    feed(detector, range(2500, 4000), d_loss=0.69, g_loss=0.7)
+    assert [f.healed for f in detector.findings] == [True]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda step: 0.69 + 0.02 * math.sin(step / 30),
+        lambda step: 0.69 if step < 1200 else 0.2,
+        lambda step: max(0.69 - step / 2000, 0.05),
+    ],
+    ids=["a small swing", "one jump", "a drift"],
+)
+def test_what_does_not_swing(loss: Callable[[int], float]) -> None:
+    detector = NonConvergence()
+    feed(detector, range(3000), d_loss=loss, g_loss=0.7)
+    assert detector.findings == []
+
+
+def test_a_critics_loss_may_swing() -> None:
+    detector = NonConvergence()
+    feed(detector, range(3000), d_loss=lambda step: 5 * math.sin(step / 30), g_loss=0.0)
+    assert detector.findings == []
+
+
+def test_samples_that_come_and_go_are_named() -> None:
+    detector = NonConvergence()
+    for place in range(12):
+        detector.look(Probe(place * 200, BAD if place % 3 == 2 else GOOD))
+    [finding] = detector.findings
+    assert finding.severity == "warning"
+    assert finding.evidence["relapses"] == 3
+    for place in range(12, 40):
+        detector.look(Probe(place * 200, GOOD))
+    assert [f.healed for f in detector.findings] == [True]
+
+
+def test_a_generator_that_draws_nan_has_diverged_whatever_the_losses_say() -> None:
+    detector = Divergence()
+    detector.update(Reading(0, 1, {"d_loss": 0.7}))
+    detector.look(Probe(100, {"not_finite": 3.0, "fake": 253.0}))
+    assert detector.findings == []
+    detector.look(Probe(200, {"not_finite": 256.0, "fake": 0.0}))
+    [finding] = detector.findings
+    assert (finding.severity, finding.first_step) == ("failed", 200)
+
+
+def test_one_answer_beside_good_samples_is_only_a_warning() -> None:
+    detector = DiscriminatorPinned()
+    feed(detector, range(600), d_acc_real=1.0, d_acc_fake=0.0, d_loss=0.7, g_loss=0.7)
+    assert [f.severity for f in detector.findings] == [Severity.FAILED]
+    detector.look(Probe(600, GOOD))
+    assert [f.severity for f in detector.findings] == [Severity.WARNING]
+
+
+def test_one_side_of_the_middle_says_less_under_another_objective() -> None:
+    detector = DiscriminatorPinned()
+    feed(detector, range(600), d_acc_real=1.0, d_acc_fake=0.0, d_loss=2.0, g_loss=0.0)
+    assert [f.severity for f in detector.findings] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("d_loss", "g_loss", "share", "other"),
+    [
+        (0.69, 0.69, 1.0, False),
+        (1.39, 0.69, 0.5, False),
+        (0.69, -0.69, 1.0, False),  # saturating
+        (0.0, 0.0, 0.0, True),  # Wasserstein
+        (2.0, 0.0, 0.0, True),  # hinge
+        (0.5, 1.0, 0.0, True),  # least squares
+        (0.25, 0.5, 0.0, True),
+    ],
+)
+def test_objectives_by_how_they_begin(
+    d_loss: float, g_loss: float, share: float, other: bool
+) -> None:
+    form = CrossEntropy()
+    form.seen(Reading(0, 1, {"d_loss": d_loss, "g_loss": g_loss}))
+    assert (form.share, form.other) == (share, other)
+
+
+def test_a_log_that_begins_late_tells_no_objective() -> None:
+    form = CrossEntropy()
+    form.seen(Reading(500, 1, {"d_loss": 0.69, "g_loss": 0.7}))
+    assert (form.share, form.other) == (0.0, False)
+
+
+def test_good_samples_make_up_for_losses_that_cannot_be_judged() -> None:
+    examiner = Examiner()
+    for step in range(600):
+        examiner.update(Reading(step, 1, {"d_loss": -0.1, "g_loss": 0.1}))
+    assert examiner.verdict().status == "unknown"
+    for step in range(600, 1000, 100):
+        examiner.look(Probe(step, GOOD))
+    assert examiner.verdict().status == "healthy"
+
+
+def test_bad_samples_are_never_called_healthy() -> None:
+    examiner = Examiner()
+    for step in range(600):
+        examiner.update(Reading(step, 1, {"d_acc_real": 0.6, "d_acc_fake": 0.6}))
+    examiner.look(Probe(600, BAD))
+    verdict = examiner.verdict()
+    assert verdict.status == "unknown"
+    assert "train longer" in verdict.reason

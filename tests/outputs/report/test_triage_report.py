@@ -1,0 +1,150 @@
+"""What a person sees of a triage: the table while it runs, the report, the file of what works."""
+
+from __future__ import annotations
+
+import errno
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from simulated import Simulated
+from test_runner import rates_ratio, run
+
+from keras_collapse.core.atomic_files import write_json
+from keras_collapse.core.errors import InputError
+from keras_collapse.outputs.report.triage_report import show_diagnosis, write_report
+from keras_collapse.outputs.terminal.trials_table import TrialsTable
+from keras_collapse.reproducibility.known_good import FILE_NAME, KnownGood, read_known_good
+from keras_collapse.triage.command import Asked, order_of
+from keras_collapse.triage.known_good import known_good
+from keras_collapse.triage.plans import Trial
+
+
+def test_the_report_says_cause_cure_and_how_to_do_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(tmp_path, Simulated(rates_ratio)).to_dict()
+    write_report(tmp_path, found, "keras-collapse triage full gan.py:train")
+    text = (tmp_path / "report.md").read_text()
+    page = (tmp_path / "report.html").read_text()
+    for part in (text, page):
+        assert "learning rate ratio" in part
+        assert "d_rate=0.002" in part
+        assert "keras-collapse triage full gan.py:train" in part
+        assert "3 of 3 (29% to 100%)" in part
+        assert "0 of 3" in part
+    assert "| seed 42, batch 64, repeat 2 |" in text
+    show_diagnosis(found, tmp_path)
+    said = capsys.readouterr().out
+    assert "ROOT CAUSE: LEARNING RATE RATIO, confidence 0.95" in said
+    assert "CURE: d_rate=0.002: HELD on new seeds, failed 0 of 3" in said
+    assert len(said.splitlines()) <= 24
+
+
+def test_all_text_is_escaped(tmp_path: Path) -> None:
+    found = run(tmp_path, Simulated(lambda t: False)).to_dict()
+    found["statement"] = "<script>alert(1)</script>"
+    write_report(tmp_path, found, "a < b")
+    page = (tmp_path / "report.html").read_text()
+    assert "<script>" not in page
+    assert "a &lt; b" in page
+
+
+def test_what_works_is_written_and_read_back(tmp_path: Path) -> None:
+    def fails(trial: Trial) -> bool:
+        return trial.batch_size > 16 and "rates_factor" not in trial.changes
+
+    good = known_good(run(tmp_path, Simulated(fails)))
+    assert good is not None
+    assert (good.batch_size, good.batch_size_cap) == (16, 16)
+    assert set(good.seeds) >= {42, 123, 456}
+    path = tmp_path / FILE_NAME
+    path.write_text(good.to_toml())
+    assert read_known_good(path) == good
+
+
+def test_a_cures_settings_are_what_works(tmp_path: Path) -> None:
+    good = known_good(run(tmp_path, Simulated(rates_ratio)))
+    assert good is not None
+    assert good.changes == {"d_rate": 0.002}
+    assert known_good(run(tmp_path / ".", Simulated(lambda t: True))) is not None
+
+
+def test_nothing_works_means_no_file(tmp_path: Path) -> None:
+    assert known_good(run(tmp_path, Simulated(lambda t: True))) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("seeds = [", "no TOML"), ("a = 1", "needs seeds"), ("seeds=[]\nbatch_size=1", "no working")],
+)
+def test_a_broken_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / FILE_NAME).write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_known_good(tmp_path / FILE_NAME)
+
+
+def test_names_and_values_survive_toml(tmp_path: Path) -> None:
+    odd = KnownGood([1], 8, 8, {"init": 'a "b" \\ c'}, {"x": True, "y": 0.1}, "ä.py:train")
+    (tmp_path / FILE_NAME).write_text(odd.to_toml(), encoding="utf-8")
+    assert read_known_good(tmp_path / FILE_NAME) == odd
+
+
+def shown(width: int, terminal: bool) -> str:
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
+    with TrialsTable(console) as table:
+        table.add("a", "seed 42, batch 64", 100)
+        table.add("b", "seed 123, batch 64", 100)
+        table.progress({"a": {"step": 50, "steps": 100, "verdict": "failed"}})
+        table.refresh(force=True)
+        table.end("a", "failed", 60, 75.0, "mode collapse; stopped early, 40 steps saved")
+    return file.getvalue()
+
+
+def test_a_pipe_gets_a_line_for_each_change() -> None:
+    assert shown(80, terminal=False).splitlines() == [
+        "seed 42, batch 64: begins",
+        "seed 42, batch 64: failed after 60 steps, 1:15; mode collapse; stopped early, "
+        "40 steps saved",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_terminal_gets_a_table(width: int) -> None:
+    text = shown(width, terminal=True)
+    assert "✘ failed" in text
+    assert "· waiting" in text
+    assert "▶ running" in text
+    plain = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", text)
+    assert max(map(len, plain.splitlines())) <= width
+
+
+def test_known_good_is_where_the_next_triage_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    (tmp_path / "gan.py").write_text("")
+    (tmp_path / FILE_NAME).write_text(KnownGood([7, 9], 512, 512, {}, {"width": 2}).to_toml())
+    asked = Asked("plan-b", "gan.py:train", known_good=Path(FILE_NAME), extra=("--rate", "1e-3"))
+    plan = order_of(asked).plan
+    cells = [(trial.seed, trial.batch_size) for trial in plan.trials]
+    assert cells == [(7, 256), (7, 512), (123, 512), (456, 512)]
+    assert plan.trials[0].params == {"width": 2, "rate": 1e-3}
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "a.json").write_text("before")
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match=r"No space left on device.*what had finished is kept"):
+        write_json(tmp_path / "a.json", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "before"

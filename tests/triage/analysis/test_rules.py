@@ -1,0 +1,174 @@
+"""The guide's table, row by row, and where it says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from simulated import result_of
+
+from keras_collapse.triage.analysis.candidates import candidates
+from keras_collapse.triage.analysis.cures import cures
+from keras_collapse.triage.analysis.diagnosis import Diagnosis
+from keras_collapse.triage.analysis.evidence import (
+    Evidence,
+    Rate,
+    agreement,
+    more_often,
+    reproducible,
+)
+from keras_collapse.triage.analysis.next_trials import fresh
+from keras_collapse.triage.analysis.rules import interpret
+from keras_collapse.triage.plans import Numbers, Plan, Trial, load
+
+PLAN = load("plan-b", Numbers(), {})
+Table = Mapping[tuple[int, int], str]
+
+
+def said(table: Table, plan: Plan = PLAN) -> Diagnosis:
+    words = {"x": "failed", "o": "healthy", "?": "unknown"}
+    return interpret(
+        Evidence(
+            result_of(Trial(seed=seed, batch_size=size), words[word])
+            for (seed, size), word in table.items()
+        ),
+        plan,
+    )
+
+
+def row(size: int, words: str) -> dict[tuple[int, int], str]:
+    return {(seed, size): word for seed, word in zip((42, 123, 456, 7, 8), words, strict=False)}
+
+
+def test_nothing_failed() -> None:
+    found = said({**row(256, "o"), **row(512, "o"), **row(1024, "ooo")})
+    assert (found.root_cause, found.confidence) == ("none", 0.875)
+
+
+def test_the_large_batch_fails_with_every_seed_and_the_small_with_none() -> None:
+    found = said({**row(256, "ooo"), **row(512, "o"), **row(1024, "xxx")})
+    assert (found.root_cause, found.confidence) == ("batch_size", 0.95)
+    assert "at most" in found.solution[0]
+    assert "512" in found.solution[0]
+
+
+def test_plan_b_as_printed_cannot_tell_that() -> None:
+    found = said({**row(256, "o"), **row(512, "x"), **row(1024, "xxx")})
+    assert found.root_cause == "inconclusive"
+    assert found.evidence["points_to"] == "batch_size"
+    assert "256 was tried with seed 42 only" in found.statement
+    assert [(t.seed, t.batch_size) for t in found.deciding] == [(123, 256), (456, 256)]
+
+
+def test_the_same_seeds_fail_at_every_batch_size() -> None:
+    found = said({**row(256, "oxoxx"), **row(1024, "oxoxx")})
+    assert (found.root_cause, found.confidence) == ("initialization", 0.9)
+    assert "42, 456" in found.solution[1]
+
+
+def test_smaller_batches_are_more_robust() -> None:
+    found = said({**row(256, "ooooo"), **row(1024, "oxxxo")})
+    assert found.root_cause == "batch_size_and_initialization"
+    assert found.confidence == pytest.approx(0.917, abs=1e-3)
+
+
+def test_one_failure_of_three_is_too_little() -> None:
+    found = said({**row(256, "ooo"), **row(1024, "oxo")})
+    assert found.root_cause == "inconclusive"
+    assert found.evidence["points_to"] == "batch_size_and_initialization"
+    assert found.confidence == 0.5
+
+
+def test_a_target_that_works_needs_no_cure_though_smaller_batches_fail() -> None:
+    found = said({**row(256, "ooxoo"), **row(1024, "ooooo")})
+    assert (found.root_cause, found.confidence) == ("none", 0.969)
+    assert "Smaller ones do: 1 of 5" in found.statement
+    assert said({**row(256, "oox"), **row(1024, "ooo")}).root_cause == "inconclusive"
+
+
+def test_trials_that_tell_nothing_decide_nothing() -> None:
+    found = said({**row(256, "?"), **row(1024, "??x")})
+    assert found.root_cause == "inconclusive"
+    assert "tell nothing" in found.statement
+
+
+def test_repeats_that_end_differently_are_nondeterminism() -> None:
+    pair = [
+        result_of(Trial(seed=42, batch_size=8, repeat=place), says)
+        for place, says in enumerate(("failed", "healthy"))
+    ]
+    found = interpret(Evidence(pair), PLAN)
+    assert (found.root_cause, found.confidence) == ("nondeterminism", 1.0)
+
+
+def test_a_fault_of_the_wiring_comes_first() -> None:
+    fault = {"kind": "discriminator_leak", "severity": "failed", "message": "G's step moves D.",
+             "evidence": {}, "advice": ["Freeze D."]}  # fmt: skip
+    leaking = result_of(Trial(seed=1, batch_size=8), "failed",
+                        verdict={"verdict": "failed", "findings": [fault]})  # fmt: skip
+    found = interpret(Evidence([leaking]), PLAN)
+    assert (found.root_cause, found.kind) == ("wiring", "discriminator_leak")
+
+
+def test_a_change_that_cures_names_its_cause() -> None:
+    options = candidates({"d_rate": 1e-5, "g_rate": 1e-3, "d_dropout": 0.4}, {})
+    [faster] = [c for c in options if "d_rate" in c.changes]
+    base = Trial(seed=42, batch_size=1024)
+    found = interpret(
+        Evidence(
+            [result_of(base.model_copy(update={"seed": s}), "failed") for s in (42, 123, 456)]
+            + [result_of(faster.trial(base, s, 1024), "healthy") for s in (42, 123, 456)]
+        ),
+        PLAN,
+        options,
+    )
+    assert (found.root_cause, found.confidence) == ("learning_rate_ratio", 0.95)
+    assert found.candidate == faster
+
+
+def test_every_change_that_cures_is_tried_as_a_cure_the_likeliest_first() -> None:
+    options = candidates({"d_rate": 1e-5, "g_rate": 1e-3}, {})
+    base = Trial(seed=42, batch_size=1024)
+    evidence = Evidence(
+        [result_of(base.model_copy(update={"seed": s}), "failed") for s in (42, 123, 456)]
+        + [
+            result_of(option.trial(base, s, 1024), "healthy")
+            for option in options
+            for s in (42, 123, 456)
+        ]
+    )
+    found = interpret(evidence, PLAN, options)
+    assert found.evidence["also_cured_by"] == [options[1].words]
+    assert [c.words for c in cures(found, evidence, PLAN)] == [o.words for o in options]
+
+
+def test_new_seeds_come_after_the_largest_and_stay_in_range() -> None:
+    used = Evidence(result_of(Trial(seed=s, batch_size=8), "healthy") for s in (0, 42, 123))
+    assert fresh(used, 3) == [124, 125, 126]
+    last = Evidence(result_of(Trial(seed=s, batch_size=8), "healthy") for s in (0, 2**32 - 1))
+    assert fresh(last, 2) == [1, 2]
+
+
+def test_odd_settings_are_tried_first() -> None:
+    odd = candidates({"d_rate": 1e-5, "g_rate": 1e-3, "d_dropout": 0.4}, {"width": 2})
+    assert odd[0].cause == "learning_rate_ratio"
+    odd = candidates({"d_rate": 2e-3, "g_rate": 1e-3, "d_dropout": 0.8, "init_scale": 1.1}, {})
+    assert [c.cause for c in odd] == ["dropout", "learning_rate_ratio", "learning_rate_ratio"]
+
+
+def test_plan_as_question_is_answered_by_bits_and_by_verdicts() -> None:
+    trials = [Trial(seed=42, batch_size=8, repeat=place) for place in range(2)]
+    same = [result_of(trial, "healthy") for trial in trials]
+    assert reproducible(Evidence(same))["to_the_bit"] is True
+    other = result_of(trials[1], "healthy", fingerprints={"begin": "a", "end": "b"})
+    found = reproducible(Evidence([same[0], other]))
+    assert (found["to_the_bit"], found["in_verdicts"]) == (False, True)
+    assert reproducible(Evidence(same[:1]))["to_the_bit"] is None
+
+
+def test_intervals_are_exact() -> None:
+    # Clopper and Pearson's: the upper end of 0 of 3 is 1 - 0.025 ** (1 / 3).
+    assert Rate(0, 3).interval == (0.0, round(1 - 0.025 ** (1 / 3), 3))
+    assert Rate(0, 0).interval == (0.0, 1.0)
+    assert more_often(Rate(3, 3), Rate(0, 3)) == 0.95
+    assert agreement({1: True, 2: False}, {1: False, 2: True}) == 0
