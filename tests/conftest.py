@@ -45,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Of this folder only tests: --doctest-modules would import every program in it."""
+    program = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
+    return True if program and collection_path.is_relative_to(HERE) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     suite = config.getoption("--suite")
     for item in items:
