@@ -20,7 +20,7 @@ SEVERITY_STYLE = {
 
 def span_of(finding: Finding) -> str:
     """The steps of a finding, in words."""
-    healed = ", recovered" if finding.healed else ""
+    healed = ", recovered" if finding.resolved else ""
     if finding.first_step == finding.last_step:
         return f"step {finding.first_step}{healed}"
     return f"steps {finding.first_step}–{finding.last_step}{healed}"

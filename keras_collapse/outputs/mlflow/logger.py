@@ -7,16 +7,12 @@ import sys
 import tempfile
 import time
 import uuid
-import warnings
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import Hub, Listener, hub_of
 from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
@@ -24,6 +20,7 @@ from keras_collapse.outputs.markdown import cause_tags
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import FOLDER, Outbox
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
+from keras_collapse.outputs.subscriber import Subscriber
 
 DRAIN_SECONDS = 20.0
 """Longest time that the end of ``fit`` waits for a server that answers."""
@@ -33,7 +30,7 @@ AUTOLOG = "readings/"
 """Before our names where autologging is on: it logs epochs under the same ones."""
 
 
-class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
+class MLflowLogger(Subscriber):
     """Logs what the `CollapseMonitor` of the same ``fit`` sees to MLflow.
 
     Parameters, versions, seed and the data's digest; every reading as a metric at its true step;
@@ -66,8 +63,6 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         gan.fit(data, callbacks=[kc.CollapseMonitor(), kc.MLflowLogger()])
     """
 
-    async_safe = True
-
     def __init__(
         self,
         run_id: str | None = None,
@@ -94,7 +89,6 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         self._own_run = False
         self._prefix = ""
         self._unfinished: Any = None
-        self._heard = False
 
     @property
     def run_id(self) -> str | None:
@@ -102,26 +96,9 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         known = self._outbox.target.get("run_id") if self._outbox is not None else None
         return known or self._given_run
 
-    # -- Keras ---------------------------------------------------------------------------
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub: Hub = hub_of(model)
-        hub.join(self)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self._outbox is None and not self._heard:
-            self._heard = True
-            warnings.warn(
-                "MLflowLogger has heard nothing, so it logs nothing. Put a CollapseMonitor() "
-                "into the same callbacks list.",
-                stacklevel=2,
-            )
-
     # -- what the monitor says -------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
-        self._heard = True
         if self._outbox is None or facts.get("run_dir") != self._run_dir:
             self._open(str(facts.get("run_dir")))
         assert self._outbox is not None
@@ -160,7 +137,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
             self._outbox.put("image", file=file, key="samples", step=step)
 
     def on_finding(self, finding: Finding) -> None:
-        if finding.severity is Severity.FAILED and not finding.healed:
+        if finding.severity is Severity.FAILED and not finding.resolved:
             self._tag({"collapse.verdict": "failed"} | cause_tags(finding))
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:

@@ -58,10 +58,10 @@ def _end_killed(outbox: Outbox, run_dir: Path) -> None:
     if run is not None:
         prefix = outbox.target["prefix"]
         known = outbox.last_step([prefix + signal for signal in SIGNALS])
-        for reading in sources.readings_of(run):  # the last ones were still weighed up
+        for reading in sources.examine(run).readings:  # the last ones were still weighed up
             if reading.step > known:
                 named = {prefix + signal: value for signal, value in reading.values.items()}
                 outbox.put("metrics", step=reading.step, values=named)
-        put_verdict(outbox, sources.examine(run))
+        put_verdict(outbox, sources.examine(run).verdict)
     put_end(outbox, str(run_dir), "KILLED" if outbox.target["own"] else None, KILLED)
     outbox.release()

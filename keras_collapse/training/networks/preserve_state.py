@@ -18,7 +18,7 @@ _OWN_SEED = "keras_collapse"
 
 
 @contextlib.contextmanager
-def put_back(variables: Iterable[Any]) -> Iterator[None]:
+def preserve_state(variables: Iterable[Any]) -> Iterator[None]:
     """Put back these variables and every random generator when the block ends.
 
     The generators: Python's, NumPy's, Keras' global one, PyTorch's (on every device) and the one

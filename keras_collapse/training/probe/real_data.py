@@ -150,7 +150,7 @@ def _rows(array: Any, rows: np.ndarray) -> np.ndarray:
     return np.asarray(found)[np.argsort(order)]
 
 
-class PassingBy:
+class BatchReservoir:
     """Keeps the first real samples of the batches that pass by, where data cannot be drawn from.
 
     No sample is kept twice: a loop that picks its rows at random comes upon them again.

@@ -12,10 +12,10 @@ import numpy as np
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
-from keras_collapse.training.hooks.method_patch import StandIn, hearing, sample_among
+from keras_collapse.training.hooks.method_patch import MethodPatch, sample_among, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G, UpdatesSeen
 from keras_collapse.training.networks.discovery import find_networks, optimizers_of
-from keras_collapse.training.networks.preserve_state import put_back
+from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.wiring.fit_wiring import (
     fault,
     judge_updates,
@@ -100,7 +100,7 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
         for weights in [weights_of(network)]
         for states in [[v for v in network.variables if id(v) not in set(map(id, weights))]]
     }
-    with put_back(known), _listening(seen):
+    with preserve_state(known), _listening(seen):
         updates.start()
         try:
             _fit_once(gan, batch)
@@ -127,7 +127,7 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
 def _controlled_step(gan: Any, batch: Any, seen: StepSeen) -> Mapping[str, float]:
     """The step once more, with the same random draws, and put back: its log."""
     optimizers = list(optimizers_of(gan).values())
-    with put_back(_all_variables(gan, seen.generator, seen.discriminator, optimizers)):
+    with preserve_state(_all_variables(gan, seen.generator, seen.discriminator, optimizers)):
         return _fit_once(gan, batch)
 
 
@@ -186,7 +186,7 @@ def _with_tensors(gan: Any) -> Iterator[None]:
 
         return train_step
 
-    with StandIn(gan, "train_step", make):
+    with MethodPatch(gan, "train_step", make):
         yield
 
 
@@ -211,9 +211,9 @@ def _listening(seen: StepSeen) -> Iterator[None]:
         _note(sample, functools.partial(seen.shown.__setitem__, place))
 
     with (
-        hearing(seen.generator, "call", hear_drawn),
-        hearing(seen.discriminator, "call", hear_shown),
-        StandIn(keras.losses.Loss, "__call__", hear_loss),
+        spy(seen.generator, "call", hear_drawn),
+        spy(seen.discriminator, "call", hear_shown),
+        MethodPatch(keras.losses.Loss, "__call__", hear_loss),
     ):
         yield
 
