@@ -15,7 +15,7 @@ from keras_collapse.core.records import Fingerprint, FitStarted, StepLogs
 ROUNDING = 1e-4
 """Relative difference of two readings up to which it is the size of float32 operations in another
 order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
-IGNORED = ("run_dir", "epochs", "model", "summary", "data.digest")
+IGNORED = ("run_dir", "epochs", "initial_epoch", "model", "summary", "data.digest")
 """Facts that differ without any effect on a step (automatic names count up within a process), and
 the data's digest: which step's data differ first is told by the hashes of batches."""
 _RESUMED = {

@@ -76,7 +76,7 @@ def _settings(model: keras.Model) -> dict[str, Any]:
 
 
 def _data_facts(model: keras.Model) -> dict[str, Any]:
-    """The first epoch, and batch size, shape and digest of the data, as far as ``fit`` shows them."""
+    """Facts of the arguments of ``fit``: the first epoch, the batch size, and the data."""
     given = fit_given(model)
     if not given:
         return {}

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_collapse.training.hooks.method_patch import MethodPatch
+from keras_collapse.training.networks.keras_internals import optimizer_targets
 
 G, D = "generator", "discriminator"
 MOST_UPDATES = 200
@@ -79,7 +80,7 @@ class UpdatesSeen:
             grads = list(grads)
             variables = trainable_variables
             if variables is None:
-                variables = getattr(optimizer, "_trainable_variables", ())
+                variables = optimizer_targets(optimizer)
             else:
                 variables = trainable_variables = list(variables)
             if self.watching and len(self.updates) < MOST_UPDATES:
