@@ -10,7 +10,7 @@ from paths import ROOT
 
 PACKAGE = ROOT / "keras_collapse"
 MOST_LINES = 300
-MOST_ENTRIES = 12
+MOST_ENTRIES = 14
 PRIVATE = ("keras.src", "tensorflow.python", "._flatten_layers", "._learning_rate", "._tensors",
            "._input_dataset", "mlflow.utils", "mlflow.store")  # fmt: skip
 INTERNALS = ("keras_internals.py", "mlflow_internals.py")
