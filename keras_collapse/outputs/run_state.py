@@ -77,7 +77,7 @@ class RunState(Listener):
         self.verdict: Verdict | None = None
         self.ended = ""
         self.silent = 0.0
-        self._first = 0  # the first step of the latest fit
+        self._first = self._first_epoch = 0  # the first ones of the latest fit
         self._began = time.time()
         self._now: float | None = None
 
@@ -89,6 +89,7 @@ class RunState(Listener):
         self.facts, self.verdict = facts, None
         resumed = int(facts.get("initial_epoch", 0)) * int(facts.get("steps") or 0)
         self._first, self._began = (self.step + 1) or resumed, time.time()
+        self._first_epoch = self.epoch
 
     def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
         self.step = max(self.step, step)  # readings may wait until their averaging is known
@@ -140,6 +141,11 @@ class RunState(Listener):
         if self.step + 1 < ENOUGH_STEPS:
             return Status.UNKNOWN, f"too early to say: at least {ENOUGH_STEPS} steps are needed"
         return Status.HEALTHY, "no failure found so far"
+
+    @property
+    def epochs_done(self) -> int:
+        """The number of epochs of the current fit that have ended, numbered as Keras does."""
+        return self.epoch - self._first_epoch + int(self.facts.get("initial_epoch", 0))
 
     @property
     def steps(self) -> int | None:

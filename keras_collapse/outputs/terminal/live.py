@@ -1,4 +1,4 @@
-"""LiveMonitor: a run in one calm panel of the terminal, in place of Keras' progress bar."""
+"""LiveMonitor: a run in one panel of the terminal, instead of Keras' progress bar."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from keras_collapse.outputs.terminal.run_panel import LivePanel
 from keras_collapse.outputs.terminal.screens import Screen, screen_for
 
 REFRESH_SECONDS = 0.25
-"""Between two drawings: more often flickers, and costs."""
+"""Seconds between two drawings; more often flickers."""
 SHARE = 0.02
-"""Of the time, that drawing may take at most."""
+"""Share of the time that drawing may take."""
 LINES = 10
-"""Lines that a whole ``fit`` prints where there is no terminal."""
+"""Lines that a whole ``fit`` prints if there is no terminal."""
 
 
 class LiveMonitor(Subscriber):
-    """Shows what the `CollapseMonitor` of the same ``fit`` sees, while it trains.
+    """Shows the state of the training in one panel while it runs.
 
-    One panel: the state in a word, a symbol and a colour, and since when; losses and accuracies
-    as curves, suspicious bands marked; the share of the data that G's samples miss; some samples;
-    epoch, speed and time left; the findings with their advice. It takes the place of Keras'
-    progress bar, whatever ``verbose`` says. In a pipe or a log it prints a few plain lines.
+    The panel has the status and since when; losses and accuracies as curves, with suspicious
+    ranges marked; the share of the data that G's samples miss; some samples; epoch, speed and time
+    left; and the findings with their advice. It replaces Keras' progress bar, whatever ``verbose``
+    is. In a pipe or a log it prints a few plain lines. It needs a `CollapseMonitor` in the same
+    callbacks list.
 
     Args:
-        console: where to draw; standard output if None.
+        console: the Rich console to draw on; by default standard output.
 
     Example::
 
@@ -51,7 +52,7 @@ class LiveMonitor(Subscriber):
         self._screen: Screen | None = None
         self._panel = LivePanel(self.state)
         self._lock = threading.RLock()
-        self._next = 0.0  # before then it is not drawn
+        self._next = 0.0  # the earliest time of the next drawing
         self._printed = 0
         self._restore: Any = None
 
@@ -59,11 +60,11 @@ class LiveMonitor(Subscriber):
 
     def set_params(self, params: Any) -> None:
         super().set_params(params)
-        # Keras' own bar comes later in the list, so it finds this; it asks nowhere else.
+        # Keras' own progress bar comes later in the list and reads this only.
         if isinstance(params, dict):
             params["verbose"] = 0
 
-    # -- what the monitor says -------------------------------------------------------------
+    # -- events of the run -----------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
         self.state.on_run(facts)
@@ -119,7 +120,7 @@ class LiveMonitor(Subscriber):
             self._next = then + max(REFRESH_SECONDS, (then - now) / SHARE)
 
     def _print_some(self) -> None:
-        """A line now and then."""
+        """Print a line at regular intervals of steps."""
         state = self.state
         every = max((state.steps or 1000) // LINES, 1)
         if state.step + 1 < self._printed + every or self._console is None:

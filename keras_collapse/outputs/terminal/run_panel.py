@@ -1,4 +1,4 @@
-"""The panel of a run that goes on: how it is, since when, its curves, samples and findings."""
+"""The live panel of a run: its status, curves, samples and findings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from keras_collapse.outputs.terminal.text_graphics import (
 )
 
 ENDS: Bands = ((0.0, (1 - ONE_SIDED) / 2), ((1 + ONE_SIDED) / 2, 1.0))
-"""Accuracies on real and fake at opposite ends of these: D gives one answer."""
+"""Suspicious ranges of the accuracies on real and fake: at opposite ends D gives one answer."""
 SHARE = (0.0, 1.0)
 ROWS: tuple[tuple[str, str, Bands, tuple[float, float] | None], ...] = (
     ("d_loss", "D loss", (D_LOSS_BAND,), None),
@@ -47,23 +47,23 @@ ROWS: tuple[tuple[str, str, Bands, tuple[float, float] | None], ...] = (
     ("g_acc", "G accuracy", (G_ACC_BAND,), SHARE),
     ("missing_share", "data missed", (), SHARE),
 )
-"""Signal, its name here, the bands in which it is suspicious (the guide's own), and its scale."""
+"""Signal, its name here, its suspicious ranges, and its scale."""
 SO_FAR = {Status.HEALTHY: "NO FAILURE", Status.UNKNOWN: "TOO EARLY"}
-"""What a run is called that has not ended."""
+"""The status of a run that has not ended."""
 NAME_WIDTH = 12
 ADVICE = 3
-"""Pieces of advice of a finding that are shown."""
+"""Lines of advice that are shown of each finding."""
 MOST_FINDINGS = 3
 
 
 class LivePanel(JupyterMixin):
-    """Draws a `RunState` for whatever console it is printed on.
+    """Renders a `RunState` for any console: colours or none, Unicode or ASCII, any size.
 
     Args:
         state: of the run.
 
     Attributes:
-        brief: leave the findings out, as where the verdict follows.
+        brief: whether to leave out the findings, since the verdict follows.
     """
 
     def __init__(self, state: RunState) -> None:
@@ -95,7 +95,7 @@ class LivePanel(JupyterMixin):
         findings = [] if self.brief else [*self._findings(width)]
         room = height - len(head) - len(curves)
         pictures: list[Text] = []
-        # Findings first: they are what a person has come for. The samples take what is left.
+        # Findings come first; the samples get the room that is left.
         kept = findings[: max(room, 0)]
         spare = room - len(kept) - 1
         if self.state.picture is not None and spare >= 4:
@@ -114,7 +114,7 @@ class LivePanel(JupyterMixin):
         yield _line(Text(" · ".join(self._progress()), "dim"), width)
         if self.state.silent or self.state.ended:
             said = self.state.ended or (
-                f"silent for {clock(self.state.silent)}: a long step, or it was killed"
+                f"nothing written for {clock(self.state.silent)}: a long step, or it was killed"
             )
             yield _line(Text(f"▲ {said}", "bold yellow"), width)
 
@@ -125,7 +125,7 @@ class LivePanel(JupyterMixin):
             yield "waiting for the first step: compiling"
             return
         if epochs:
-            yield f"epoch {min(state.epoch + (state.verdict is None), int(epochs))}/{epochs}"
+            yield f"epoch {min(state.epochs_done + (state.verdict is None), int(epochs))}/{epochs}"
         yield f"step {state.step + 1}" + (f"/{total}" if total else "")
         if state.left is not None:
             yield f"{clock(state.left)} left"

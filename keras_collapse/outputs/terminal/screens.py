@@ -11,17 +11,17 @@ from keras_collapse.outputs.terminal.run_panel import LivePanel
 
 
 class Screen(Protocol):
-    """One place for the panel."""
+    """A place where the panel is drawn."""
 
     def draw(self) -> None:
-        """Draw it as it is now."""
+        """Draw the panel's current state."""
 
     def stop(self) -> None:
-        """Leave it there, and the place as it was found."""
+        """Stop drawing and leave the last state visible."""
 
 
 def screen_for(console: Console, panel: LivePanel) -> Screen | None:
-    """The place that this console is; None for pipes and logs."""
+    """The screen for this console; None for pipes and logs."""
     if console.is_jupyter:
         return NotebookScreen(panel)
     if console.is_terminal and not console.is_dumb_terminal:
@@ -30,24 +30,24 @@ def screen_for(console: Console, panel: LivePanel) -> Screen | None:
 
 
 class TerminalScreen:
-    """The last lines of a terminal; what is printed meanwhile goes above.
+    """The last lines of a terminal; other output appears above them.
 
     Args:
         console: of the terminal.
-        panel: to draw.
+        panel: the panel to draw.
     """
 
     def __init__(self, console: Console, panel: LivePanel) -> None:
         self._console = console
         self._live = Live(panel, console=console, auto_refresh=False, vertical_overflow="crop")
         self._live.start()
-        console.show_cursor(True)  # a training that is killed cannot bring it back
+        console.show_cursor(True)  # a training that is killed could not restore it
         self._size = console.size
 
     def draw(self) -> None:
         if self._console.size != self._size:
             self._size = self._console.size
-            self._console.clear()  # what was drawn for another width would stay as shreds
+            self._console.clear()  # or parts drawn for another width would remain
         self._live.refresh()
 
     def stop(self) -> None:
@@ -55,10 +55,10 @@ class TerminalScreen:
 
 
 class NotebookScreen:
-    """One output of the cell that runs ``fit``.
+    """One output of the notebook cell that runs ``fit``.
 
     Args:
-        panel: to draw.
+        panel: the panel to draw.
     """
 
     def __init__(self, panel: LivePanel) -> None:

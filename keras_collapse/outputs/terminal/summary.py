@@ -1,4 +1,4 @@
-"""The verdict in a terminal, a notebook or a pipe: one table, at most a screen."""
+"""The verdict in a terminal, a notebook or a pipe, on at most one screen."""
 
 from __future__ import annotations
 
@@ -15,21 +15,28 @@ from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.outputs.style import SEVERITY_STYLE, STATUS_STYLE, evidence_of, span_of
 
 SCREEN = (80, 23)
-"""Columns and lines taken for a screen, less the line of a prompt, where there is no terminal."""
+"""Columns and lines of a screen without the prompt's, if there is no terminal."""
+INPUT = {
+    "batch": "input: each batch's own numbers",
+    "epoch": "input: per-epoch running means",
+    "run": "input: running means over the whole run",
+    "last": "input: the last batch of each epoch",
+}
+"""How the numbers handed in had been averaged, which is undone."""
 ASCII = str.maketrans({"–": "-", "±": "+/-", "·": "-"})
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much is said.
+    """How much of a verdict is shown.
 
     Args:
-        findings: that are named.
-        messages: of them, that are told with their message.
-        full: of them, that are told with evidence and advice; those after the first often follow
-            from it.
-        evidence: numbers of each of these.
-        advice: lines of each of these.
+        findings: the number of findings that are named.
+        messages: how many of them are shown with their message.
+        full: how many of them are shown with evidence and advice; those after the first often
+            follow from it.
+        evidence: the number of values shown of each of these.
+        advice: the number of lines of advice shown of each of these.
     """
 
     findings: int
@@ -50,7 +57,7 @@ DETAILS = (
     Detail(1, 1, 1, 3, 1),
     Detail(1, 1, 1, 0, 1),
 )
-"""From all that is known to what must be said."""
+"""Most to least detail."""
 
 
 def show(
@@ -60,14 +67,14 @@ def show(
     console: Console | None = None,
     follow: str = "",
 ) -> None:
-    """Print the verdict, at most a screen: a framed table on a terminal, plain lines into a pipe.
+    """Print a verdict on at most one screen: a frame on a terminal, plain lines into a pipe.
 
     Args:
-        verdict: to print.
-        source: what it is of.
-        notes: what a person should know about the source.
-        console: where to.
-        follow: what to do to see the rest, such as ``"Report: keras-collapse report RUN_DIR"``.
+        verdict: the verdict.
+        source: what was diagnosed.
+        notes: remarks about the source.
+        console: where to print; by default standard output.
+        follow: a last line, such as ``"Report: keras-collapse report RUN_DIR"``.
     """
     console = console or Console()
     width, lines = (console.width, console.height - 1) if console.is_terminal else SCREEN
@@ -78,7 +85,7 @@ def show(
             if len(console.render_lines(frame, pad=False)) + bool(follow) <= lines:
                 break
         console.print(frame)
-        if follow:  # outside of the frame, where it can be copied
+        if follow:  # outside of the frame, so that it can be copied
             console.print(Text(follow), soft_wrap=True)
         return
     for detail in DETAILS:
@@ -140,9 +147,11 @@ def _finding_rows(finding: Finding, place: int, detail: Detail) -> list[Renderab
     title = Text.assemble(
         (f"{symbol} {finding.kind}", f"bold {colour}"), (f"  {span_of(finding)}", "dim")
     )
-    told = place < detail.messages
-    rows: list[RenderableType] = [Text(), title] if told or place == detail.messages else [title]
-    if told:
+    has_message = place < detail.messages
+    rows: list[RenderableType] = (
+        [Text(), title] if has_message or place == detail.messages else [title]
+    )
+    if has_message:
         rows.append(_indented(Text(finding.message)))
     if not _in_full(finding, place, detail):
         return rows
@@ -168,7 +177,7 @@ def _advice(finding: Finding, detail: Detail) -> list[str]:
 
 
 def _left(finding: Finding, detail: Detail) -> list[str]:
-    """How much of a finding is not told."""
+    """How much of a finding is not shown."""
     advice = len(finding.advice) - detail.advice
     numbers = len(evidence_of(finding)) - detail.evidence
     more = [f"{numbers} more of its evidence"] if numbers > 0 else []
@@ -177,7 +186,7 @@ def _left(finding: Finding, detail: Detail) -> list[str]:
 
 
 def _after(verdict: Verdict, notes: Sequence[str], detail: Detail) -> list[str]:
-    """What comes after the findings."""
+    """The lines after the findings."""
     more = len(verdict.findings) - detail.findings
     return [
         *([f"and {more} more finding{'s' * (more > 1)}"] if more > 0 else []),
@@ -188,7 +197,7 @@ def _after(verdict: Verdict, notes: Sequence[str], detail: Detail) -> list[str]:
 def _foot(verdict: Verdict, source: str) -> str:
     facts = [f"{verdict.steps} steps"]
     if verdict.averaging:
-        facts.append(f"averaging: {verdict.averaging}")
+        facts.append(INPUT[verdict.averaging])
     if source:
         facts.append(source)
     return " · ".join(facts)

@@ -1,4 +1,4 @@
-"""Curves and pictures in characters, for terminals of any kind."""
+"""Curves and pictures made of characters, for any terminal."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich.text import Text
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-=+*%#"
 RAMP = " .:-=+*#%@"
-"""Dark to light, on a dark ground."""
+"""Dark to light, on a dark background."""
 COLUMNS = 8
-"""Samples in a row of a grid of images (training/samples.py)."""
+"""Samples in a row of a grid of images (training/probe/pictures.py)."""
 WHITE = 250
 Bands = Sequence[tuple[float, float]]
 
@@ -30,10 +30,10 @@ def sparkline(
     """A curve, one line high.
 
     Args:
-        values: in order; those that are not finite are drawn as "x".
-        width: characters.
-        bands: values that are marked as suspicious.
-        limits: of the scale; the values' own where None.
+        values: in order; values that are not finite are drawn as "x".
+        width: in characters.
+        bands: ranges that are marked as suspicious.
+        limits: of the scale; by default the values' own.
         plain: ASCII only.
 
     >>> sparkline([0, 1, 2, 3], 4).plain, sparkline([0.0, float("nan")], 2, plain=True).plain
@@ -63,12 +63,12 @@ def sparkline(
 
 
 def within(value: float, bands: Bands) -> bool:
-    """Whether it lies in one of these bands."""
+    """Whether a value lies in one of the bands."""
     return any(low <= value <= high for low, high in bands)
 
 
 def mark_line(step: int, last: int, width: int, symbol: str, words: str) -> Text:
-    """Where in a curve of ``width`` characters over ``last + 1`` steps something began."""
+    """A line that marks a step below a curve of ``width`` characters over ``last + 1`` steps."""
     place = min(int(width * step / max(last + 1, 1)), width - 1)
     after = place + 2 + len(words) <= width
     line = f"{' ' * place}{symbol} {words}" if after else f"{words} {symbol}".rjust(place + 1)
@@ -76,13 +76,13 @@ def mark_line(step: int, last: int, width: int, symbol: str, words: str) -> Text
 
 
 def thumbnails(picture: np.ndarray, width: int, height: int, plain: bool) -> list[Text]:
-    """Some samples of a grid, or a picture of points, in characters.
+    """Some samples of a grid, or a picture of points, as characters.
 
     Args:
         picture: uint8 (height, width[, 3]), a grid of `COLUMNS` images in a row, or one square
             picture of points on white.
-        width, height: characters that may be filled.
-        plain: no colour and ASCII only: a character stands for a brightness.
+        width, height: the room in characters.
+        plain: whether to use ASCII without colour, one character for each brightness.
     """
     rgb = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
     if _is_points(rgb):

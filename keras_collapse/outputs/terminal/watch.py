@@ -1,4 +1,4 @@
-"""``keras-collapse watch``: the panel of a run that another process trains, or has trained."""
+"""``keras-collapse watch``: the live panel of a run that another process trains."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import STATUS_STYLE, in_ascii, is_ascii
 from keras_collapse.outputs.terminal.run_panel import LivePanel
 
-LOOK_SECONDS = 0.5
-"""Between two looks: a change is shown within 2 s of the journal's."""
+POLL_SECONDS = 0.5
+"""Seconds between two polls: a change is shown within 2 s of the journal's."""
 LINE_SECONDS = 30.0
-"""Between two lines, where there is no terminal and nothing has changed."""
+"""Seconds between two lines if there is no terminal and nothing has changed."""
 
 
 class Watched(Protocol):
-    """What can be watched."""
+    """Something that can be watched: a run or a triage."""
 
     @property
     def renderable(self) -> Any:
-        """For Rich."""
+        """The current state, for Rich."""
 
     def read(self) -> None:
-        """Hear what is new."""
+        """Poll for updates."""
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether it has ended."""
 
     @property
     def line(self) -> str:
-        """How it is, in a line; the part before the first comma changes only with the state."""
+        """The current state in one line; the part before the first comma is the status."""
 
     @property
     def problem(self) -> bool:
@@ -47,10 +47,10 @@ class Watched(Protocol):
 
 
 class WatchedRun:
-    """A run, by whatever tells of it.
+    """A run and its follower.
 
     Args:
-        follower: has a ``read`` that tells ``state``.
+        follower: its ``read()`` brings ``state`` up to date.
         state: of the run.
     """
 
@@ -71,9 +71,9 @@ class WatchedRun:
     def line(self) -> str:
         state = self.state
         status, reason = state.status
-        said = state.ended or ("silent" if state.silent else reason)
+        why = state.ended or ("nothing written lately" if state.silent else reason)
         total = f"/{state.steps}" if state.steps else ""
-        return f"{STATUS_STYLE[status][0]} {said}, step {state.step + 1}{total}"
+        return f"{STATUS_STYLE[status][0]} {why}, step {state.step + 1}{total}"
 
     @property
     def problem(self) -> bool:
@@ -81,17 +81,17 @@ class WatchedRun:
 
 
 def watched_run(folder: Path) -> WatchedRun:
-    """The run of this folder, or the latest one in it.
+    """The run in this folder, or the latest run below it.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no run.
     """
     if not (folder / FILE_NAME).exists() and folder.suffix != ".jsonl":
         runs = sorted(folder.glob(f"*/{FILE_NAME}"), key=lambda path: path.stat().st_mtime)
         if not runs:
             raise InputError(
-                f"no run in {str(folder)!r}. Give the folder of a run that has begun: the one "
-                "that CollapseMonitor(run_dir=...) was given, or one in collapse_runs."
+                f"no run in {str(folder)!r}. Give the folder of a run that has begun: that of "
+                "CollapseMonitor(run_dir=...), or one in collapse_runs."
             )
         folder = runs[-1].parent
     state = RunState()
@@ -99,7 +99,7 @@ def watched_run(folder: Path) -> WatchedRun:
 
 
 def watched_mlflow_run(run_id: str, tracking_uri: str | None) -> WatchedRun:
-    """The run on a tracking server. Raises InputError as `MLflowFollower`."""
+    """The run on a tracking server; raises InputError like `MLflowFollower`."""
     from keras_collapse.outputs.followers.mlflow import MLflowFollower
 
     state = RunState()
@@ -107,7 +107,7 @@ def watched_mlflow_run(run_id: str, tracking_uri: str | None) -> WatchedRun:
 
 
 def watch(watched: Watched, console: Console | None = None) -> bool:
-    """Show it until it is over, or until Ctrl-C, which leaves the training alone.
+    """Show a run until it ends, or until Ctrl-C, which does not affect the training.
 
     Returns:
         Whether a problem was found.
@@ -124,30 +124,30 @@ def watch(watched: Watched, console: Console | None = None) -> bool:
 
 
 def _on_screen(watched: Watched, console: Console) -> None:
-    """On a screen of its own: what was there before comes back."""
+    """Show it on the alternate screen, so that earlier output comes back."""
     try:
         with Live(watched.renderable, console=console, screen=True, auto_refresh=False) as live:
             while not watched.over:
                 watched.read()
                 live.refresh()
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         return
 
 
 def _in_lines(watched: Watched, console: Console) -> None:
-    said, last = "", 0.0
+    shown, last = "", 0.0
     try:
         while True:
             line = watched.line
             state = line.partition(",")[0]
-            if state != said or time.monotonic() - last > LINE_SECONDS or watched.over:
-                said, last = state, time.monotonic()
+            if state != shown or time.monotonic() - last > LINE_SECONDS or watched.over:
+                shown, last = state, time.monotonic()
                 words = in_ascii(line) if is_ascii(console.encoding) else line
                 print(words, file=console.file, flush=True)
             if watched.over:
                 return
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
             watched.read()
     except KeyboardInterrupt:
         return

@@ -177,8 +177,8 @@ def test_it_says_when_a_run_has_gone_silent(journal: Journal) -> None:
     os.utime(journal.path, (before, before))
     found.read()
     assert not found.over
-    assert found.line.startswith("? silent")
-    assert "silent for 5:" in drawn(found.state, color_system=None)
+    assert found.line.startswith("? nothing written lately")
+    assert "nothing written for 5:" in drawn(found.state, color_system=None)
 
 
 def test_a_run_that_has_ended_is_shown_with_its_verdict(journal: Journal) -> None:

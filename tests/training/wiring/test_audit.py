@@ -293,7 +293,7 @@ def test_the_command_names_the_fault() -> None:
 def test_the_command_finds_nothing_in_a_correct_program() -> None:
     done = command("mine.py:build")
     assert done.returncode == 0, done.stderr
-    assert "no fault of the wiring found" in done.stdout
+    assert "no wiring fault found in one step" in done.stdout
 
 
 @once
