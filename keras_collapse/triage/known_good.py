@@ -30,10 +30,10 @@ def known_good(found: Triage) -> KnownGood | None:
     if not good:
         return None
     return KnownGood(
-        list(dict.fromkeys(good)),
-        batch_size,
-        max(sizes, default=batch_size if held else None),
-        changes,
-        params,
-        found.order.place,
+        seeds=list(dict.fromkeys(good)),
+        batch_size=batch_size,
+        batch_size_cap=max(sizes, default=batch_size if held else None),
+        changes=dict(changes),
+        params=dict(params),
+        experiment=found.order.place,
     )

@@ -78,16 +78,27 @@ def test_nothing_works_means_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("seeds = [", "no TOML"), ("a = 1", "needs seeds"), ("seeds=[]\nbatch_size=1", "no working")],
+    [
+        ("seeds = [", "not valid TOML"),
+        ("batch_size = 1", "seeds: Field required"),
+        ("seeds = []\nbatch_size = 1", r"seeds: List should have at least 1 item.*Received: \[\]"),
+        ("seeds = 42\nbatch_size = 1", r"seeds: Input should be a valid list. Received: 42\."),
+        ("seeds = [-1]\nbatch_size = 1", r"seeds\.0: .*Received: -1"),
+        ("seeds = [1]\nbatch_size = 1\nsize = 2", "size: Extra inputs are not permitted"),
+    ],
 )
 def test_a_broken_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / FILE_NAME).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as error:
         read_known_good(tmp_path / FILE_NAME)
+    assert "\n" not in str(error.value)
 
 
 def test_names_and_values_survive_toml(tmp_path: Path) -> None:
-    odd = KnownGood([1], 8, 8, {"init": 'a "b" \\ c'}, {"x": True, "y": 0.1}, "ä.py:train")
+    odd = KnownGood(
+        seeds=[1], batch_size=8, batch_size_cap=8, changes={"init": 'a "b" \\ c'},
+        params={"x": True, "y": 0.1, "a name": "\U0001f42b\n"}, experiment="ä.py:train",
+    )  # fmt: skip
     (tmp_path / FILE_NAME).write_text(odd.to_toml(), encoding="utf-8")
     assert read_known_good(tmp_path / FILE_NAME) == odd
 
@@ -127,7 +138,7 @@ def test_known_good_is_where_the_next_triage_begins(
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     (tmp_path / "gan.py").write_text("")
-    (tmp_path / FILE_NAME).write_text(KnownGood([7, 9], 512, 512, {}, {"width": 2}).to_toml())
+    (tmp_path / FILE_NAME).write_text(KnownGood(seeds=[7, 9], batch_size=512, batch_size_cap=512, params={"width": 2}).to_toml())
     asked = Asked("plan-b", "gan.py:train", known_good=Path(FILE_NAME), extra=("--rate", "1e-3"))
     plan = order_of(asked).plan
     cells = [(trial.seed, trial.batch_size) for trial in plan.trials]
