@@ -17,9 +17,8 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.triage_report import show_diagnosis, write_report
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
 from keras_collapse.reproducibility.known_good import FILE_NAME, KnownGood, read_known_good
-from keras_collapse.triage.command import Asked, order_of
-from keras_collapse.triage.known_good import known_good
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.options import Options, spec_of
+from keras_collapse.triage.plans import TrialConfig
 
 
 def test_the_report_says_cause_cure_and_how_to_do_it_again(
@@ -39,7 +38,7 @@ def test_the_report_says_cause_cure_and_how_to_do_it_again(
     show_diagnosis(found, tmp_path)
     said = capsys.readouterr().out
     assert "ROOT CAUSE: LEARNING RATE RATIO, confidence 0.95" in said
-    assert "CURE: d_rate=0.002: HELD on new seeds, failed 0 of 3" in said
+    assert "Fix tested: d_rate=0.002: passed on 3 of 3 new seeds" in said
     assert len(said.splitlines()) <= 24
 
 
@@ -53,10 +52,10 @@ def test_all_text_is_escaped(tmp_path: Path) -> None:
 
 
 def test_what_works_is_written_and_read_back(tmp_path: Path) -> None:
-    def fails(trial: Trial) -> bool:
+    def fails(trial: TrialConfig) -> bool:
         return trial.batch_size > 16 and "rates_factor" not in trial.changes
 
-    good = known_good(run(tmp_path, Simulated(fails)))
+    good = run(tmp_path, Simulated(fails)).known_good()
     assert good is not None
     assert (good.batch_size, good.batch_size_cap) == (16, 16)
     assert set(good.seeds) >= {42, 123, 456}
@@ -66,14 +65,13 @@ def test_what_works_is_written_and_read_back(tmp_path: Path) -> None:
 
 
 def test_a_cures_settings_are_what_works(tmp_path: Path) -> None:
-    good = known_good(run(tmp_path, Simulated(rates_ratio)))
+    good = run(tmp_path, Simulated(rates_ratio)).known_good()
     assert good is not None
     assert good.changes == {"d_rate": 0.002}
-    assert known_good(run(tmp_path / ".", Simulated(lambda t: True))) is not None
 
 
 def test_nothing_works_means_no_file(tmp_path: Path) -> None:
-    assert known_good(run(tmp_path, Simulated(lambda t: True))) is None
+    assert run(tmp_path, Simulated(lambda t: True)).known_good() is None
 
 
 @pytest.mark.parametrize(
@@ -117,7 +115,7 @@ def shown(width: int, terminal: bool) -> str:
 
 def test_a_pipe_gets_a_line_for_each_change() -> None:
     assert shown(80, terminal=False).splitlines() == [
-        "seed 42, batch 64: begins",
+        "seed 42, batch 64: started",
         "seed 42, batch 64: failed after 60 steps, 1:15; mode collapse; stopped early, "
         "40 steps saved",
     ]
@@ -138,9 +136,13 @@ def test_known_good_is_where_the_next_triage_begins(
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     (tmp_path / "gan.py").write_text("")
-    (tmp_path / FILE_NAME).write_text(KnownGood(seeds=[7, 9], batch_size=512, batch_size_cap=512, params={"width": 2}).to_toml())
-    asked = Asked("plan-b", "gan.py:train", known_good=Path(FILE_NAME), extra=("--rate", "1e-3"))
-    plan = order_of(asked).plan
+    (tmp_path / FILE_NAME).write_text(
+        KnownGood(seeds=[7, 9], batch_size=512, batch_size_cap=512, params={"width": 2}).to_toml()
+    )
+    options = Options(
+        "plan-b", "gan.py:train", arguments=["--rate", "1e-3"], known_good=Path(FILE_NAME)
+    )
+    plan = spec_of(options).plan
     cells = [(trial.seed, trial.batch_size) for trial in plan.trials]
     assert cells == [(7, 256), (7, 512), (123, 512), (456, 512)]
     assert plan.trials[0].params == {"width": 2, "rate": 1e-3}
