@@ -174,7 +174,8 @@ class Runner:
             "epochs": preflight.epochs_for(trial, steps, samples),
             "exact": samples is None,
             "stop_early": spec.stop_early and not is_check,
-            "audit": is_check,
+            # One audit is enough: the checks differ in nothing that it looks at.
+            "audit": is_check and trial == preflight.check_trials(spec.plan)[0],
             "mlflow": None if is_check else mlflow,
         }
         write_json(folder / results.CONFIGURATION, configuration)
