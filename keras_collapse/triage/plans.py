@@ -1,4 +1,4 @@
-"""Plans: which trials to run. Two come from the GAN triage guide; others are YAML files."""
+"""Plans: which trials to run. Two are from the GAN Training Triage Guide; others are YAML files."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ NAMES = ("plan-a", "plan-b", "full")
 def plan_a(settings: PlanSettings, params: Mapping[str, Value]) -> Plan:
     """Return Plan A, which tests reproducibility: one configuration, repeated."""
     target = settings.batch_sizes[-1]
-    purposes = ["reference", *["should match repeat 1 exactly"] * (settings.repeats - 1)]
+    purposes = ["reference", *["should match the first exactly"] * (settings.repeats - 1)]
     trials = [
         TrialConfig(
             seed=settings.seed, batch_size=target, repeat=repeat, params=dict(params), purpose=why

@@ -121,13 +121,13 @@ def test_a_resumed_run_is_compared_from_where_it_began(tmp_path: Path) -> None:
     assert found.steps == 4
 
 
-def test_without_fingerprints_it_cannot_tell(tmp_path: Path) -> None:
-    def blind(run: dict[str, Any]) -> None:
+def test_without_fingerprints_it_is_undecided(tmp_path: Path) -> None:
+    def without_weights(run: dict[str, Any]) -> None:
         run["weights"] = {}
 
-    found = compare(write(tmp_path / "a"), write(tmp_path / "b", blind))
+    found = compare(write(tmp_path / "a"), write(tmp_path / "b", without_weights))
     assert found.identical is None
-    assert "cannot be told" in found.message
+    assert "no step has weight fingerprints in both runs" in found.message
 
 
 def test_runs_without_a_common_step_are_refused(tmp_path: Path) -> None:

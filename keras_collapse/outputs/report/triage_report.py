@@ -41,7 +41,7 @@ def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
     print(f"\nROOT CAUSE: {words(found['root_cause'], found.get('kind', '')).upper()}{number}")
     print(f"  {found['statement']}")
     for size, rate in found["evidence"].get("collapse_rates", {}).items():
-        print(f"  batch size {size:>4}: failed {rate}")
+        print(f"  failed seeds at batch size {size}: {rate}")
     print(f"  reproducible to the bit: {bits(found)}")
     for place, line in enumerate(found["solution"], 1):
         print(f"  {place}. {line}")

@@ -120,7 +120,7 @@ class TrialsTable:
     def refresh(self, force: bool = False) -> None:
         """Redraw, at most four times a second unless forced."""
         now = time.monotonic()
-        if self.lively and (force or now - self._drawn > REFRESH_SECONDS):
+        if self.lively and self.rows and (force or now - self._drawn > REFRESH_SECONDS):
             self._drawn = now
             self._live.update(self.table(), refresh=True)
 

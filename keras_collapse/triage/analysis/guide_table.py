@@ -1,6 +1,6 @@
 """The three rows of the guide's table: batch size, random initialization, or both.
 
-The table is in the GAN triage guide, under "Step 3: Interpret Results" (docs/triage.md cites it).
+The table is step 3 ("Interpret Results") of the GAN Training Triage Guide.
 """
 
 from __future__ import annotations

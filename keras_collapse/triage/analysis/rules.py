@@ -79,14 +79,19 @@ def _undecided(case: Case) -> Diagnosis | None:
     undecided = [result for result in ended if result.failed is None]
     if not ended or 2 * len(undecided) < len(ended):
         return None
-    reasons = ", ".join(dict.fromkeys(r.reason or r.status for r in undecided))
+    reasons = {result.explanation.rstrip(".") or result.status for result in undecided}
+    detail = f": {reasons.pop()}" if len(reasons) == 1 else ", for different reasons"
+    stopped = [result for result in undecided if result.ended != "done"]
     return Diagnosis(
         "inconclusive",
         None,
         UNDECIDED,
-        f"{len(undecided)} of {len(ended)} trials were undecided: {reasons}.",
+        f"{len(undecided)} of {len(ended)} trials were undecided{detail}.",
         case.evidence(case.baseline),
-        ("Run more --steps per trial, or fix what stopped the trials; their logs are kept.",),
+        (
+            *(["Fix what stopped the trials; their logs are kept."] if stopped else []),
+            *(["Run more --steps per trial."] if len(stopped) < len(undecided) else []),
+        ),
     )
 
 
