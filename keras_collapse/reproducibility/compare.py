@@ -17,15 +17,13 @@ ROUNDING = 1e-4
 IGNORED = ("run_dir", "epochs", "model", "summary", "data.digest")
 """Facts that have no effect on a step (Keras numbers automatic names within a process), and the
 data's digest: the hashes of batches show which step's data differ first."""
-_RESUMED = {
+_RESUMED_SOURCES = {
     "initial weights": "the resumed run began from other weights than the first run had there",
     "data": "the resumed run began with the data, or the random generators, of a new run",
     "readings": "the resumed run began without the state of its optimizers, or with the random "
     "generators of a new run",
 }
-"""The likeliest source where a resumed run differs in its first steps."""
-_DATA = {"batch": "data", "real": "real samples", "latents": "latents"}
-"""The hashed parts of a step's data, in words."""
+_DATA = {"batch": "data", "real": "real samples", "latents": "latents"}  # hashed, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +208,7 @@ def _words(kind: str, step: int, differing: Any, resumed: bool) -> tuple[str, st
     }
     message, source = words[kind](step, differing)
     generators = kind == "initial weights" and _only_generators(differing)
-    return message, _RESUMED.get(kind, source) if resumed and not generators else source
+    return message, _RESUMED_SOURCES.get(kind, source) if resumed and not generators else source
 
 
 def _only_generators(differing: tuple[list[str], int]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,8 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from keras_collapse import cli
+from keras_collapse.triage.options import Options
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CODE = f"""
@@ -171,6 +175,27 @@ def test_no_gpu_when_one_was_demanded(code: Path, monkeypatch: pytest.MonkeyPatc
     done = triage("plan-a", f"{code}:train", "--device", "gpu", "--no-mlflow")
     assert done.returncode == 2
     assert "no GPU is available" in done.stderr
+
+
+PAGES = ("docs/triage.md", "docs/reproducibility.md")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_the_documentation_is_accepted(page: str) -> None:
+    text = (EXAMPLES.parent / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line.split("#")[0] for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`(keras-collapse \w+ [^`]+)`", text)
+    lines = [line for line in lines if line.startswith("keras-collapse") and "--help" not in line]
+    commands = [shlex.split(line) for line in lines]
+    assert commands
+    group = typer.main.get_command(cli.app)
+    for _, name, *arguments in commands:
+        command = group.commands[name]  # type: ignore[attr-defined]
+        values = command.make_context(name, arguments).params
+        if name == "triage":
+            options = Options(**values)
+            assert all(word.startswith("--") for word in (options.arguments or [])[::2])
 
 
 def test_the_runner_knows_no_framework() -> None:
