@@ -39,4 +39,5 @@ class TableView(View):
             words.append("from an earlier run")
         note = "; ".join(word for word in words if word)
         status = "done" if job.is_check and result.ended == "done" else result.status
-        self.table.end(job.folder.name, status, result.steps, result.seconds, note)
+        key, detail = job.folder.name, "" if job.is_check else result.samples
+        self.table.end(key, status, result.steps, result.seconds, detail, note)

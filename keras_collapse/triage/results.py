@@ -75,7 +75,7 @@ class TrialResult:
         """The outcome of the last sample checks where the verdict leaves it open, else empty."""
         if self.well is None or self.status in ("healthy", "failed"):
             return ""
-        return f"samples {'good' if self.well else 'bad'} at the end"
+        return f"{'good' if self.well else 'bad'} samples at the end"
 
     @property
     def explanation(self) -> str:

@@ -71,11 +71,14 @@ def no_fix(found: Mapping[str, Any]) -> str:
 
 
 def bits(found: Mapping[str, Any]) -> str:
-    """Return whether repeats of a trial, or else of the check, were bit-identical, in words."""
+    """Return whether repeats were bit-identical, in words: the plan's, else those of the checks."""
+    answers = {True: "yes", False: "no", None: "unknown"}
     identical = found["reproducible"]["to_the_bit"]
-    if identical is None:
-        identical = found["check"].get("reproducible")
-    return {True: "yes", False: "no", None: "unknown"}[identical]
+    if identical is not None:
+        return answers[identical]
+    check = found["check"]
+    known = check.get("reproducible")
+    return answers[known] + (f" (checks of {check['steps']} steps)" if known is not None else "")
 
 
 def confidence_words(found: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class Row:
     name: str
     steps: int
     state: str = "waiting"
-    verdict: str = ""
+    detail: str = ""
     step: int = 0
     began: float | None = None
     seconds: float = 0.0
@@ -100,13 +100,25 @@ class TrialsTable:
             row.state = "running" if step else "starting"
             if step and row.began is None:
                 row.began = time.monotonic()
-            row.step, row.verdict = step, str(report.get("verdict", ""))
+            verdict = str(report.get("verdict", ""))
+            row.step, row.detail = step, verdict if verdict in ("failed", "warning") else ""
         self.refresh()
 
-    def end(self, key: str, status: str, step: int, seconds: float, note: str) -> None:
-        """Show the end of a trial."""
+    def end(
+        self, key: str, status: str, step: int, seconds: float, detail: str = "", note: str = ""
+    ) -> None:
+        """Show the end of a trial.
+
+        Args:
+            key: the trial's.
+            status: its verdict, or how it ended.
+            step: training steps done.
+            seconds: its duration.
+            detail: shown after the status in the table.
+            note: shown in a pipe, where there is room.
+        """
         row = self.rows[key]
-        row.state, row.verdict, row.step, row.seconds = status, status, step, seconds
+        row.state, row.detail, row.step, row.seconds = status, detail, step, seconds
         self._line(
             f"{row.name}: {status.replace('_', ' ')} after {step} steps, {clock(seconds)}"
             + (f"; {note}" if note else "")
@@ -133,9 +145,7 @@ class TrialsTable:
         table.add_column("time", justify="right")
         for row in list(self.rows.values())[-MOST_ROWS:]:
             symbol, colour = STYLE.get(row.state, ("!", "magenta"))
-            words = row.state.replace("_", " ")
-            if row.state == "running" and row.verdict in ("failed", "warning"):
-                words += f", {row.verdict}"
+            words = ", ".join(filter(None, (row.state.replace("_", " "), row.detail)))
             state = Text(f"{symbol} {words}", style=colour)
             bar: Any = ""
             if row.state == "running":

@@ -149,14 +149,18 @@ def bit_identical(group: Sequence[TrialResult]) -> bool | None:
     """Return whether all trials started and ended with the same weights.
 
     Returns:
-        None if any begin or end fingerprint is missing and none of the known ones differ.
+        False if two begin fingerprints differ, or two end fingerprints after the same number of
+        steps. None if neither does, but one is missing or the numbers of steps differ, since how
+        early a failing trial is stopped depends on the machine's load.
     """
-    values = [
-        [r.fingerprints.get(name) for r in group] for name in ("begin", "end")
-    ] + [[str(r.steps) for r in group]]  # fmt: skip
-    if any(len(set(known) - {None}) > 1 for known in values):
+    begins = {result.fingerprints.get("begin") for result in group}
+    ends: dict[int, set[str | None]] = {}
+    for result in group:
+        ends.setdefault(result.steps, set()).add(result.fingerprints.get("end"))
+    prints = [begins, *ends.values()]
+    if any(len(known - {None}) > 1 for known in prints):
         return False
-    return None if any(None in known for known in values) else True
+    return None if len(ends) > 1 or any(None in known for known in prints) else True
 
 
 def reproducible(evidence: Evidence) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def shown(width: int, terminal: bool) -> str:
         table.add("b", "seed 123, batch 64", 100)
         table.progress({"a": {"step": 50, "steps": 100, "verdict": "failed"}})
         table.refresh(force=True)
-        table.end("a", "failed", 60, 75.0, "mode collapse; stopped early, 40 steps saved")
+        table.end("a", "failed", 60, 75.0, note="mode collapse; stopped early, 40 steps saved")
     return file.getvalue()
 
 

@@ -193,6 +193,16 @@ def test_only_a_fingerprint_at_either_end_shows_bit_identity(
     assert bit_identical(pair) is identical
 
 
+def test_a_repeat_that_was_stopped_earlier_is_no_difference() -> None:
+    trials = [TrialConfig(seed=42, batch_size=8, repeat=repeat) for repeat in range(2)]
+    prints = {"begin": "a", "end": "b"}, {"begin": "a", "end": "c"}
+    early = [
+        result_of(trial, "failed", steps=steps, fingerprints=known)
+        for trial, steps, known in zip(trials, (100, 80), prints, strict=True)
+    ]
+    assert bit_identical(early) is None
+
+
 def test_intervals_are_exact() -> None:
     # Clopper and Pearson's: the upper end of 0 of 3 is 1 - 0.025 ** (1 / 3).
     assert Rate(0, 3).interval == (0.0, round(1 - 0.025 ** (1 / 3), 3))
