@@ -196,8 +196,7 @@ def _words(kind: str, step: int, differing: Any, resumed: bool) -> tuple[str, st
     """Return what differs, and the likeliest source, in words.
 
     Args:
-        kind, step: `Comparison.first` and its training step.
-        differing: the details from `_differences`.
+        kind, step, differing: as `_differences` yields them.
         resumed: whether one of the runs was resumed at this step.
     """
     words: Mapping[str, Callable[[int, Any], tuple[str, str]]] = {
@@ -290,7 +289,8 @@ def _likeliest(source: str, settings: Mapping[str, tuple[Any, Any]]) -> str:
     """Return the settings that differ, if any, else the source: settings are likelier."""
     if not settings:
         return source
-    named = [f"{name} ({a} and {b})" for name, (a, b) in settings.items()]
+    short = {n: pair for n, pair in settings.items() if not any(isinstance(v, list) for v in pair)}
+    named = [f"{name} ({a} and {b})" for name, (a, b) in (short or settings).items()]
     return f"settings that differ: {_list(named)}"
 
 

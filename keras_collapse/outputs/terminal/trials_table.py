@@ -115,13 +115,13 @@ class TrialsTable:
             step: training steps done.
             seconds: its duration.
             detail: shown after the status in the table.
-            note: shown in a pipe, where there is room.
+            note: shown in place of it in a pipe, where there is room.
         """
         row = self.rows[key]
         row.state, row.detail, row.step, row.seconds = status, detail, step, seconds
         self._line(
             f"{row.name}: {status.replace('_', ' ')} after {step} steps, {clock(seconds)}"
-            + (f"; {note}" if note else "")
+            + (f"; {more}" if (more := note or detail) else "")
         )
         self.refresh(force=True)
 

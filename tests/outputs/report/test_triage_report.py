@@ -109,6 +109,7 @@ def shown(width: int, terminal: bool) -> str:
         table.add("b", "seed 123, batch 64", 100)
         table.progress({"a": {"step": 50, "steps": 100, "verdict": "failed"}})
         table.refresh(force=True)
+        table.end("b", "unknown", 100, 9.0, "bad samples at the end")
         table.end("a", "failed", 60, 75.0, note="mode collapse; stopped early, 40 steps saved")
     return file.getvalue()
 
@@ -116,6 +117,7 @@ def shown(width: int, terminal: bool) -> str:
 def test_a_pipe_gets_a_line_for_each_change() -> None:
     assert shown(80, terminal=False).splitlines() == [
         "seed 42, batch 64: started",
+        "seed 123, batch 64: unknown after 100 steps, 0:09; bad samples at the end",
         "seed 42, batch 64: failed after 60 steps, 1:15; mode collapse; stopped early, "
         "40 steps saved",
     ]
@@ -125,6 +127,8 @@ def test_a_pipe_gets_a_line_for_each_change() -> None:
 def test_a_terminal_gets_a_table(width: int) -> None:
     text = shown(width, terminal=True)
     assert "✘ failed" in text
+    assert "s left" in text
+    assert "? unknown, bad" in text
     assert "· waiting" in text
     assert "▶ running" in text
     plain = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", text)
