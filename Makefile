@@ -83,7 +83,7 @@ bench-triage: .venv/test-ready
 triage-camel: .venv/test-ready
 	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small
 	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small \
-	  --fault leak --out collapse_triage/camel_gan-leak
+	  --out collapse_triage/camel_gan-leak -- --fault leak
 
 ray: .venv/test-ready
 	$(BIN)/pip install --quiet -e '.[ray]'

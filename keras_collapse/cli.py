@@ -1,7 +1,7 @@
 """The command line: ``keras-collapse demo | diagnose | watch | report | …``.
 
-Exit status: 0 healthy or nothing found, 1 a problem was found, 2 the command could not do its
-work (one line on stderr, no traceback).
+Exit status: 0 if nothing was found, 1 if a problem was found, 2 if the command could not run (one
+line on stderr, no traceback).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -18,16 +18,27 @@ from typer.exceptions import TyperException
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import verdict_of
 from keras_collapse.core.findings import Status, Verdict
+from keras_collapse.triage.command import triage
+from keras_collapse.triage.options import PARAMS, split_pair
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+MLflowRun = Annotated[
+    str | None, typer.Option("--mlflow", help="Read this MLflow run instead.", metavar="RUN_ID")
+]
+TrackingUri = Annotated[
+    str | None, typer.Option(help="MLflow tracking server or store (default: MLflow's own).")
+]
 
 PROBLEM = 1
 NOT_DONE = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Says whether a Keras GAN is failing, since when, and why.",
-    epilog="Exit status: 0 healthy or nothing found, 1 a problem was found, 2 could not work.",
+    help="Find out whether a Keras GAN is failing, since when, and why.",
+    epilog="Exit status: 0 nothing found, 1 a problem was found, 2 the command could not run.",
 )
 
 
@@ -42,34 +53,35 @@ def diagnose(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="A run folder, a CSV file, a text log, a notebook, TensorBoard's event files or "
-            "their folder, or mlflow:RUN_ID.",
+            help="A run folder, a CSV file, a text log, a notebook, a TensorBoard event file or "
+            "folder, or mlflow:RUN_ID.",
             metavar="SOURCE",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     signal: Annotated[
         list[str] | None,
-        typer.Option(help="Name a column, as in --signal d_loss=my_loss. Repeatable."),
+        typer.Option(
+            help="The column of a signal, as in d_loss=my_loss. Repeatable.", metavar="NAME=COLUMN"
+        ),
     ] = None,
-    mlflow: Annotated[
-        str | None, typer.Option(help="A run on a tracking server.", metavar="RUN_ID")
-    ] = None,
-    tracking_uri: Annotated[str | None, typer.Option(help="The server; MLflow's default.")] = None,
+    mlflow: MLflowRun = None,
+    tracking_uri: TrackingUri = None,
 ) -> int:
-    """Say of a run that has ended whether it failed, since when, and why."""
+    """Diagnose a finished run: did it fail, since when, and why?"""
     from keras_collapse import sources
 
     if (source is None) == (mlflow is None):
-        raise InputError("give a SOURCE, or --mlflow RUN_ID. Received: neither, or both.")
+        raise InputError("give exactly one of SOURCE and --mlflow RUN_ID.")
     source = source or f"mlflow:{mlflow}"
-    run = sources.read(source, _signals(signal), tracking_uri)
+    columns = dict(split_pair(pair, "--signal") for pair in signal or ()) or None
+    run = sources.read(source, columns, tracking_uri)
     verdict = sources.examine(run).verdict
     if as_json:
         report = verdict.to_dict(source)
         if run.notes:
             report["notes"] = list(run.notes)
-        print(json.dumps(report, indent=1, allow_nan=False))
+        _print_json(report)
     else:
         from keras_collapse.outputs.terminal.summary import show
 
@@ -81,25 +93,28 @@ def diagnose(
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="A .npy or .npz file of 28x28 drawings.", metavar="FILE")
+        Path | None,
+        typer.Option(help="A .npy or .npz file of 28x28 drawings to train on.", metavar="FILE"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the whole run.")] = 42,
-    epochs: Annotated[int | None, typer.Option(help="Epochs, by default 9.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random generators.")] = 42,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs (default 9).")] = None,
     fault: Annotated[
         str | None,
         typer.Option(
-            help='Train with a fault to see it found: "leak", or one of the zoo\'s, such as '
-            '"g_too_fast" (a wrong name lists them), on points in the plane, in half a minute.'
+            help="Train with a known fault: leak (camel GAN), or one of the ring GAN, such as "
+            "g_too_fast, which takes half a minute. An unknown name lists them all."
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder; by default one in collapse_runs.")
+        Path | None,
+        typer.Option(help="Run folder (default: a new one in collapse_runs).", metavar="FOLDER"),
     ] = None,
     ui: Annotated[
-        int | None, typer.Option(help="Afterwards show the run in MLflow's UI at this port.")
+        int | None,
+        typer.Option(help="Serve the MLflow UI on this port afterwards.", metavar="PORT"),
     ] = None,
 ) -> int:
-    """Train a small camel GAN under the monitor: four minutes on two cores."""
+    """Train a small camel GAN with the monitor (4 minutes)."""
     from keras_collapse.demo import run_demo
 
     return status_of(run_demo(data, seed, epochs, fault, out, ui))
@@ -107,151 +122,74 @@ def demo(
 
 @app.command()
 def audit(
-    place: Annotated[
+    target: Annotated[
         str,
         typer.Argument(
             help="A function without arguments that returns a compiled GAN and its data.",
             metavar="FILE.py:build",
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> int:
-    """Take one real training step and say whether the GAN is wired as its author believes."""
-    from keras_collapse import keras_backend, user_program
+    """Check the wiring of a GAN in one real training step."""
+    from keras_collapse import user_program
 
-    keras_backend.choose_backend()
-    keras_backend.quieten()
-    built = user_program.run(f"{place}()", user_program.load_function(place))
-    if not isinstance(built, tuple) or len(built) != 2:
-        raise InputError(
-            f"{place} must return a compiled GAN and its data. Received: {type(built).__name__}."
-        )
+    gan, data = user_program.build_gan(target)
     from keras_collapse.training.wiring.audit import audit as take_step
     from keras_collapse.training.wiring.audit import one_batch
 
-    findings = user_program.run("the audit", take_step, built[0], one_batch(built[1]))
-    verdict = verdict_of(findings)
+    verdict = verdict_of(user_program.run("the audit", take_step, gan, one_batch(data)))
     if as_json:
-        report = {
-            k: v for k, v in verdict.to_dict(place).items() if k not in ("steps", "averaging")
-        }
-        print(json.dumps(report, indent=1, allow_nan=False))
+        report = verdict.to_dict(target)
+        del report["steps"], report["averaging"]
+        _print_json(report)
     else:
         from keras_collapse.outputs.terminal.summary import show
 
-        show(verdict, place, follow=f"As JSON: keras-collapse audit {shlex.quote(place)} --json")
+        follow = f"As JSON: keras-collapse audit {shlex.quote(target)} --json"
+        show(verdict, target, follow=follow)
     return status_of(verdict)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def triage(
-    context: typer.Context,
-    plan: Annotated[
-        str, typer.Argument(help="plan-a, plan-b, full, or a YAML file.", metavar="PLAN")
-    ],
-    place: Annotated[
-        str, typer.Argument(help="A function that takes a trial.", metavar="FILE.py:train")
-    ],
-    preset: Annotated[
-        str | None,
-        typer.Option(help="full: the guide's numbers; small: for CPUs. Also a param of train."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The first seed, by default 42.")] = None,
-    other_seeds: Annotated[
-        str | None, typer.Option(help="Plan B's others, by default 123,456.")
-    ] = None,
-    batch_sizes: Annotated[
-        str | None, typer.Option(help="Growing; the last is the one wanted: 256,512,1024.")
-    ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Of Plan A, by default 3.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Of a trial; 1500, with small 400.")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=VALUE for trial.params; --name value does the same."),
-    ] = None,
-    stronger_d: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=VALUE, a param that makes D stronger, for full to try."),
-    ] = None,
-    known_good: Annotated[
-        Path | None, typer.Option(help="A known_good.toml: begin with its seed, cap, params.")
-    ] = None,
-    executor: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of the Ray cluster.")] = None,
-    device: Annotated[str, typer.Option(help="auto, gpu or cpu.")] = "auto",
-    per_gpu: Annotated[int, typer.Option(help="Trials that share a GPU.")] = 1,
-    at_once: Annotated[int | None, typer.Option(help="Trials side by side, at most.")] = None,
-    limit: Annotated[
-        float | None, typer.Option(help="Seconds after which a trial is taken to hang.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder, by default one in collapse_triage.")
-    ] = None,
-    mlflow: Annotated[bool, typer.Option(help="Log a parent run and a child per trial.")] = True,
-    tracking_uri: Annotated[str | None, typer.Option(help="Where to; MLflow's default.")] = None,
-    stop_early: Annotated[bool, typer.Option(help="Stop trials that surely have failed.")] = True,
-    despite_wiring: Annotated[
-        bool, typer.Option("--despite-wiring", help="Run the plan although the wiring is at fault.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print triage.json at the end.")] = False,
-) -> int:
-    """Run controlled experiments, name the cause, and try its cure. Goes on where it stopped."""
-    from rich.console import Console
-
-    from keras_collapse.triage.command import Asked, run_triage
-
-    asked = Asked(
-        plan=plan, place=place, preset=preset, seed=seed, other_seeds=other_seeds,
-        batch_sizes=batch_sizes, repeats=repeats, steps=steps, params=param or (),
-        stronger=stronger_d or (), known_good=known_good, executor=executor, address=address,
-        device=device, per_gpu=per_gpu, at_once=at_once, limit=limit, out=out, mlflow=mlflow,
-        tracking_uri=tracking_uri, stop_early=stop_early, despite_wiring=despite_wiring,
-        extra=context.args,
-    )  # fmt: skip
-    found = run_triage(asked, Console(stderr=as_json))
-    if as_json:
-        print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
-    else:
-        from keras_collapse.outputs.report.triage_report import show_diagnosis
-
-        show_diagnosis(found.to_dict(), found.order.folder)
-    nothing = not any(result.failed for result in found.results)
-    return 0 if nothing and found.diagnosis.root_cause in ("none", "inconclusive") else PROBLEM
+app.command(name="triage")(triage)
 
 
 @app.command()
 def compare(
     run_a: Annotated[Path, typer.Argument(help="A run folder or its journal.", metavar="RUN_A")],
-    run_b: Annotated[Path, typer.Argument(help="Another.", metavar="RUN_B")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of lines.")] = False,
+    run_b: Annotated[Path, typer.Argument(help="The other one.", metavar="RUN_B")],
+    as_json: AsJson = False,
 ) -> int:
-    """Say whether two runs were the same to the bit: 0 identical, 1 different, 2 cannot tell."""
+    """Compare two runs bit by bit. Exit status: 0 identical, 1 different, 2 undecided."""
     from keras_collapse.reproducibility import compare as comparison
 
     found = comparison.compare(run_a, run_b)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
+        _print_json(found.to_dict())
     else:
-        word = {True: "IDENTICAL", False: "DIFFERENT", None: "CANNOT TELL"}[found.identical]
+        word = {True: "IDENTICAL", False: "DIFFERENT", None: "UNDECIDED"}[found.identical]
         print(f"keras-collapse: {word}: {found.message}")
         if found.source:
-            print(f"  likeliest source: {found.source}")
+            label = "likeliest source" if found.identical is False else "what to do"
+            print(f"  {label}: {found.source}")
     return {True: 0, False: PROBLEM, None: NOT_DONE}[found.identical]
 
 
 @app.command()
 def report(
     source: Annotated[
-        str, typer.Argument(help="A run's folder, or what diagnose reads.", metavar="RUN_DIR")
+        str, typer.Argument(help="A run folder, or any source of diagnose.", metavar="SOURCE")
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file; report.html in the run's folder, else collapse_report.html here."
+            help="Output file (default: report.html in the run folder, or collapse_report.html "
+            "in the current folder for other sources).",
+            metavar="FILE",
         ),
     ] = None,
 ) -> int:
-    """Write a run's report: one HTML file with its findings, curves and samples."""
+    """Write an HTML report of a run, with its findings, curves and samples."""
     from keras_collapse.outputs.report.run_report import write_run_report
 
     print(f"Report: {write_run_report(source, out)}")
@@ -263,37 +201,35 @@ def watch(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="A run's folder, a folder of runs (its latest), or a triage's. By default "
-            "collapse_runs.",
-            metavar="[RUN_DIR]",
+            help="A run folder, a folder of runs (the latest is shown), or a triage's folder "
+            "(default collapse_runs).",
+            metavar="RUN_DIR",
         ),
     ] = None,
-    mlflow: Annotated[
-        str | None, typer.Option(help="A run on a tracking server instead.", metavar="RUN_ID")
-    ] = None,
-    tracking_uri: Annotated[str | None, typer.Option(help="The server; MLflow's default.")] = None,
+    mlflow: MLflowRun = None,
+    tracking_uri: TrackingUri = None,
 ) -> int:
-    """Show a run in this terminal while another process trains it. Ctrl-C leaves it alone."""
-    from keras_collapse.outputs.terminal import watch as watching
+    """Show a running training or triage of another process. Ctrl-C does not stop it."""
+    from keras_collapse.outputs.terminal import watch as terminal
 
     if mlflow is not None:
-        found: watching.Watched = watching.watched_mlflow_run(mlflow, tracking_uri)
+        found: terminal.Watched = terminal.watched_mlflow_run(mlflow, tracking_uri)
     elif folder is not None and (folder / "trials").is_dir():
         from keras_collapse.triage.watch import WatchedTriage
 
         found = WatchedTriage(folder)
     else:
-        found = watching.watched_run(folder or Path("collapse_runs"))
-    return PROBLEM if watching.watch(found) else 0
+        found = terminal.watched_run(folder or Path("collapse_runs"))
+    return PROBLEM if terminal.watch(found) else 0
 
 
 @app.command()
 def sync(
     folder: Annotated[
-        Path, typer.Argument(help="A run's folder, or a folder of runs.", metavar="[FOLDER]")
+        Path, typer.Argument(help="A run folder, or a folder of runs.", metavar="FOLDER")
     ] = Path("collapse_runs"),
 ) -> int:
-    """Send to MLflow what its server had not taken when a training ended, or was killed."""
+    """Send MLflow the data that it has not received yet."""
     from keras_collapse.outputs.mlflow.sync import sync as send
 
     for line in send(folder):
@@ -306,50 +242,49 @@ def sync(
 )
 def run_seeded(
     context: typer.Context,
-    script: Annotated[Path, typer.Argument(help="Your script; its arguments follow.")],
-    seed: Annotated[int, typer.Option(help="Seed of everything, set before Python starts.")] = 42,
+    script: Annotated[
+        Path, typer.Argument(help="A Python script; its arguments follow.", metavar="SCRIPT")
+    ],
+    seed: Annotated[int, typer.Option(help="Seed of all random generators.")] = 42,
 ) -> int:
-    """Run a script in a fresh process whose every source of randomness is seeded."""
+    """Run a script in a new process with all randomness seeded."""
     from keras_collapse.reproducibility.seeded_process import run_script
 
     return run_script(script, seed, context.args)
 
 
 def status_of(verdict: Verdict) -> int:
-    """0 where nothing was found, 1 where a problem was."""
+    """Return the exit status of a verdict: 0 if nothing was found, 1 if a problem was."""
     return PROBLEM if verdict.status in (Status.FAILED, Status.WARNING) else 0
 
 
-def _signals(pairs: list[str] | None) -> dict[str, str] | None:
-    if not pairs:
-        return None
-    named = {}
-    for pair in pairs:
-        name, equals, column = pair.partition("=")
-        if not equals or not column:
-            raise InputError(f"--signal wants NAME=COLUMN. Received: {pair!r}.")
-        named[name] = column
-    return named
+def _print_json(report: dict[str, Any]) -> None:
+    print(json.dumps(report, indent=1, allow_nan=False, default=str))
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name="keras-collapse")
     except InputError as error:
         status = _complain(str(error))
     except TyperException as error:
-        received = shlex.join(sys.argv[1:])
-        status = _complain(
-            f"{error.format_message().rstrip('.')}. Received: {received}. "
-            "See keras-collapse --help."
-        )
+        status = _complain(_usage(error))
     except KeyboardInterrupt:
-        status = _complain("interrupted.", 130)
+        status = _complain("interrupted.", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
     sys.exit(status)
+
+
+def _usage(error: TyperException) -> str:
+    """Return one line on arguments that Typer does not accept."""
+    unknown = type(error).__name__ == "NoSuchOption"  # Typer exports no name for it
+    hint = f"{PARAMS} " if unknown and sys.argv[1:2] == ["triage"] else ""
+    received = shlex.join(sys.argv[1:])
+    message = error.format_message().rstrip(".")
+    return f"{message}. Received: {received}. {hint}See keras-collapse --help."
 
 
 def _complain(message: str, status: int = NOT_DONE) -> int:

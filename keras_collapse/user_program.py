@@ -1,4 +1,4 @@
-"""A person's own program: its backend, and the function FILE.py:name that a command runs."""
+"""A user's program: load and call the function FILE.py:name that a command is given."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_collapse import keras_backend
 from keras_collapse.core.errors import InputError
 
 
-def load_function(place: str) -> Callable[..., Any]:
-    """The function at ``FILE.py:name``, its file imported as a script's neighbour would be.
+def load_function(target: str) -> Callable[..., Any]:
+    """Import a file, with its folder on ``sys.path``, and return its function.
+
+    Args:
+        target: ``FILE.py:name``.
 
     Raises:
-        InputError: no such file or function, or the file fails while it is imported.
+        InputError: there is no such file or function, or the import fails.
     """
-    file, colon, name = place.rpartition(":")
+    file, colon, name = target.rpartition(":")
     if not colon or not name.isidentifier():
-        raise InputError(f"give FILE.py:function. Received: {place!r}.")
+        raise InputError(f"give FILE.py:function. Received: {target!r}.")
     path = Path(file)
     if not path.is_file():
         raise InputError(f"no such file: {file!r}. Give FILE.py:function.")
     sys.path.insert(0, str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise InputError(f"{file!r} is no Python file. Give FILE.py:function.")
+        raise InputError(f"{file!r} is not a Python file. Give FILE.py:function.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     run(f"importing {file}", spec.loader.exec_module, module)
@@ -42,11 +46,35 @@ def load_function(place: str) -> Callable[..., Any]:
     return found
 
 
-def run(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a person's function; what it prints goes to stderr, its failure is one line.
+def build_gan(target: str) -> tuple[Any, Any]:
+    """Call the user's ``FILE.py:build`` with a Keras backend chosen.
+
+    Returns:
+        The compiled GAN and its data.
 
     Raises:
-        InputError: the function raised; where, and what.
+        InputError: there is no backend or no such function, or it returns something else.
+    """
+    keras_backend.choose_backend()
+    keras_backend.quieten()
+    built = run(f"{target}()", load_function(target))
+    if not isinstance(built, tuple) or len(built) != 2:
+        raise InputError(
+            f"{target} must return a compiled GAN and its data. Received: {type(built).__name__}."
+        )
+    return built
+
+
+def run(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a user's function; its output goes to stderr.
+
+    Args:
+        what: the call, in words, for an error message.
+        function: the function.
+        *arguments: its arguments.
+
+    Raises:
+        InputError: the function raised an error; the message names the error and its line.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -54,15 +82,15 @@ def run(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except InputError:
         raise
     except Exception as error:
-        frames = _frames_of(error)
-        where = f" at {frames}" if frames else ""
+        place = _user_line(error)
+        where = f" at {place}" if place else ""
         raise InputError(
             f"{what} failed{where} ({type(error).__name__}: {' '.join(str(error).split())[:300]})."
         ) from None
 
 
-def _frames_of(error: BaseException) -> str:
-    """``file:line`` of the innermost frame that is a person's own."""
+def _user_line(error: BaseException) -> str:
+    """Return ``file:line`` of the innermost frame in the user's own code."""
     trace, place = error.__traceback__, ""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename

@@ -73,7 +73,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("mine\n" + "0.7\n" * 3)
     assert run("diagnose", path, "--signal", "d_loss=mine").returncode == 0
-    assert "NAME=COLUMN" in complaint(run("diagnose", path, "--signal", "d_loss"))
+    assert "NAME=VALUE" in complaint(run("diagnose", path, "--signal", "d_loss"))
 
 
 def test_diagnose_imports_no_framework(pinned: Path) -> None:
@@ -97,7 +97,7 @@ def test_diagnose_imports_no_framework(pinned: Path) -> None:
     ("arguments", "said"),
     [
         (["diagnose", "nothing.csv"], "no such file"),
-        (["diagnose"], "give a SOURCE, or --mlflow RUN_ID"),
+        (["diagnose"], "give exactly one of SOURCE and --mlflow RUN_ID"),
         (["diagnos"], "No such command"),
         (["diagnose", "a", "--no"], "No such option"),
         (["demo", "--epochs", "0"], "--epochs must be at least 1"),

@@ -1,4 +1,4 @@
-"""Two runs held against each other: identical to the bit, or what differs first, and why."""
+"""Compare two runs: bit-identical, or what differs first and the likeliest source."""
 
 from __future__ import annotations
 
@@ -13,35 +13,33 @@ from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import Fingerprint, FitStarted, StepLogs
 
 ROUNDING = 1e-4
-"""Relative difference of two readings up to which it is the size of float32 operations in another
-order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
+"""Largest relative difference of two readings that float32 operations in another order explain
+(2^-23, accumulated over a network's sums); other data or random draws differ by more."""
 IGNORED = ("run_dir", "epochs", "initial_epoch", "model", "summary", "data.digest")
-"""Facts that differ without any effect on a step (automatic names count up within a process), and
-the data's digest: which step's data differ first is told by the hashes of batches."""
-_RESUMED = {
+"""Facts that have no effect on a step (Keras numbers automatic names within a process), and the
+data's digest: the hashes of batches show which step's data differ first."""
+_RESUMED_SOURCES = {
     "initial weights": "the resumed run began from other weights than the first run had there",
-    "data": "the resumed run began with the data, or the random generators, where a new run begins",
-    "readings": "the resumed run began without the state of its optimizers, or with random "
-    "generators where a new run begins",
+    "data": "the resumed run began with the data, or the random generators, of a new run",
+    "readings": "the resumed run began without the state of its optimizers, or with the random "
+    "generators of a new run",
 }
-"""What is likeliest where a run that was resumed differs in its first steps."""
-_DATA = {"batch": "data", "real": "real samples", "latents": "latents"}
-"""What of a step's data is hashed, in words."""
+_DATA = {"batch": "data", "real": "real samples", "latents": "latents"}  # hashed, in words
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What two runs have in common.
+    """The result of a comparison of two runs.
 
     Args:
-        identical: True, False, or None where the journals cannot tell.
-        first_step: the first training step that differs; None where none does or none is known.
-        first: the first thing that differs: ``initial weights``, ``data``, ``readings``,
-            ``weights`` or ``length``; empty where none does.
-        message: that in words.
-        source: the likeliest cause, in words.
-        settings: facts that differ, name to the two values.
-        steps: how many training steps were compared.
+        identical: whether they are bit-identical; None if undecided.
+        first_step: the first training step that differs; None if none does or it is unknown.
+        first: what differs there: ``initial weights``, ``data``, ``readings``, ``weights`` or
+            ``length``; empty if nothing does.
+        message: the result in words.
+        source: the likeliest source of the difference; if undecided, what to do.
+        settings: facts that differ, as name to the two values.
+        steps: training steps compared.
     """
 
     identical: bool | None
@@ -53,7 +51,7 @@ class Comparison:
     steps: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``compare --json`` prints it."""
+        """Return the comparison as ``compare --json`` prints it."""
         return {
             "schema": 1,
             "identical": self.identical,
@@ -68,26 +66,26 @@ class Comparison:
 
 @dataclass(slots=True)
 class _Run:
-    """What of a journal is compared."""
+    """The parts of a journal that are compared."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     logs: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    # Step to name and hash of what of its data was within reach.
+    # Step to the hashes of its data, by name, as far as callbacks could see the data.
     data: dict[int, Mapping[str, str]] = field(default_factory=dict)
-    # Step to (path, digest) of each variable after it; -1 where a run begins.
+    # Step to (path, hash) of each variable after it; -1 at the beginning.
     weights: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
-    """Say whether two runs were the same, to the bit, and if not where they part.
+    """Compare two runs bit by bit.
 
-    A run that was resumed, and so begins later, is compared from its beginning on.
+    A resumed run, which begins at a later step, is compared from that step on.
 
     Args:
         run_a, run_b: run folders or their journals.
 
     Raises:
-        InputError: a journal is missing, broken, of another schema, or without any step.
+        InputError: a journal is missing, broken or of another schema, or no step is in both.
     """
     a, b = _read(run_a), _read(run_b)
     settings = {
@@ -102,10 +100,10 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             f"Received: {len(a.logs)} steps and {len(b.logs)} steps."
         )
     for step, kind, differing in _differences(a, b, common):
-        # A run resumed without its optimizers' state still begins its first step as the other.
+        # A run resumed without its optimizers' state agrees in its first step.
         resumed = min(a.logs) != min(b.logs) and step in common[:2]
         message, source = _words(kind, step, differing, resumed)
-        return Comparison(False, step, kind, message, _blame(source, settings), settings,
+        return Comparison(False, step, kind, message, _likeliest(source, settings), settings,
                           len(common))  # fmt: skip
     if max(a.logs) != max(b.logs):
         last = common[-1]
@@ -114,7 +112,7 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
             last + 1,
             "length",
             f"Identical up to step {last}, where the shorter run ends.",
-            "one run was stopped, or was asked for fewer epochs",
+            "one run was stopped early, or had fewer epochs",
             settings,
             len(common),
         )
@@ -122,9 +120,9 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
     if not shared:
         return Comparison(
             None,
-            message=f"All readings of {len(common)} steps are identical; no weights were "
-            "fingerprinted in both runs, so whether these are cannot be told.",
-            source="let both runs end an epoch with a model whose networks are found",
+            message=f"All readings of {len(common)} steps are identical, but no step has weight "
+            "fingerprints in both runs.",
+            source="run both until the end of an epoch, with G and D attributes of the model",
             settings=settings,
             steps=len(common),
         )
@@ -143,14 +141,15 @@ def _read(source: str | Path) -> _Run:
         match record:
             case FitStarted() if not run.facts:
                 run.facts = _flat(record.facts)
-            case StepLogs():
-                # As written, in words: a NaN in both runs is no difference.
+            case StepLogs():  # numbers as written: a NaN in both runs is no difference
                 run.logs[record.step] = {k: f"{v:.9g}" for k, v in record.logs.items()}
                 run.data[record.step] = dict(record.data or {})
             case Fingerprint():
                 run.weights[record.step] = [(path, digest) for path, digest in record.weights]
     if not run.logs:
-        raise InputError(f"the journal in {str(source)!r} holds no step yet. Look again later.")
+        raise InputError(
+            f"the journal in {str(source)!r} has no training step yet. Try again later."
+        )
     return run
 
 
@@ -161,7 +160,7 @@ def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(a: _Run, b: _Run, common: Sequence[int]) -> Iterator[tuple[int, str, Any]]:
-    """(step, kind, what differs), earliest first; weights after a step come after its reading."""
+    """Yield (step, kind, what differs), earliest first; a step's weights follow its readings."""
     begin = common[0] - 1
     found = _differing_weights(a, b, begin)
     if found:
@@ -180,7 +179,7 @@ def _differences(a: _Run, b: _Run, common: Sequence[int]) -> Iterator[tuple[int,
 
 
 def _differing_weights(a: _Run, b: _Run, step: int) -> tuple[list[str], int] | None:
-    """Paths that differ, and of how many, where both runs were fingerprinted."""
+    """Return the paths that differ, and the number of all, if both runs have fingerprints."""
     if step not in a.weights or step not in b.weights:
         return None
     ours, theirs = a.weights[step], b.weights[step]
@@ -191,13 +190,11 @@ def _differing_weights(a: _Run, b: _Run, step: int) -> tuple[list[str], int] | N
 
 
 def _words(kind: str, step: int, differing: Any, resumed: bool) -> tuple[str, str]:
-    """What differs, and the likeliest source.
+    """Return what differs, and the likeliest source, in words.
 
     Args:
-        kind: `Comparison.first`.
-        step: the training step.
-        differing: what `_differences` says of it.
-        resumed: whether one of the runs was resumed there.
+        kind, step, differing: as `_differences` yields them.
+        resumed: whether one of the runs was resumed at this step.
     """
     words: Mapping[str, Callable[[int, Any], tuple[str, str]]] = {
         "initial weights": _of_start,
@@ -207,7 +204,7 @@ def _words(kind: str, step: int, differing: Any, resumed: bool) -> tuple[str, st
     }
     message, source = words[kind](step, differing)
     generators = kind == "initial weights" and _only_generators(differing)
-    return message, _RESUMED.get(kind, source) if resumed and not generators else source
+    return message, _RESUMED_SOURCES.get(kind, source) if resumed and not generators else source
 
 
 def _only_generators(differing: tuple[list[str], int]) -> bool:
@@ -219,7 +216,7 @@ def _of_start(step: int, differing: tuple[list[str], int]) -> tuple[str, str]:
     if _only_generators(differing):
         return (
             f"The states of random generators differ before step {step}: {_list(paths)}.",
-            "another seed, or draws before the training; in a resumed run, generators that "
+            "another seed, or random draws before the training; in a resumed run, generators that "
             "began anew",
         )
     message = f"The weights differ before step {step}: {_list(paths)} ({len(paths)} of {count})."
@@ -231,10 +228,10 @@ def _of_start(step: int, differing: tuple[list[str], int]) -> tuple[str, str]:
 def _of_weights(step: int, differing: tuple[list[str], int]) -> tuple[str, str]:
     paths, count = differing
     return (
-        f"All readings agree, yet after step {step} weights differ: {_list(paths)} "
+        f"All readings are identical, but weights differ after step {step}: {_list(paths)} "
         f"({len(paths)} of {count}).",
-        "something outside of the logged step changes weights, or operations run in another "
-        "order by less than the readings show",
+        "something outside of the logged step changes weights, or operations in another order "
+        "differ by less than the readings show",
     )
 
 
@@ -245,8 +242,8 @@ def _of_data(step: int, differing: list[str]) -> tuple[str, str]:
     elif "latents" in differing:
         source = "data and latents drawn from generators that are not seeded"
     else:
-        source = "data shuffled or augmented without this seed, or other data"
-    return f"The {what} of step {step} differ; until then all is identical.", source
+        source = "data shuffled or augmented with another seed or none, or other data"
+    return f"The {what} of step {step} differ; everything before is identical.", source
 
 
 def _of_readings(step: int, differing: Any) -> tuple[str, str]:
@@ -259,17 +256,17 @@ def _of_readings(step: int, differing: Any) -> tuple[str, str]:
         return message, "the two programs log different numbers"
     if max(_relative(ours[n], theirs[n]) for n in names) <= ROUNDING:
         return message, (
-            "operations that add in another order from run to run (nondeterministic operations, "
+            "operations that add in another order in each run (nondeterministic operations, "
             "another thread count or device)"
         )
     if data_seen:
-        return f"{message} Its data are identical.", (
-            "a random draw inside of the step (latents, noise or dropout from a generator that is "
-            "not seeded), or weights changed from outside of it"
+        return f"{message} The data of the step are identical.", (
+            "a random draw inside of the step (latents, noise or dropout from an unseeded "
+            "generator), or weights changed from outside of it"
         )
     if begins:
         return message, (
-            "the first batch or its random draws: data shuffled or augmented without this seed, "
+            "the first batch or its random draws: data shuffled or augmented differently, "
             "or latents and dropout drawn from an unseeded generator"
         )
     return message, (
@@ -285,11 +282,12 @@ def _relative(a: Any, b: Any) -> float:
     return abs(ours - theirs) / max(abs(ours), abs(theirs), 1e-3)
 
 
-def _blame(source: str, settings: Mapping[str, tuple[Any, Any]]) -> str:
-    """Settings that differ are likelier than anything that is not set."""
+def _likeliest(source: str, settings: Mapping[str, tuple[Any, Any]]) -> str:
+    """Return the settings that differ, if any, else the source: settings are likelier."""
     if not settings:
         return source
-    named = [f"{name} ({a} and {b})" for name, (a, b) in settings.items()]
+    short = {n: pair for n, pair in settings.items() if not any(isinstance(v, list) for v in pair)}
+    named = [f"{name} ({a} and {b})" for name, (a, b) in (short or settings).items()]
     return f"settings that differ: {_list(named)}"
 
 

@@ -1,83 +1,68 @@
-"""``known_good.toml``: seeds, batch-size cap and settings that a triage found to work."""
+"""``known_good.toml``: the seeds, batch-size cap and settings that worked in a triage."""
 
 from __future__ import annotations
 
-import json
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 
 FILE_NAME = "known_good.toml"
+HEADER = "# Written by keras-collapse triage: the settings that trained a healthy GAN.\n"
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Settings = dict[str, bool | int | float | str]
 
 
-@dataclass(frozen=True)
-class KnownGood:
-    """What worked.
+class KnownGood(BaseModel):
+    """Settings that trained a healthy GAN.
 
     Args:
-        seeds: with which the training was healthy, at ``batch_size``.
-        batch_size: that they were healthy with.
-        batch_size_cap: the largest batch size at which no trial failed; None where none is known.
-        changes, params: the settings that they were healthy with: see the triage's trials.
-        experiment: ``FILE.py:train``.
+        seeds: seeds whose training was healthy at ``batch_size``, at least one.
+        batch_size: the batch size they were trained with.
+        batch_size_cap: the largest batch size at which no trial failed; None if unknown.
+        changes: changes that triage made to the GAN (see ``triage.plans.TrialConfig``).
+        params: parameters that were passed to the experiment.
+        experiment: the experiment, as ``FILE.py:train``.
     """
 
-    seeds: Sequence[int]
-    batch_size: int
-    batch_size_cap: int | None = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    params: Mapping[str, Any] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    seeds: list[Seed] = Field(min_length=1)
+    batch_size: int = Field(ge=1)
+    batch_size_cap: int | None = Field(default=None, ge=1)
+    changes: Settings = Field(default_factory=dict)
+    params: Settings = Field(default_factory=dict)
     experiment: str = ""
 
     def to_toml(self) -> str:
-        """As text."""
-        lines = [
-            "# Written by keras-collapse triage: what was healthy when it was tried.",
-            f"experiment = {_value(self.experiment)}",
-            f"seeds = [{', '.join(map(str, self.seeds))}]",
-            f"batch_size = {self.batch_size}",
-        ]
-        if self.batch_size_cap is not None:
-            lines.append(f"batch_size_cap = {self.batch_size_cap}")
-        for name, table in (("changes", self.changes), ("params", self.params)):
-            lines += ["", f"[{name}]", *(f"{_key(k)} = {_value(v)}" for k, v in table.items())]
-        return "\n".join(lines) + "\n"
-
-
-def _key(name: str) -> str:
-    return json.dumps(name)
-
-
-def _value(value: Any) -> str:
-    """JSON's numbers, strings and truths are TOML's."""
-    return json.dumps(value)
+        """Return the settings as TOML."""
+        return HEADER + tomli_w.dumps(self.model_dump(exclude_none=True))
 
 
 def read_known_good(path: str | Path) -> KnownGood:
-    """Read the file.
+    """Read ``known_good.toml``.
 
     Raises:
-        InputError: no such file, no TOML, or no working seed in it.
+        InputError: the file is missing, is not TOML, or does not hold what is expected.
     """
     try:
-        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return KnownGood(**tomllib.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(
             f"cannot read {str(path)!r} ({error.strerror}). Give the {FILE_NAME} of a triage."
         ) from None
-    except ValueError as error:
-        raise InputError(f"{str(path)!r} is no TOML ({error}).") from None
-    try:
-        found = KnownGood(**raw)
-    except TypeError:
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
         raise InputError(
-            f"{str(path)!r} is no {FILE_NAME}: it needs seeds and batch_size, and has "
-            f"{', '.join(raw) or 'nothing'}."
+            f"{str(path)!r} is not a valid {FILE_NAME}: {where}: {first['msg']}. "
+            f"Received: {first['input']!r}."
         ) from None
-    if not found.seeds:
-        raise InputError(f"{str(path)!r} names no working seed.")
-    return found
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is not valid TOML ({error}).") from None

@@ -1,4 +1,4 @@
-"""``keras-collapse run``: a script in a fresh process, seeded before Python starts."""
+"""``keras-collapse run``: a script in a new process, seeded before Python starts."""
 
 from __future__ import annotations
 
@@ -25,27 +25,31 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def environment(seed: int, given: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which a process can be seeded; what a person has set stays.
+    """Return the environment variables that seed a new process.
 
     The hash seed, XLA's deterministic operations and cuBLAS' workspace take effect only if they
     are set before Python, or the backend, starts.
+
+    Args:
+        seed: the seed.
+        given: the environment so far; what the user has set is kept.
     """
-    chosen = {
+    variables = {
         "PYTHONHASHSEED": str(seed),
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         **given,
     }
     flags = given.get("XLA_FLAGS", "")
     if "deterministic_ops" not in flags:
-        chosen["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()
-    return chosen
+        variables["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()
+    return variables
 
 
 def run_script(script: Path, seed: int, arguments: Sequence[str]) -> int:
-    """Run the script with its arguments; its exit status is ours.
+    """Run a script with its arguments, and return its exit status.
 
     Raises:
-        InputError: no such script, or a seed out of range.
+        InputError: there is no such script, or the seed is out of range.
     """
     if not script.is_file():
         raise InputError(f"no such file: {str(script)!r}. Give a Python script.")

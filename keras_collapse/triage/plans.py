@@ -1,4 +1,4 @@
-"""Plans: which trials to run. The guide's two, and plans that a person writes as YAML."""
+"""Plans: which trials to run. Two are from the GAN Training Triage Guide; others are YAML files."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 
 Value = bool | int | float | str
-"""A parameter's value."""
+"""The value of a parameter or of a change."""
 
 
-class Trial(BaseModel):
-    """One training of a plan.
+class TrialConfig(BaseModel):
+    """The configuration of one training.
 
     Args:
-        seed: of everything, in [0, 2**32 - 1].
-        batch_size: samples in a training step.
-        repeat: 0, 1, … tells trials apart that are the same on purpose.
-        params: handed to the experiment as ``trial.params``.
-        changes: made to the GAN as its fit begins, by name; see `training.changes`.
-        purpose: what it is for, in words.
+        seed: seed of all random generators, in [0, 2**32 - 1].
+        batch_size: samples per training step.
+        repeat: 0, 1, …; distinguishes trials that repeat the same configuration.
+        params: passed to the experiment as ``trial.params``.
+        changes: changes made to the GAN when its fit begins; see ``trial.interventions``.
+        purpose: why the trial is run, in words.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,12 +42,12 @@ class Trial(BaseModel):
 
     @property
     def key(self) -> str:
-        """Its configuration in one line: equal for equal trials, whatever they are for."""
+        """The configuration in one line; trials that differ only in purpose share it."""
         return json.dumps(self.model_dump(exclude={"purpose"}), sort_keys=True)
 
     @property
     def name(self) -> str:
-        """Its configuration in words."""
+        """A short description, such as ``seed 42, batch 64, repeat 2``."""
         words = [f"seed {self.seed}", f"batch {self.batch_size}"]
         words += [f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}"
                   for k, v in self.changes.items()]  # fmt: skip
@@ -58,38 +58,38 @@ class Plan(BaseModel):
     """The trials to run, all of the same length.
 
     Args:
-        name: of the plan.
-        trials: in the order in which they begin.
-        steps: training steps of each.
+        name: name of the plan.
+        trials: in the order in which they start.
+        steps: training steps per trial.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     steps: int = Field(default=1500, ge=1)
-    trials: tuple[Trial, ...] = Field(min_length=1)
+    trials: tuple[TrialConfig, ...] = Field(min_length=1)
 
     @property
     def target(self) -> int:
-        """The batch size that is wanted: the largest."""
+        """The target batch size: the largest of the plan."""
         return max(trial.batch_size for trial in self.trials)
 
     @property
     def smallest(self) -> int:
-        """The smallest batch size."""
+        """The smallest batch size of the plan."""
         return min(trial.batch_size for trial in self.trials)
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """What the guide's plans leave open; the defaults are the guide's.
+class PlanSettings:
+    """The numbers of the guide's plans; the defaults are the guide's own.
 
     Args:
-        seed: of the first trials.
-        other_seeds: what Plan B tries beside it.
-        batch_sizes: of Plan B, ascending; the largest is the one that is wanted.
-        repeats: of Plan A.
-        steps: training steps of each trial.
+        seed: seed of Plan A and of Plan B's first trials.
+        other_seeds: Plan B's further seeds.
+        batch_sizes: Plan B's batch sizes, ascending; the largest is the target.
+        repeats: how often Plan A repeats its trial.
+        steps: training steps per trial.
     """
 
     seed: int = 42
@@ -100,87 +100,93 @@ class Numbers:
 
 
 PRESETS = {
-    "full": Numbers(),
-    # A sixteenth of the guide's batches, and as many steps as the examples' small GAN needs.
-    "small": Numbers(batch_sizes=(16, 32, 64), steps=400),
+    "full": PlanSettings(),
+    # A sixteenth of the guide's batch sizes, and the steps that the examples' small GAN needs.
+    "small": PlanSettings(batch_sizes=(16, 32, 64), steps=400),
 }
 NAMES = ("plan-a", "plan-b", "full")
 
 
-def plan_a(numbers: Numbers, params: Mapping[str, Value]) -> Plan:
-    """Is it reproducible? One seed and batch size, several times."""
-    target = numbers.batch_sizes[-1]
-    said = ["record the result", *["should match the first exactly"] * (numbers.repeats - 1)]
+def plan_a(settings: PlanSettings, params: Mapping[str, Value]) -> Plan:
+    """Return Plan A, which tests reproducibility: one configuration, repeated."""
+    target = settings.batch_sizes[-1]
+    purposes = ["reference", *["should match the first exactly"] * (settings.repeats - 1)]
     trials = [
-        Trial(seed=numbers.seed, batch_size=target, repeat=place, params=dict(params), purpose=why)
-        for place, why in enumerate(said[: numbers.repeats])
+        TrialConfig(
+            seed=settings.seed, batch_size=target, repeat=repeat, params=dict(params), purpose=why
+        )
+        for repeat, why in enumerate(purposes[: settings.repeats])
     ]
-    return Plan(name="plan-a", steps=numbers.steps, trials=tuple(trials))
+    return Plan(name="plan-a", steps=settings.steps, trials=tuple(trials))
 
 
-def plan_b(numbers: Numbers, params: Mapping[str, Value]) -> Plan:
-    """Batch size or initialization? One seed at all batch sizes, the others at the largest."""
-    target = numbers.batch_sizes[-1]
-    cells = [(numbers.seed, size) for size in numbers.batch_sizes]
-    cells += [(seed, target) for seed in numbers.other_seeds]
-    purposes = ["known stable", *["mid-range"] * (len(numbers.batch_sizes) - 2), "target"]
-    purposes += ["another seed"] * len(numbers.other_seeds)
+def plan_b(settings: PlanSettings, params: Mapping[str, Value]) -> Plan:
+    """Return Plan B, which separates batch size from initialization.
+
+    One seed at all batch sizes, the other seeds at the largest.
+    """
+    target = settings.batch_sizes[-1]
+    cells = [(settings.seed, size) for size in settings.batch_sizes]
+    cells += [(seed, target) for seed in settings.other_seeds]
+    between = len(settings.batch_sizes) - 2
+    purposes = ["smallest batch size", *["medium batch size"] * between, "target batch size"]
+    purposes += ["another seed"] * len(settings.other_seeds)
     trials = [
-        Trial(seed=seed, batch_size=size, params=dict(params), purpose=why)
-        for (seed, size), why in zip(cells, purposes, strict=True)
+        TrialConfig(seed=seed, batch_size=size, params=dict(params), purpose=why)
+        for (seed, size), why in zip(cells, purposes[-len(cells) :], strict=True)
     ]
-    return Plan(name="plan-b", steps=numbers.steps, trials=tuple(trials))
+    return Plan(name="plan-b", steps=settings.steps, trials=tuple(trials))
 
 
-def load(name: str, numbers: Numbers, params: Mapping[str, Value]) -> Plan:
-    """The plan of that name, or in that YAML file.
+def load(name: str, settings: PlanSettings, params: Mapping[str, Value]) -> Plan:
+    """Return the plan of that name, or the one in that YAML file.
 
     Raises:
-        InputError: no such plan, or one that is broken or repeats a trial.
+        InputError: there is no such plan, it is invalid, or it repeats a trial.
     """
     if name not in NAMES:
         return _from_file(Path(name), params)
     try:
         if name == "plan-a":
-            return checked(plan_a(numbers, params))
+            return require_distinct(plan_a(settings, params))
         if name == "plan-b":
-            return checked(plan_b(numbers, params))
-        trials = (*plan_a(numbers, params).trials, *plan_b(numbers, params).trials)
-        return Plan(name="full", steps=numbers.steps, trials=without_doubles(trials))
+            return require_distinct(plan_b(settings, params))
+        trials = (*plan_a(settings, params).trials, *plan_b(settings, params).trials)
+        return Plan(name="full", steps=settings.steps, trials=distinct(trials))
     except ValidationError as error:
-        raise _impossible(name, error) from None
+        raise _invalid(name, error) from None
 
 
-def without_doubles(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Each configuration once, in order: Plan A's first run is Plan B's third."""
-    found: dict[str, Trial] = {}
+def distinct(trials: Sequence[TrialConfig]) -> tuple[TrialConfig, ...]:
+    """Return each configuration once, in order: Plan A's first trial is also Plan B's target."""
+    found: dict[str, TrialConfig] = {}
     for trial in trials:
         found.setdefault(trial.key, trial)
     return tuple(found.values())
 
 
-def checked(plan: Plan) -> Plan:
-    """The plan, if no trial stands in it twice.
+def require_distinct(plan: Plan) -> Plan:
+    """Return the plan unchanged.
 
     Raises:
-        InputError: one does.
+        InputError: two of its trials have the same configuration.
     """
     seen: set[str] = set()
     for trial in plan.trials:
         if trial.key in seen:
             raise InputError(
-                f"the plan repeats a trial: {trial.name}. Give each repeat its number "
-                "(repeat: 1, 2, …), or leave it out."
+                f"the plan repeats a trial: {trial.name}. Number the repeats "
+                "(repeat: 1, 2, …), or remove the duplicate."
             )
         seen.add(trial.key)
     return plan
 
 
-def _impossible(name: str, error: ValidationError) -> InputError:
+def _invalid(name: str, error: ValidationError) -> InputError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return InputError(
-        f"the plan {name!r} is impossible at {where}: {first['msg']}. Received: {first['input']!r}."
+        f"the plan {name!r} is invalid at {where}: {first['msg']}. Received: {first['input']!r}."
     )
 
 
@@ -194,23 +200,24 @@ def _from_file(path: Path, params: Mapping[str, Value]) -> Plan:
     try:
         raw = yaml.safe_load(text)
         if not isinstance(raw, dict):
-            raise InputError(f"{str(path)!r} is no plan: it needs name, steps and trials.")
+            raise InputError(f"{str(path)!r} is not a plan: it needs steps and trials.")
         plan = Plan(**{"name": path.stem, **raw})
     except yaml.YAMLError as error:
-        raise InputError(f"{str(path)!r} is no YAML ({' '.join(str(error).split())}).") from None
+        words = " ".join(str(error).split())
+        raise InputError(f"{str(path)!r} is not valid YAML ({words}).") from None
     except ValidationError as error:
-        raise _impossible(str(path), error) from None
-    given = [t.model_copy(update={"params": {**t.params, **params}}) for t in plan.trials]
-    return checked(plan.model_copy(update={"trials": tuple(given)}))
+        raise _invalid(str(path), error) from None
+    trials = [t.model_copy(update={"params": {**t.params, **params}}) for t in plan.trials]
+    return require_distinct(plan.model_copy(update={"trials": tuple(trials)}))
 
 
-def identity(trial: Trial, steps: int, surroundings: Mapping[str, Any]) -> str:
-    """A hash of all that a trial's result depends on.
+def trial_id(trial: TrialConfig, steps: int, provenance: Mapping[str, Any]) -> str:
+    """Return a hash of everything that a trial's result depends on.
 
     Args:
         trial: its configuration.
-        steps: how long it is.
-        surroundings: the code's hash, the versions, the backend: each a plain value.
+        steps: its training steps.
+        provenance: the code's hash, package versions and backend, as plain values.
     """
-    text = json.dumps([trial.key, steps, dict(surroundings)], sort_keys=True)
+    text = json.dumps([trial.key, steps, dict(provenance)], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Before any trial: does the experiment do as it is told, and is the GAN wired as believed?"""
+"""Checks before any trial: does the experiment use its trial, and is the GAN wired correctly?"""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.triage.analysis.diagnosis import Diagnosis, of_wiring, wiring_in
-from keras_collapse.triage.analysis.evidence import same_to_the_bit
-from keras_collapse.triage.plans import Plan, Trial
-from keras_collapse.triage.results import Result
+from keras_collapse.triage.analysis.diagnosis import Diagnosis, wiring_diagnosis, wiring_fault
+from keras_collapse.triage.analysis.evidence import bit_identical
+from keras_collapse.triage.plans import Plan, TrialConfig
+from keras_collapse.triage.results import TrialResult
 
 STEPS = 20
-"""Training steps of a check: enough for weights to part, over in seconds."""
-PATIENCE = 10.0
-"""A trial may take this many times what the check lets one expect."""
-LEAST_SECONDS = 600.0
+"""Training steps of a check: enough for weights to diverge, done in seconds."""
+TIMEOUT_FACTOR = 10.0
+"""A trial may take this many times the duration that the check predicts."""
+MIN_TIMEOUT = 600.0
+"""Seconds that every trial may take."""
 
 
-def trials(plan: Plan) -> list[Trial]:
-    """Three short trainings: the same one twice, and one with another seed."""
+def check_trials(plan: Plan) -> list[TrialConfig]:
+    """Return three short trials: the same configuration twice, then another seed."""
     first = plan.trials[0].model_copy(
         update={"batch_size": plan.smallest, "repeat": 0, "changes": {}, "purpose": "check"}
     )
@@ -29,11 +30,13 @@ def trials(plan: Plan) -> list[Trial]:
     return [first, again, other]
 
 
-def obeyed(found: Sequence[Result], place: str, plan: Plan) -> None:
-    """See that the experiment ran, and heeded its callbacks, seed and batch size.
+def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
+    """Require that the experiment ran and used its callbacks, seed and batch size.
 
     Args:
-        found: the results of `trials`, in that order.
+        found: the results of `check_trials`, in that order.
+        experiment: ``FILE.py:train``.
+        plan: the plan to run afterwards.
 
     Raises:
         InputError: it did not, in one line.
@@ -41,62 +44,67 @@ def obeyed(found: Sequence[Result], place: str, plan: Plan) -> None:
     for result in found:
         if result.ended != "done":
             raise InputError(
-                f"{place} does not run: it {result.ended.replace('_', ' ')} ({result.reason}). "
+                f"{experiment} does not run: it {_ended(result)} ({result.reason}). "
                 f"Its log: {result.folder}/log.txt"
             )
     first, _, other = found
     if not first.steps:
         raise InputError(
-            f"{place} trained without trial.callbacks: no training step was seen. "
-            "Hand them on: fit(..., callbacks=trial.callbacks)."
+            f"{experiment} does not use trial.callbacks: no training step was seen. "
+            "Pass them on: fit(..., callbacks=trial.callbacks)."
         )
-    if first.fingerprints and first.fingerprints == other.fingerprints:
+    if bit_identical((first, other)):
         raise InputError(
-            f"{place} does not heed trial.seed: seeds {first.trial.seed} and {other.trial.seed} "
-            "gave the same weights to the bit. Seed from trial.seed, or not at all."
+            f"{experiment} ignores trial.seed: seeds {first.trial.seed} and {other.trial.seed} "
+            "gave bit-identical weights. Seed with trial.seed, or not at all."
         )
-    samples = samples_of(first)
-    largest = (samples + first.trial.batch_size) if samples else math.inf
-    if plan.target >= largest:
+    samples = samples_per_epoch(first)
+    if samples and plan.target >= samples + first.trial.batch_size:
         raise InputError(
-            f"a batch size of {plan.target} exceeds the data: {place} trains on about {samples} "
-            "samples. Give smaller --batch-sizes, or more data."
+            f"the batch size {plan.target} exceeds the data: {experiment} trains on about "
+            f"{samples} samples. Give smaller --batch-sizes, or more data."
         )
 
 
-def samples_of(result: Result) -> int | None:
-    """Samples in an epoch, as far as whole batches tell; None where that is not known."""
+def _ended(result: TrialResult) -> str:
+    """How a trial that is not done ended, as a verb."""
+    ran_out, was_killed = "ran out of memory", "was killed"
+    return {"out_of_memory": ran_out, "killed": was_killed}.get(result.ended, result.ended)
+
+
+def samples_per_epoch(result: TrialResult) -> int | None:
+    """Return the samples of one epoch, rounded to whole batches; None if unknown."""
     steps = result.facts.get("steps")
     return int(steps) * result.trial.batch_size if steps else None
 
 
-def epochs_for(trial: Trial, steps: int, samples: int | None) -> int:
-    """Epochs in which that many steps fit; as many as steps where their size is not known."""
+def epochs_for(trial: TrialConfig, steps: int, samples: int | None) -> int:
+    """Return the epochs that hold that many steps; ``steps`` if their size is unknown."""
     return math.ceil(steps / max(samples // trial.batch_size, 1)) if samples else steps
 
 
-def limit_for(trial: Trial, steps: int, check: Result) -> float:
-    """Seconds that a trial may take before it is taken to hang."""
-    share = check.seconds / max(check.steps, 1) * trial.batch_size / check.trial.batch_size
-    return max(LEAST_SECONDS, PATIENCE * (check.seconds + steps * share))
+def timeout_for(trial: TrialConfig, steps: int, check: TrialResult) -> float:
+    """Return the seconds after which a trial counts as hung, from the duration of the check."""
+    per_step = check.seconds / max(check.steps, 1) * trial.batch_size / check.trial.batch_size
+    return max(MIN_TIMEOUT, TIMEOUT_FACTOR * (check.seconds + steps * per_step))
 
 
-def wiring(found: Sequence[Result]) -> Diagnosis | None:
-    """What the first steps and the audit say of the wiring, if it is at fault."""
+def wiring(found: Sequence[TrialResult]) -> Diagnosis | None:
+    """Return the diagnosis of a wiring fault seen in the first steps or by the audit, if any."""
     for result in found:
         audit: Mapping[str, Any] = result.facts.get("audit", {})
-        fault = wiring_in([*result.verdict.get("findings", ()), *audit.get("findings", ())])
+        fault = wiring_fault([*result.verdict.get("findings", ()), *audit.get("findings", ())])
         if fault is not None:
-            return of_wiring(fault, f"check: {result.trial.name}")
+            return wiring_diagnosis(fault, f"check: {result.trial.name}")
     return None
 
 
-def report(found: Sequence[Result]) -> dict[str, Any]:
-    """As in ``triage.json``."""
+def summary(found: Sequence[TrialResult]) -> dict[str, Any]:
+    """Return the checks as ``triage.json`` holds them."""
     audit: Mapping[str, Any] = found[0].facts.get("audit", {})
-    said = [finding["kind"] for finding in audit.get("findings", ())]
+    kinds = [finding["kind"] for finding in audit.get("findings", ())]
     return {
-        "reproducible": same_to_the_bit(found[:2]),
-        "audit": audit.get("skipped") or (", ".join(said) if said else "no fault found"),
+        "reproducible": bit_identical(found[:2]),
+        "audit": audit.get("skipped") or (", ".join(kinds) if kinds else "no fault found"),
         "steps": found[0].steps,
     }

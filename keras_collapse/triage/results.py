@@ -1,4 +1,4 @@
-"""What a trial left behind in its folder, and the files in which a triage is kept."""
+"""The result of one trial, and the files of a trial's folder."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
 
 RESULT = "result.json"
 CONFIGURATION = "trial.json"
 PROGRESS = "progress.json"
 LOG = "log.txt"
 RUN = "run"
-"""The monitor's own folder within a trial's."""
+"""The monitor's run folder inside a trial's folder."""
 
 
 @dataclass(frozen=True)
-class Result:
+class TrialResult:
     """How one trial ended.
 
     Args:
         trial: its configuration.
         ended: ``done``, ``crashed``, ``killed``, ``out_of_memory`` or ``hung``.
-        reason: of an end that is not ``done``, in one line.
-        verdict: as ``diagnose --json`` prints it; empty where there is none.
-        well: whether it gave a working GAN, see `outcome`; None where that cannot be told.
-        fingerprints: one hash of all weights at the beginning and one at the end.
-        steps, asked: training steps made and asked for; fewer where it was surely failed.
-        seconds: from its process' start to its end.
-        device: what it ran on.
-        exit_status: its process' own; negative for a signal.
-        facts: what was found of the GAN: rates, dropout, samples in an epoch, versions.
-        folder: where its log, journal and samples are.
+        reason: one line on an end other than ``done``.
+        verdict: as ``diagnose --json`` prints it; empty if the trial was not done.
+        well: whether it produced a working GAN (see ``trial.outcome``); None if undecided.
+        fingerprints: ``begin`` and ``end``, each a hash of all weights; ``end`` only if it was
+            taken after the last step.
+        steps, asked: training steps done and requested; fewer if the trial was stopped early.
+        seconds: from the start of its process to the end.
+        device: the device it ran on.
+        exit_status: of its process; negative for a signal.
+        facts: learning rates, dropout, steps per epoch, versions.
+        folder: the folder with its log, journal and samples.
     """
 
-    trial: Trial
+    trial: TrialConfig
     ended: str
     reason: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
@@ -53,50 +54,55 @@ class Result:
 
     @property
     def failed(self) -> bool | None:
-        """Whether the GAN failed in it; None where it does not tell."""
+        """Whether the GAN failed; None if undecided."""
         return None if self.well is None else not self.well
 
     @property
-    def says(self) -> str:
-        """The verdict in a word, or how it ended."""
+    def status(self) -> str:
+        """The verdict in one word; how the trial ended if it was not done."""
         return str(self.verdict.get("verdict", "unknown")) if self.ended == "done" else self.ended
 
     @property
     def cause(self) -> str:
-        """The kind that decided a failed verdict; empty without one."""
+        """The kind of the finding behind a failed verdict; empty without one."""
         for finding in self.verdict.get("findings", ()):
             if finding["severity"] == "failed" and not finding.get("healed"):
                 return str(finding["kind"])
         return ""
 
     @property
-    def why(self) -> str:
-        """In words: the kind found, the reason it did not end well, or the verdict's own."""
-        said = self.cause.replace("_", " ") or self.reason or str(self.verdict.get("reason", ""))
-        if self.well is None or self.says in ("healthy", "failed"):
-            return said
-        return f"samples {'good' if self.well else 'bad'} at its end; {said}"
+    def samples(self) -> str:
+        """The outcome of the last sample checks where the verdict leaves it open, else empty."""
+        if self.well is None or self.status in ("healthy", "failed"):
+            return ""
+        return f"{'good' if self.well else 'bad'} samples at the end"
+
+    @property
+    def explanation(self) -> str:
+        """The reason for the outcome: samples at the end, and the finding, error or verdict."""
+        reason = self.cause.replace("_", " ") or self.reason or str(self.verdict.get("reason", ""))
+        return "; ".join(filter(None, (self.samples, reason)))
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is kept in its folder."""
+        """Return the content of ``result.json``."""
         return {**asdict(self), "trial": self.trial.model_dump()}
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Result:
-        """The inverse of `to_dict`."""
-        return cls(**{**plain, "trial": Trial(**plain["trial"])})
+    def from_dict(cls, plain: Mapping[str, Any]) -> TrialResult:
+        """Return the inverse of `to_dict`."""
+        return cls(**{**plain, "trial": TrialConfig(**plain["trial"])})
 
 
-def read_result(folder: Path) -> Result | None:
-    """The result in a trial's folder; None where it has not ended."""
+def read_result(folder: Path) -> TrialResult | None:
+    """Read the result in a trial's folder; None if the trial has not ended."""
     try:
-        return Result.from_dict(json.loads((folder / RESULT).read_text(encoding="utf-8")))
+        return TrialResult.from_dict(json.loads((folder / RESULT).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def read_progress(folder: Path) -> Mapping[str, Any]:
-    """What a running trial says of itself: step, steps; empty where it says nothing yet."""
+    """Read a running trial's ``step``, ``steps`` and ``verdict``; empty before its first step."""
     try:
         found = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

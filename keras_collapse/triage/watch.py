@@ -1,4 +1,4 @@
-"""A whole triage, watched from another terminal by what its folder says."""
+"""A running triage, shown in another terminal from the files of its folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rich.console import Console
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
 from keras_collapse.triage import results
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
 
-ANSWER = "triage.json"
+TRIAGE = "triage.json"
 
 
 class WatchedTriage:
-    """The trials of a triage's folder as a table.
+    """The trials in a triage's folder, as a table.
 
     Args:
-        folder: the triage's.
+        folder: the triage's folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,10 +34,10 @@ class WatchedTriage:
         return _Table(self._table)
 
     def read(self) -> None:
-        """Look at each trial's folder.
+        """Read each trial's folder.
 
         Raises:
-            InputError: a trial's configuration is not as this version writes it.
+            InputError: a trial's configuration is broken or from another version.
         """
         running = {}
         for path in sorted(self.folder.glob(f"trials/*/{results.CONFIGURATION}"), key=_written):
@@ -51,31 +51,32 @@ class WatchedTriage:
                 continue
             self._ended.add(key)
             self._failed |= bool(result.failed)
-            self._table.end(key, result.says, result.steps, result.seconds, "")
-        self._table.progress({key: said for key, said in running.items() if said})
+            self._table.end(key, result.status, result.steps, result.seconds, result.samples)
+        self._table.progress({key: one for key, one in running.items() if one})
 
     def _add(self, key: str, path: Path) -> None:
         try:
-            asked = json.loads(path.read_text(encoding="utf-8"))
-            self._table.add(key, Trial(**asked["trial"]).name, asked["steps"])
+            configuration = json.loads(path.read_text(encoding="utf-8"))
+            name = TrialConfig(**configuration["trial"]).name
+            self._table.add(key, name, configuration["steps"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"cannot read {str(path)!r} ({error}).") from None
 
     @property
     def over(self) -> bool:
-        answer = self.folder / ANSWER
+        report = self.folder / TRIAGE
         last = max(map(_written, self.folder.glob(f"trials/*/{results.RESULT}")), default=0.0)
-        return answer.exists() and _written(answer) >= last
+        return report.exists() and _written(report) >= last
 
     @property
     def line(self) -> str:
         rows = self._table.rows.values()
         running = sum(row.state in ("running", "starting") for row in rows)
-        said = f"{len(self._ended)} of {len(rows)} trials have ended, {running} running"
+        line = f"{len(self._ended)} of {len(rows)} trials finished, {running} running"
         if self.over:
-            answer = json.loads((self.folder / ANSWER).read_text(encoding="utf-8"))
-            said = f"root cause: {answer['root_cause'].replace('_', ' ')}, {said}"
-        return said
+            report = json.loads((self.folder / TRIAGE).read_text(encoding="utf-8"))
+            line = f"root cause: {report['root_cause'].replace('_', ' ')}, {line}"
+        return line
 
     @property
     def problem(self) -> bool:
@@ -83,7 +84,7 @@ class WatchedTriage:
 
 
 class _Table:
-    """The table as it is when it is drawn."""
+    """Builds the table at the moment it is drawn."""
 
     def __init__(self, table: TrialsTable) -> None:
         self._table = table

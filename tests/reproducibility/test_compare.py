@@ -103,6 +103,21 @@ def test_settings_that_differ_are_blamed_first(tmp_path: Path) -> None:
     assert found.source == "settings that differ: version.keras (3.15.1 and 3.14.1)"
 
 
+def test_a_list_is_blamed_only_where_nothing_shorter_differs(tmp_path: Path) -> None:
+    def seeded(*names: str) -> Change:
+        def change(run: dict[str, Any]) -> None:
+            run["facts"]["seeding"] = {"seed": len(names), "verified": list(names)}
+
+        return change
+
+    other = shift(range(5, 12), 0.1)
+    a = write(tmp_path / "a", seeded("one"))
+    b = write(tmp_path / "b", both(seeded("one", "two"), other))
+    c = write(tmp_path / "c", both(seeded("other"), other))
+    assert compare(a, b).source == "settings that differ: seeding.seed (1 and 2)"
+    assert "seeding.verified (['one'] and ['other'])" in compare(a, c).source
+
+
 def test_a_shorter_run_parts_where_it_ends(tmp_path: Path) -> None:
     def stop(run: dict[str, Any]) -> None:
         run["logs"] = {s: log for s, log in run["logs"].items() if s < 8}
@@ -122,13 +137,13 @@ def test_a_resumed_run_is_compared_from_where_it_began(tmp_path: Path) -> None:
     assert found.steps == 4
 
 
-def test_without_fingerprints_it_cannot_tell(tmp_path: Path) -> None:
-    def blind(run: dict[str, Any]) -> None:
+def test_without_fingerprints_it_is_undecided(tmp_path: Path) -> None:
+    def without_weights(run: dict[str, Any]) -> None:
         run["weights"] = {}
 
-    found = compare(write(tmp_path / "a"), write(tmp_path / "b", blind))
+    found = compare(write(tmp_path / "a"), write(tmp_path / "b", without_weights))
     assert found.identical is None
-    assert "cannot be told" in found.message
+    assert "no step has weight fingerprints in both runs" in found.message
 
 
 def test_runs_without_a_common_step_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trials without training: a GAN that fails where a rule says so."""
+"""Trials without training: a GAN that fails where a function says so."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.triage.executors.jobs import Job
-from keras_collapse.triage.plans import Trial
-from keras_collapse.triage.results import RESULT, Result
+from keras_collapse.triage.plans import TrialConfig
+from keras_collapse.triage.results import RESULT, TrialResult
 
 FACTS = {"d_rate": 1e-5, "g_rate": 1e-3, "d_dropout": 0.4, "init_scale": 1.0, "steps": 64}
 
 
-def result_of(trial: Trial, says: str, **more: Any) -> Result:
+def result_of(trial: TrialConfig, says: str, **more: Any) -> TrialResult:
     """A trial that ended with this verdict."""
     findings = []
     if says == "failed":
@@ -23,7 +23,7 @@ def result_of(trial: Trial, says: str, **more: Any) -> Result:
     well = {"failed": False, "healthy": True}.get(says)
     known = {"well": well, "ended": "done", "verdict": verdict, "fingerprints": prints,
              "steps": 100, "asked": 100, "facts": FACTS}  # fmt: skip
-    return Result(trial, **(known | more))
+    return TrialResult(trial, **(known | more))
 
 
 class Simulated:
@@ -35,13 +35,13 @@ class Simulated:
 
     room = "a simulation"
 
-    def __init__(self, fails: Callable[[Trial], bool | None], **more: Any) -> None:
+    def __init__(self, fails: Callable[[TrialConfig], bool | None], **more: Any) -> None:
         self.fails, self.more = fails, more
-        self.ran: list[Trial] = []
+        self.ran: list[TrialConfig] = []
 
-    def run(self, jobs: Sequence[Job], beat: object) -> Iterator[Result]:
+    def run(self, jobs: Sequence[Job], on_progress: object) -> Iterator[TrialResult]:
         for job in jobs:
-            check = job.trial.purpose == "check"
+            check = job.is_check
             fails = self.fails(job.trial)
             says = {True: "failed", False: "healthy", None: "unknown"}[None if check else fails]
             if not check:

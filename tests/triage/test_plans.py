@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.triage.plans import Numbers, Trial, identity, load
+from keras_collapse.triage.plans import PlanSettings, TrialConfig, load, trial_id
 
 
-def cells(name: str, numbers: Numbers | None = None) -> list[tuple[int, int, int]]:
-    plan = load(name, numbers or Numbers(), {})
+def cells(name: str, numbers: PlanSettings | None = None) -> list[tuple[int, int, int]]:
+    plan = load(name, numbers or PlanSettings(), {})
     return [(trial.seed, trial.batch_size, trial.repeat) for trial in plan.trials]
 
 
@@ -35,15 +35,20 @@ def test_full_runs_what_both_share_once_and_in_order() -> None:
 
 
 def test_all_numbers_are_arguments() -> None:
-    numbers = Numbers(7, (8, 9), (4, 16), 2, 50)
+    numbers = PlanSettings(7, (8, 9), (4, 16), 2, 50)
     assert cells("full", numbers) == [(7, 16, 0), (7, 16, 1), (7, 4, 0), (8, 16, 0), (9, 16, 0)]
     assert load("plan-b", numbers, {"width": 2}).trials[0].params == {"width": 2}
+
+
+def test_plan_b_needs_no_smaller_batch_size() -> None:
+    numbers = PlanSettings(batch_sizes=(64,), other_seeds=(7,))
+    assert cells("plan-b", numbers) == [(42, 64, 0), (7, 64, 0)]
 
 
 def test_a_plan_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("steps: 30\ntrials:\n  - {seed: 1, batch_size: 8, changes: {d_rate: 0.1}}\n")
-    plan = load(str(path), Numbers(), {"width": 3})
+    plan = load(str(path), PlanSettings(), {"width": 3})
     assert (plan.name, plan.steps) == ("mine", 30)
     assert plan.trials[0].changes == {"d_rate": 0.1}
     assert plan.trials[0].params == {"width": 3}
@@ -53,36 +58,36 @@ def test_a_plan_of_ones_own(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("trials: [{seed: 1, batch_size: 8}, {seed: 1, batch_size: 8}]", "repeats a trial"),
-        ("trials: [{seed: -1, batch_size: 8}]", "impossible at trials.0.seed"),
-        ("trials: [{seed: 1, batch_size: 0}]", "impossible at trials.0.batch_size"),
-        ("trials: [{seed: 1}]", "impossible at trials.0.batch_size"),
-        ("trials: []", "impossible at trials"),
-        ("trials: [{seed: 1, batch_size: 8, sed: 2}]", "impossible at trials.0.sed"),
-        ("trials: [", "no YAML"),
-        ("- a", "no plan"),
+        ("trials: [{seed: -1, batch_size: 8}]", "invalid at trials.0.seed"),
+        ("trials: [{seed: 1, batch_size: 0}]", "invalid at trials.0.batch_size"),
+        ("trials: [{seed: 1}]", "invalid at trials.0.batch_size"),
+        ("trials: []", "invalid at trials"),
+        ("trials: [{seed: 1, batch_size: 8, sed: 2}]", "invalid at trials.0.sed"),
+        ("trials: [", "not valid YAML"),
+        ("- a", "not a plan"),
     ],
 )
 def test_a_broken_plan_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=said) as error:
-        load(str(path), Numbers(), {})
+        load(str(path), PlanSettings(), {})
     assert "\n" not in str(error.value)
 
 
 def test_a_name_that_is_no_plan_lists_them() -> None:
     with pytest.raises(InputError, match="plan-a, plan-b, full, or a YAML file"):
-        load("plan-c", Numbers(), {})
+        load("plan-c", PlanSettings(), {})
 
 
 def test_a_trials_identity_is_all_that_its_result_depends_on() -> None:
-    trial, around = Trial(seed=1, batch_size=8, purpose="a"), {"code": "x", "keras": "3"}
-    same = identity(trial, 100, around)
-    assert identity(trial.model_copy(update={"purpose": "b"}), 100, around) == same
+    trial, around = TrialConfig(seed=1, batch_size=8, purpose="a"), {"code": "x", "keras": "3"}
+    same = trial_id(trial, 100, around)
+    assert trial_id(trial.model_copy(update={"purpose": "b"}), 100, around) == same
     for other in (
-        identity(trial.model_copy(update={"seed": 2}), 100, around),
-        identity(trial.model_copy(update={"repeat": 1}), 100, around),
-        identity(trial, 101, around),
-        identity(trial, 100, {**around, "code": "y"}),
+        trial_id(trial.model_copy(update={"seed": 2}), 100, around),
+        trial_id(trial.model_copy(update={"repeat": 1}), 100, around),
+        trial_id(trial, 101, around),
+        trial_id(trial, 100, {**around, "code": "y"}),
     ):
         assert other != same

@@ -10,29 +10,31 @@ from simulated import FACTS, Simulated, result_of
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.triage.plans import Numbers, Trial, load
+from keras_collapse.triage.plans import PlanSettings, TrialConfig, load
 from keras_collapse.triage.results import RESULT
-from keras_collapse.triage.runner import Order, Runner, Triage, View
+from keras_collapse.triage.runner import Runner, View
+from keras_collapse.triage.spec import TriageSpec
+from keras_collapse.triage.triage_result import TriageResult
 
-NUMBERS = Numbers(42, (123, 456), (16, 32, 64), 3, 100)
+NUMBERS = PlanSettings(42, (123, 456), (16, 32, 64), 3, 100)
 
 
 def run(
     folder: Path, executor: Simulated, name: str = "full", stronger: dict[str, bool] | None = None
-) -> Triage:
+) -> TriageResult:
     code = folder / "gan.py"
     code.write_text("def train(trial): ...\n")
     plan = load(name, NUMBERS, {})
-    order = Order(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {})
-    return Runner(order, executor, View()).run()
+    spec = TriageSpec(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {})
+    return Runner(spec, executor, View()).run()
 
 
-def rates_ratio(trial: Trial) -> bool:
+def rates_ratio(trial: TrialConfig) -> bool:
     d = float(trial.changes.get("d_rate", 1e-5))
     return d / float(trial.changes.get("g_rate", 1e-3)) < 1
 
 
-CAUSES: list[tuple[str, Callable[[Trial], bool | None]]] = [
+CAUSES: list[tuple[str, Callable[[TrialConfig], bool | None]]] = [
     ("none", lambda t: False),
     ("batch_size", lambda t: t.batch_size > 16 and "rates_factor" not in t.changes),
     ("initialization", lambda t: t.seed in (123, 1001, 1002) and "init" not in t.changes),
@@ -46,7 +48,7 @@ CAUSES: list[tuple[str, Callable[[Trial], bool | None]]] = [
 
 @pytest.mark.parametrize(("cause", "fails"), CAUSES)
 def test_the_cause_is_named_and_its_cure_tried(
-    tmp_path: Path, cause: str, fails: Callable[[Trial], bool | None]
+    tmp_path: Path, cause: str, fails: Callable[[TrialConfig], bool | None]
 ) -> None:
     executor = Simulated(fails)
     found = run(tmp_path, executor, stronger={"stronger": True})
@@ -58,14 +60,14 @@ def test_the_cause_is_named_and_its_cure_tried(
         assert not found.cures
     else:
         assert found.cures[-1]["held"] is True
-        used = {t.seed for t in executor.ran if not t.purpose.startswith("cure")}
-        cured = {t.seed for t in executor.ran if t.purpose.startswith("cure")}
+        used = {t.seed for t in executor.ran if not t.purpose.startswith("fix")}
+        cured = {t.seed for t in executor.ran if t.purpose.startswith("fix")}
         assert not used & cured
 
 
 def test_a_cure_that_does_not_hold_is_said(tmp_path: Path) -> None:
-    def fails(trial: Trial) -> bool:
-        return trial.batch_size > 16 or trial.purpose.startswith("cure")
+    def fails(trial: TrialConfig) -> bool:
+        return trial.batch_size > 16 or trial.purpose.startswith("fix")
 
     found = run(tmp_path, Simulated(fails))
     assert found.diagnosis.root_cause == "batch_size"
@@ -86,8 +88,8 @@ def test_a_changed_file_is_another_experiment(tmp_path: Path) -> None:
     (tmp_path / "gan.py").write_text("")
     code = tmp_path / "gan.py"
     code.write_text("def train(trial): pass  # another\n")
-    order = Order(f"{code}:train", load("plan-a", NUMBERS, {}), tmp_path / "out", "jax")
-    Runner(order, again, View()).run()
+    spec = TriageSpec(f"{code}:train", load("plan-a", NUMBERS, {}), tmp_path / "out", "jax")
+    Runner(spec, again, View()).run()
     assert len(again.ran) == 3
 
 
@@ -110,14 +112,14 @@ def test_what_the_audit_finds_counts_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"fingerprints": {"begin": "a", "end": "b"}}, "does not heed trial.seed"),
-        ({"steps": 0}, "without trial.callbacks"),
+        ({"fingerprints": {"begin": "a", "end": "b"}}, "ignores trial.seed"),
+        ({"steps": 0}, "does not use trial.callbacks"),
         ({"facts": {"steps": 1}}, "exceeds the data"),
         ({"ended": "crashed", "reason": "ValueError: no"}, "does not run: it crashed"),
         ({"ended": "hung", "reason": "too long"}, "does not run: it hung"),
     ],
 )
-def test_an_experiment_that_does_not_heed_its_trial_is_one_line(
+def test_an_experiment_that_ignores_its_trial_is_one_line(
     tmp_path: Path, more: dict[str, object], said: str
 ) -> None:
     with pytest.raises(InputError, match=said) as error:
@@ -127,10 +129,10 @@ def test_an_experiment_that_does_not_heed_its_trial_is_one_line(
 
 def test_two_runners_do_not_share_a_folder(tmp_path: Path) -> None:
     class Second(Simulated):
-        def run(self, jobs, beat):  # type: ignore[no-untyped-def]
+        def run(self, jobs, on_progress):  # type: ignore[no-untyped-def]
             with pytest.raises(InputError, match="another triage is running"):
                 run(tmp_path, Simulated(lambda t: False))
-            return super().run(jobs, beat)
+            return super().run(jobs, on_progress)
 
     run(tmp_path, Second(lambda t: False), "plan-a")
 
@@ -147,8 +149,8 @@ def test_a_triage_is_written_as_the_design_says(tmp_path: Path) -> None:
 
 def test_a_trial_that_was_killed_is_run_again(tmp_path: Path) -> None:
     class Killing(Simulated):
-        def run(self, jobs, beat):  # type: ignore[no-untyped-def]
-            for found in super().run(jobs, beat):
+        def run(self, jobs, on_progress):  # type: ignore[no-untyped-def]
+            for found in super().run(jobs, on_progress):
                 if found.trial.repeat != 1 or found.trial.purpose == "check":
                     yield found
                     continue
@@ -158,7 +160,7 @@ def test_a_trial_that_was_killed_is_run_again(tmp_path: Path) -> None:
                 yield killed
 
     first = run(tmp_path, Killing(lambda t: False), "plan-a")
-    assert [result.says for result in first.results] == ["healthy", "killed", "healthy"]
+    assert [result.status for result in first.results] == ["healthy", "killed", "healthy"]
     again = Simulated(lambda t: False)
     run(tmp_path, again, "plan-a")
     assert [trial.repeat for trial in again.ran] == [1]

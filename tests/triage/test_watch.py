@@ -14,13 +14,13 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.terminal.watch import watch
 from keras_collapse.triage import results
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
 from keras_collapse.triage.watch import WatchedTriage
 
 
 def trial(folder: Path, seed: int, says: str | None = None) -> None:
     own = folder / "trials" / str(seed)
-    asked = Trial(seed=seed, batch_size=64)
+    asked = TrialConfig(seed=seed, batch_size=64)
     write_json(own / results.CONFIGURATION, {"trial": asked.model_dump(), "steps": 400})
     if says:
         write_json(own / results.RESULT, result_of(asked, says).to_dict())
@@ -43,7 +43,7 @@ def test_its_trials_are_a_table_that_goes_on(tmp_path: Path) -> None:
     assert "✔ healthy" in text
     assert "▶ running, failed" in text
     assert not watched.over
-    assert watched.line == "1 of 2 trials have ended, 1 running"
+    assert watched.line == "1 of 2 trials finished, 1 running"
     trial(tmp_path, 2, "failed")
     watched.read()
     assert "✘ failed" in drawn(watched)

@@ -16,7 +16,7 @@ from zoo import Run, load
 
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
-from keras_collapse.triage.trial.outcome import LASTING, SURE_STEPS
+from keras_collapse.triage.trial.outcome import PERMANENT, STOP_AFTER_STEPS
 
 
 def ages(run: Run) -> list[tuple[int, float]]:
@@ -28,7 +28,7 @@ def ages(run: Run) -> list[tuple[int, float]]:
             examiner.update_probe(probe)
             step = reading.step + 1
             standing = [
-                float("inf") if f.kind in LASTING else step - f.first_step
+                float("inf") if f.kind in PERMANENT else step - f.first_step
                 for f in examiner.verdict().findings
                 if f.severity is Severity.FAILED and not f.resolved
             ]
@@ -44,7 +44,7 @@ def stopped(told: list[tuple[int, float]], steps: int) -> int | None:
 def main() -> None:
     runs = [(run, ages(run)) for run in load() if run.label in ("healthy", "failed")]
     print("stood for  healthy, stopped      failed, stopped       steps of the failed saved")
-    for steps in (0, 200, 400, SURE_STEPS, 800, 1000):
+    for steps in (0, 200, 400, STOP_AFTER_STEPS, 800, 1000):
         ends = [(run, stopped(told, steps)) for run, told in runs]
         lost = [end for run, end in ends if run.label == "healthy"]
         won = [end for run, end in ends if run.label == "failed"]

@@ -37,10 +37,12 @@ from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.analysis.rules import interpret
 from keras_collapse.triage.executors.jobs import Job
-from keras_collapse.triage.plans import Numbers, Plan, Trial, Value, load
-from keras_collapse.triage.results import Result
-from keras_collapse.triage.runner import Order, Runner, Triage, View
-from keras_collapse.triage.trial.outcome import ended_well
+from keras_collapse.triage.plans import Plan, PlanSettings, TrialConfig, Value, load
+from keras_collapse.triage.results import TrialResult
+from keras_collapse.triage.runner import Runner, View
+from keras_collapse.triage.spec import TriageSpec
+from keras_collapse.triage.triage_result import TriageResult
+from keras_collapse.triage.trial.outcome import succeeded
 
 RECORD = Path(__file__).parent / "triage.json"
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "triage.md"
@@ -64,7 +66,7 @@ class Fault:
 
     Args:
         name: of the fault.
-        cause: one of DESIGN's words.
+        cause: the root cause, see `Diagnosis`.
         recipe: its settings.
         network: architecture, by the zoo's name.
         stronger: the architecture with a stronger D, where the fault is a weak one.
@@ -105,7 +107,7 @@ EQUIVALENT = {
 }
 
 
-class Asked:
+class Request:
     """What one triage waits for."""
 
     def __init__(self, wanted: Sequence[tuple[Program, Recipe]]) -> None:
@@ -118,7 +120,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
-        self._orders: list[Asked] = []
+        self._orders: list[Request] = []
         self._known: dict[tuple[Program, Recipe], Outcome] = {}
         self.active = 0
 
@@ -130,7 +132,7 @@ class Pool:
         return [self._known[one] for one in wanted]
 
     def _wait(self, wanted: Sequence[tuple[Program, Recipe]]) -> None:
-        order = Asked(wanted)
+        order = Request(wanted)
         with self._lock:
             self._orders.append(order)
             self.active -= 1
@@ -195,7 +197,7 @@ def listened(run: Run) -> Outcome:
             looks.append(probe)
             examiner.update_probe(probe)
     status = str(examiner.verdict().status)
-    return status, ended_well(status, looks)
+    return status, succeeded(status, looks)
 
 
 class Together:
@@ -206,21 +208,21 @@ class Together:
     def __init__(self, fault: Fault, pool: Pool) -> None:
         self.fault, self.pool = fault, pool
 
-    def run(self, jobs: Sequence[Job], beat: object) -> Iterator[Result]:
+    def run(self, jobs: Sequence[Job], on_progress: object) -> Iterator[TrialResult]:
         if not jobs:
             return
-        if jobs[0].asked != STEPS:
+        if jobs[0].is_check:
             yield from (self._checked(job) for job in jobs)
         else:
             yield from self.train([job.trial for job in jobs])
 
-    def train(self, trials: Sequence[Trial]) -> Iterator[Result]:
+    def train(self, trials: Sequence[TrialConfig]) -> Iterator[TrialResult]:
         """How these end."""
         ends = self.pool.ask([self._wanted(trial) for trial in trials])
         for trial, (status, well) in zip(trials, ends, strict=True):
             plain = {"verdict": status, "findings": []}
-            yield Result(trial, "done", verdict=plain, well=well, steps=STEPS, asked=STEPS,
-                         fingerprints={"end": trial.key})  # fmt: skip
+            yield TrialResult(trial, "done", verdict=plain, well=well, steps=STEPS, asked=STEPS,
+                         fingerprints={"begin": str(trial.seed), "end": trial.key})  # fmt: skip
 
     def facts(self) -> dict[str, Any]:
         """What the check would find: the settings as they are."""
@@ -235,13 +237,13 @@ class Together:
             facts["d_dropout"] = 0.8
         return facts
 
-    def _checked(self, job: Job) -> Result:
-        prints = {"end": str(job.trial.seed)}
+    def _checked(self, job: Job) -> TrialResult:
+        prints = {"begin": str(job.trial.seed), "end": str(job.trial.seed)}
         plain = {"verdict": "unknown", "findings": []}
-        return Result(job.trial, "done", verdict=plain, fingerprints=prints, facts=self.facts(),
-                      steps=20, asked=20, seconds=5.0)  # fmt: skip
+        return TrialResult(job.trial, "done", verdict=plain, fingerprints=prints,
+                           facts=self.facts(), steps=20, asked=20, seconds=5.0)  # fmt: skip
 
-    def _wanted(self, trial: Trial) -> tuple[Program, Recipe]:
+    def _wanted(self, trial: TrialConfig) -> tuple[Program, Recipe]:
         changes, recipe, network = dict(trial.changes), self.fault.recipe, self.fault.network
         own = trial.batch_size / BATCHES[0] if self.fault.scaled else 1.0
         factor = float(changes.pop("rates_factor", 1.0))
@@ -263,15 +265,15 @@ class Together:
 
 def triage(fault: Fault, base: int, pool: Pool) -> dict[str, Any]:
     """One triage; what it said, and what it took."""
-    numbers = Numbers(base, (base + 1, base + 2), BATCHES, 1, STEPS)
+    numbers = PlanSettings(base, (base + 1, base + 2), BATCHES, 1, STEPS)
     executor = Together(fault, pool)
     with tempfile.TemporaryDirectory() as folder:
         plan = load("full", numbers, {})
-        order = Order(f"{__file__}:train", plan, Path(folder), "jax", True, {"stronger": True},
+        spec = TriageSpec(f"{__file__}:train", plan, Path(folder), "jax", True, {"stronger": True},
                       stop_early=False)  # fmt: skip
-        found = Runner(order, executor, View()).run()
+        found = Runner(spec, executor, View()).run()
     said = found.to_dict()
-    everything, size = grid(executor, plan, order.stronger)
+    everything, size = grid(executor, plan, spec.stronger)
     return {
         "fault": fault.name,
         "injected": fault.cause,
@@ -284,7 +286,7 @@ def triage(fault: Fault, base: int, pool: Pool) -> dict[str, Any]:
         "bad": bad_of(found),
         "grid": everything.root_cause,
         "grid_trials": size,
-        "deciding_trials": sum(not r.trial.purpose.startswith("cure") for r in found.results),
+        "deciding_trials": sum(not r.trial.purpose.startswith("fix") for r in found.results),
         "trials": [t["name"] + ": " + t["says"] for t in said["trials"]],
     }
 
@@ -307,7 +309,7 @@ def grid(executor: Together, plan: Plan, stronger: Mapping[str, Value]) -> tuple
     return interpret(evidence, plan, options), len(plain) * (1 + len(options))
 
 
-def bad_of(found: Triage) -> tuple[int, int]:
+def bad_of(found: TriageResult) -> tuple[int, int]:
     """Trials of the GAN as it is, at the target: those that did not end well, and all."""
     rate = Evidence(found.results).at(BATCHES[-1], params={}).rate
     return rate.failed, rate.of
@@ -365,7 +367,8 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
     cured = [one for one, ok in zip(scored, right, strict=True) if ok and one["cure"]]
     first = sum(one["cure"][0]["held"] is True for one in cured)
     held = sum(any(c["held"] for c in one["cure"]) for one in cured)
-    ends = [one["cure"][0]["failed"].split() for one in cured]
+    firsts = [one["cure"][0]["failed"] for one in cured]
+    ends = [words.split() for words in firsts if words[0].isdigit()]
     of = sum(int(end[2]) for end in ends)
     well = of - sum(int(end[0]) for end in ends)
     same = sum(one["named"] == one["grid"] for one in done)

@@ -1,4 +1,4 @@
-"""The report of a triage: on the terminal, as Markdown, and as HTML in one file."""
+"""The report of a triage: in the terminal, as Markdown, and as one HTML file."""
 
 from __future__ import annotations
 
@@ -15,68 +15,87 @@ from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.curves import thinned
 
-GRIDS = 16
-"""Sample grids that are shown, at most."""
-NO_CURE = {
-    "none": "There was nothing to cure.",
-    "wiring": "A fault of the wiring is cured in the code, so nothing was run.",
-    "inconclusive": "Without a cause there is no cure to try.",
-    "nondeterminism": "What is not seeded has to be found first, so nothing was run.",
+MOST_GRIDS = 16
+"""Sample grids in the report."""
+MOST_TIE_BREAKERS = 6
+"""Tie-breaker trials in the terminal."""
+NO_FIX = {
+    "none": "none needed.",
+    "wiring": "none; a wiring fault is fixed in the code.",
+    "inconclusive": "none; there is no root cause to fix.",
+    "nondeterminism": "none; find and seed the unseeded randomness first.",
 }
+RESULT_WORDS = {True: "yes", False: "no", None: "undecided"}
 
 
 def words(cause: str, kind: str = "") -> str:
-    """A root cause as a person reads it."""
+    """Return a root cause, and a wiring fault's kind, in words."""
     found = cause.replace("_", " ")
     return f"{found}: {kind.replace('_', ' ')}" if kind else found
 
 
 def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
-    """Print the cause, the cure and where the rest is: plain lines, at most a screen."""
-    sure = found["confidence"]
-    told = f", confidence {sure:.2f}" if sure is not None else ""
-    print(f"\nROOT CAUSE: {words(found['root_cause'], found.get('kind', '')).upper()}{told}")
+    """Print the root cause, the tested fixes and the report's path, on at most one screen."""
+    confidence = found["confidence"]
+    number = f", confidence {confidence:.2f}" if confidence is not None else ""
+    print(f"\nROOT CAUSE: {words(found['root_cause'], found.get('kind', '')).upper()}{number}")
     print(f"  {found['statement']}")
     for size, rate in found["evidence"].get("collapse_rates", {}).items():
-        print(f"  batch {size:>5}: seeds that failed {rate}")
+        print(f"  failed seeds at batch size {size}: {rate}")
     print(f"  reproducible to the bit: {bits(found)}")
-    for number, line in enumerate(found["solution"], 1):
-        print(f"  {number}. {line}")
+    for place, line in enumerate(found["solution"], 1):
+        print(f"  {place}. {line}")
     for cure in found["cure"]:
-        held = {True: "HELD", False: "did not hold", None: "cannot be told"}[cure["held"]]
-        print(f"CURE: {cure['cure']}: {held} on new seeds, failed {cure['failed']}")
+        print(f"Fix tested: {cure['cure']}: {fix_result(cure)}")
     if not found["cure"]:
-        print(f"CURE: {no_cure(found)}")
+        print(f"Fix tested: {no_fix(found)}")
     saved = found["steps_saved_by_early_stops"]
     if saved:
         print(f"Stopping failed trials early saved {saved} steps.")
-    for trial in found["deciding"][:6]:
-        print(f"Would decide: {trial}")
-    print(f"Report:       {folder / 'report.html'}  (and report.md, triage.json)")
+    for trial in found["deciding"][:MOST_TIE_BREAKERS]:
+        print(f"Tie-breaker: {trial}")
+    print(f"Report:     {folder / 'report.html'}  (also report.md, triage.json)")
 
 
-def no_cure(found: Mapping[str, Any]) -> str:
-    """Why none was run."""
-    if found["plan"] != "full" and found["root_cause"] not in NO_CURE:
-        return "Not tried: keras-collapse triage full tries it."
-    return NO_CURE.get(found["root_cause"], "None was tried.")
+def fix_result(cure: Mapping[str, Any]) -> str:
+    """Return how a fix did on new seeds, in words."""
+    passed = f"passed on {cure['passed']}"
+    return passed if cure["held"] is not None else f"undecided, {passed}"
+
+
+def no_fix(found: Mapping[str, Any]) -> str:
+    """Return why no fix was tested."""
+    if found["plan"] != "full" and found["root_cause"] not in NO_FIX:
+        return "none; keras-collapse triage full tests fixes."
+    return NO_FIX.get(found["root_cause"], "none.")
 
 
 def bits(found: Mapping[str, Any]) -> str:
-    """Plan A's answer in a word."""
-    told = found["reproducible"]["to_the_bit"]
-    if told is None:
-        told = found["check"].get("reproducible")
-    return {True: "yes", False: "no", None: "cannot be told"}[told]
+    """Return whether repeats were bit-identical, in words: the plan's, else those of the checks."""
+    answers = {True: "yes", False: "no", None: "unknown"}
+    identical = found["reproducible"]["to_the_bit"]
+    if identical is not None:
+        return answers[identical]
+    check = found["check"]
+    known = check.get("reproducible")
+    return answers[known] + (f" (checks of {check['steps']} steps)" if known is not None else "")
+
+
+def confidence_words(found: Mapping[str, Any]) -> str:
+    """Return the confidence and its test in a sentence; empty if there is none."""
+    if found["confidence"] is None:
+        return ""
+    test = found["evidence"].get("test")
+    return f"Confidence {found['confidence']:.2f}{f' ({test})' if test else ''}."
 
 
 def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
     """Write ``report.md``, ``report.html`` and ``curves.png``.
 
     Args:
-        folder: the triage's.
-        found: what ``triage.json`` holds.
-        command: that does it again.
+        folder: the triage's folder.
+        found: the content of ``triage.json``.
+        command: the command that reproduces it.
 
     Raises:
         InputError: they cannot be written.
@@ -94,6 +113,7 @@ def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
         "purpose": trial["trial"]["purpose"],
         "batch_size": trial["trial"]["batch_size"],
         "seconds": f"{trial['seconds']:.0f}",
+        "verdict": trial["says"].replace("_", " "),
         **{name: trial[name] for name in ("name", "says", "why", "steps", "folder")},
     }
 
@@ -101,46 +121,50 @@ def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
 def markdown(
     found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str, curves: bool
 ) -> str:
-    """The report for a README, an issue, or MLflow's description."""
+    """Return the report for a README, an issue, or MLflow's description."""
     cause = words(found["root_cause"], found.get("kind", ""))
-    sure = found["confidence"]
-    told = f" Confidence {sure:.2f} ({found['evidence'].get('test')})." if sure is not None else ""
+    sentences = (found["statement"], confidence_words(found), f"Rule: {found['rule']}.")
     lines = [
         f"# Triage of {found['experiment']}: {cause}",
         "",
-        f"{found['statement']}{told} Rule: {found['rule']}.",
+        " ".join(filter(None, sentences)),
         "",
-        *(f"{number}. {line}" for number, line in enumerate(found["solution"], 1)),
+        *(f"{place}. {line}" for place, line in enumerate(found["solution"], 1)),
         "",
-        "## The cure, tried",
+        "## Fix tested",
         "",
     ]
     if found["cure"]:
-        lines += ["| cure | on new seeds, failed | held |", "|---|---|---|"]
-        said = {True: "yes", False: "no", None: "cannot be told"}
-        lines += [f"| {c['cure']} | {c['failed']} | {said[c['held']]} |" for c in found["cure"]]
+        lines += ["| fix | works | result | failure rate |", "|---|---|---|---|"]
+        lines += [
+            f"| {c['cure']} | {RESULT_WORDS[c['held']]} | {fix_result(c)} | {c['failed']} |"
+            for c in found["cure"]
+        ]
     else:
-        lines.append(no_cure(found))
+        lines.append(no_fix(found).capitalize())
     rates = found["evidence"].get("collapse_rates", {})
     if rates:
         lines += [
             "",
-            "## How often it failed",
+            "## Failure rate",
             "",
-            "| batch size | seeds that failed |",
+            "| batch size | failed seeds (exact 95 % interval) |",
             "|---|---|",
         ]
         lines += [f"| {size} | {rate} |" for size, rate in rates.items()]
     lines += ["", "## Trials", "", f"Reproducible to the bit: {bits(found)}.", ""]
     lines += [*found["notes"], ""] if found["notes"] else []
-    lines += ["| trial | for | verdict | why | steps | seconds |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {_cell(r['name'])} | {_cell(r['purpose'])} | {r['says']} | {_cell(r['why'])} "
+        "| trial | purpose | verdict | reason | steps | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {_cell(r['name'])} | {_cell(r['purpose'])} | {r['verdict']} | {_cell(r['why'])} "
         f"| {r['steps']} | {r['seconds']} |"
         for r in rows
     ]
     lines += ["", "![Losses of all trials](curves.png)"] if curves else []
-    lines += ["", "## Again", "", "```sh", command, "```", ""]
+    lines += ["", "## Reproduce", "", "```sh", command, "```", ""]
     return "\n".join(lines)
 
 
@@ -154,14 +178,16 @@ def html(
     command: str,
     curves: bytes | None,
 ) -> str:
-    """The report in one file, all text escaped."""
+    """Return the report as one HTML file, with all text escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
     template = Environment(loader=loader, autoescape=True).get_template("triage.html")
     return template.render(
         found=found,
         cause=words(found["root_cause"], found.get("kind", "")),
+        confidence=confidence_words(found),
         solution=found["solution"],
-        no_cure=no_cure(found),
+        fixes=[(c["cure"], c["held"], fix_result(c), c["failed"]) for c in found["cure"]],
+        no_fix=no_fix(found).capitalize(),
         rates=found["evidence"].get("collapse_rates", {}),
         bits=bits(found),
         rows=rows,
@@ -175,13 +201,13 @@ def _grids(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
     found = 0
     for row in rows:
         picture = Path(row["folder"]) / "run" / "samples.png"
-        if found < GRIDS and picture.exists():
+        if found < MOST_GRIDS and picture.exists():
             found += 1
             yield row["name"], row["says"], base64.b64encode(picture.read_bytes()).decode()
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """D's and G's loss of every trial in one picture, PNG; None where there is no number."""
+    """Draw D's and G's loss of every trial as a PNG; None if no trial has a loss."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -207,9 +233,9 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
         axis.set(title=name, xlabel="training step")
         axis.grid(alpha=0.3)
     for place, size in enumerate(sizes):
-        axes[0].plot([], [], color=f"C{place}", label=f"batch {size}")
+        axes[0].plot([], [], color=f"C{place}", label=f"batch size {size}")
     axes[0].plot([], [], "k-", label="failed")
-    axes[0].plot([], [], "k:", label="other")
+    axes[0].plot([], [], "k:", label="not failed")
     axes[0].legend(fontsize=8)
     figure.tight_layout()
     picture = io.BytesIO()

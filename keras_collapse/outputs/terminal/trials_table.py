@@ -1,10 +1,10 @@
-"""The trials of a triage while it runs: a table on a terminal, a line for each change in a pipe."""
+"""The trials of a triage while it runs: a table in a terminal, one line per change in a pipe."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -13,8 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from keras_collapse.outputs.style import STATUS_STYLE
+from keras_collapse.outputs.style import STATUS_STYLE, clock
 
+# A symbol accompanies each colour, for readers who cannot see colours; other states are "!".
 STYLE = {
     **{str(status): style for status, style in STATUS_STYLE.items()},
     "done": ("✔", "green"),
@@ -22,60 +23,50 @@ STYLE = {
     "starting": ("…", "blue"),
     "running": ("▶", "blue"),
 }
-"""A symbol beside each colour, for those who do not see colours; other ends are "!"."""
-
-
-ROWS = 18
-"""Rows that are shown, the latest: more than a terminal is high would flicker."""
+MOST_ROWS = 18
+"""Rows shown, the latest ones: a table higher than the terminal would flicker."""
+REFRESH_SECONDS = 0.25
 
 
 @dataclass
 class Row:
-    """One trial as it is shown."""
+    """One trial in the table."""
 
     name: str
+    steps: int
     state: str = "waiting"
-    verdict: str = ""
+    detail: str = ""
     step: int = 0
-    steps: int = 0
     began: float | None = None
-    note: str = ""
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
 
     @property
-    def left(self) -> str:
-        """Time left, by the steps so far."""
+    def time(self) -> str:
+        """The trial's duration; while it runs, the time left, estimated from its steps so far."""
+        if self.seconds:
+            return clock(self.seconds)
         if self.state != "running" or self.began is None or not self.step:
             return ""
-        seconds = (time.monotonic() - self.began) / self.step * (self.steps - self.step)
-        return clock(max(seconds, 0))
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds.
-
-    >>> clock(75)
-    '1:15'
-    """
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        left = (time.monotonic() - self.began) / self.step * (self.steps - self.step)
+        return f"{clock(left)} left" if left >= 60 else f"{max(left, 0):.0f} s left"
 
 
 class TrialsTable:
-    """Shows trials by name; a context, so that the terminal is whole again afterwards.
+    """Shows trials; a context manager that restores the terminal at its end.
 
     Args:
-        console: where to.
+        console: where to show them.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.rows: dict[str, Row] = {}
         self._live = Live(console=console, auto_refresh=False, transient=False)
-        self._shown = 0.0
+        self._drawn = 0.0
 
     @property
     def lively(self) -> bool:
-        """Whether there is a terminal to draw on."""
+        """Whether the console can redraw a table."""
         return self.console.is_terminal and not self.console.is_dumb_terminal
 
     def __enter__(self) -> TrialsTable:
@@ -93,32 +84,44 @@ class TrialsTable:
         self.console.print(line, highlight=False, markup=False, emoji=False)
 
     def add(self, key: str, name: str, steps: int) -> None:
-        """A trial that waits."""
-        self.rows.setdefault(key, Row(name, steps=steps))
+        """Add a waiting trial."""
+        self.rows.setdefault(key, Row(name, steps))
         self.refresh()
 
     def progress(self, running: Mapping[str, Mapping[str, Any]]) -> None:
-        """How far the running trials are."""
-        for key, said in running.items():
+        """Update running trials from their ``step`` and ``verdict``."""
+        for key, report in running.items():
             row = self.rows.get(key)
             if row is None:
                 continue
-            step = int(said.get("step", 0))
+            step = int(report.get("step", 0))
             if row.state == "waiting":
-                self._line(f"{row.name}: begins")
+                self._line(f"{row.name}: started")
             row.state = "running" if step else "starting"
             if step and row.began is None:
                 row.began = time.monotonic()
-            row.step, row.verdict = step, str(said.get("verdict", ""))
+            verdict = str(report.get("verdict", ""))
+            row.step, row.detail = step, verdict if verdict in ("failed", "warning") else ""
         self.refresh()
 
-    def end(self, key: str, says: str, step: int, seconds: float, note: str) -> None:
-        """A trial has ended."""
+    def end(
+        self, key: str, status: str, step: int, seconds: float, detail: str = "", note: str = ""
+    ) -> None:
+        """Show the end of a trial.
+
+        Args:
+            key: the trial's.
+            status: its verdict, or how it ended.
+            step: training steps done.
+            seconds: its duration.
+            detail: shown after the status in the table.
+            note: shown in place of it in a pipe, where there is room.
+        """
         row = self.rows[key]
-        row.state, row.verdict, row.step, row.seconds, row.note = says, says, step, seconds, note
+        row.state, row.detail, row.step, row.seconds = status, detail, step, seconds
         self._line(
-            f"{row.name}: {says} after {step} steps, {clock(seconds)}"
-            + (f"; {note}" if note else "")
+            f"{row.name}: {status.replace('_', ' ')} after {step} steps, {clock(seconds)}"
+            + (f"; {more}" if (more := note or detail) else "")
         )
         self.refresh(force=True)
 
@@ -127,30 +130,27 @@ class TrialsTable:
             print(text, file=self.console.file, flush=True)
 
     def refresh(self, force: bool = False) -> None:
-        """Draw it anew, four times a second at most unless forced."""
+        """Redraw, at most four times a second unless forced."""
         now = time.monotonic()
-        if self.lively and (force or now - self._shown > 0.25):
-            self._shown = now
+        if self.lively and self.rows and (force or now - self._drawn > REFRESH_SECONDS):
+            self._drawn = now
             self._live.update(self.table(), refresh=True)
 
     def table(self) -> Table:
-        """The table as it stands."""
+        """Return the table in its present state."""
         table = Table(expand=False, pad_edge=False)
         for name in ("trial", "state"):
             table.add_column(name, overflow="fold")
         table.add_column("steps", min_width=12)
         table.add_column("time", justify="right")
-        for row in list(self.rows.values())[-ROWS:]:
+        for row in list(self.rows.values())[-MOST_ROWS:]:
             symbol, colour = STYLE.get(row.state, ("!", "magenta"))
-            words = row.state.replace("_", " ")
-            if row.state == "running" and row.verdict in ("failed", "warning"):
-                words += f", {row.verdict}"
+            words = ", ".join(filter(None, (row.state.replace("_", " "), row.detail)))
             state = Text(f"{symbol} {words}", style=colour)
-            took = clock(row.seconds) if row.seconds else (f"-{row.left}" if row.left else "")
             bar: Any = ""
             if row.state == "running":
                 bar = ProgressBar(row.steps, row.step, width=12)
             elif row.step:
                 bar = str(row.step)
-            table.add_row(row.name, state, bar, took)
+            table.add_row(row.name, state, bar, row.time)
         return table

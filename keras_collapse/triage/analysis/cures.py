@@ -1,4 +1,4 @@
-"""The cure that fits a cause, run on seeds that were not used before."""
+"""Fixes for a root cause, and their test on seeds that no trial has used before."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_collapse.triage.analysis.candidates import INITIALIZER
+from keras_collapse.triage.analysis.case import caps
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
-from keras_collapse.triage.analysis.next_trials import fresh
-from keras_collapse.triage.analysis.rules import caps
-from keras_collapse.triage.plans import Plan, Trial, Value
+from keras_collapse.triage.analysis.next_trials import new_seeds
+from keras_collapse.triage.plans import Plan, TrialConfig, Value
 
 SEEDS = 3
-"""New seeds that a cure is tried on."""
+"""New seeds that each fix is tested on."""
 OTHER_INITIALIZER = "orthogonal"
-"""Saxe et al., 2014; the usual one of large GANs (Brock et al., BigGAN, 2019)."""
+"""Saxe et al., 2014; common in large GANs (Brock et al., BigGAN, 2019)."""
 
 
 @dataclass(frozen=True)
 class Cure:
-    """One way to train it.
+    """One fix.
 
     Args:
-        words: what is done.
+        words: the fix in words.
         batch_size: to train with.
-        changes, params: to make.
+        changes, params: to apply; see `TrialConfig`.
     """
 
     words: str
@@ -34,36 +34,36 @@ class Cure:
     changes: Mapping[str, Value] = field(default_factory=dict)
     params: Mapping[str, Value] = field(default_factory=dict)
 
-    def trials(self, plan: Plan, seeds: Sequence[int]) -> list[Trial]:
-        """The cure on these seeds."""
+    def trials(self, plan: Plan, seeds: Sequence[int]) -> list[TrialConfig]:
+        """Return one trial with the fix per seed."""
         base = plan.trials[0]
         return [
-            Trial(
+            TrialConfig(
                 seed=seed,
                 batch_size=self.batch_size,
                 params={**base.params, **self.params},
                 changes=dict(self.changes),
-                purpose=f"cure: {self.words}",
+                purpose=f"fix: {self.words}",
             )
             for seed in seeds
         ]
 
 
 def cures(found: Diagnosis, evidence: Evidence, plan: Plan) -> list[Cure]:
-    """What may cure that cause, likeliest first; none where nothing can be tried from outside."""
+    """Return the fixes to test for that diagnosis, likeliest first; empty if there is none."""
     target = plan.target
     if found.candidate is not None:
         return [
             Cure(one.words, target, one.changes, one.params)
-            for one in (found.candidate, *found.others)
+            for one in (found.candidate, *found.alternatives)
         ]
     if found.root_cause in ("batch_size", "batch_size_and_initialization"):
-        sizes = caps(evidence.unchanged(), plan) or [plan.smallest]
+        sizes = caps(evidence.baseline(plan), plan) or [plan.smallest]
         factor = sizes[0] / target
         return [
-            *(Cure(f"a batch size of {size}", size) for size in sizes),
+            *(Cure(f"batch size {size}", size) for size in sizes),
             Cure(
-                f"learning rates scaled with the batch size, by {factor:g}",
+                f"learning rates scaled with the batch size (factor {factor:g})",
                 target,
                 {"rates_factor": factor},
             ),
@@ -77,22 +77,23 @@ def cures(found: Diagnosis, evidence: Evidence, plan: Plan) -> list[Cure]:
 
 
 def seeds_for(evidence: Evidence) -> list[int]:
-    """New ones."""
-    return fresh(evidence, SEEDS)
+    """Return unused seeds to test a fix on."""
+    return new_seeds(evidence, SEEDS)
 
 
 def outcome(cure: Cure, seeds: Sequence[int], evidence: Evidence) -> dict[str, Any]:
-    """Whether the cure held on those seeds, as in ``triage.json``."""
-    own = evidence.with_change(cure.batch_size, cure.changes, cure.params)
-    mine = Evidence(r for r in own.results if r.trial.seed in seeds)
-    rate = mine.rate
+    """Return whether the fix worked on those seeds, as ``triage.json`` holds it."""
+    trials = evidence.with_change(cure.batch_size, cure.changes, cure.params)
+    own = Evidence(r for r in trials.results if r.trial.seed in seeds)
+    rate = own.rate
     held = None if rate.of < len(seeds) - 1 or not rate.of else rate.none
     return {
         "cure": cure.words,
         "held": held,
+        "passed": f"{rate.of - rate.failed} of {len(seeds)} new seeds",
         "failed": str(rate),
         "batch_size": cure.batch_size,
         "changes": dict(cure.changes),
         "params": dict(cure.params),
-        "trials": mine.names(),
+        "trials": own.names(),
     }

@@ -1,4 +1,4 @@
-"""What the trials say together; and what a fault of the wiring says without any."""
+"""What the trials show together; a wiring fault is a diagnosis of its own."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 
 from keras_collapse.core.findings import ROOTS
 from keras_collapse.triage.analysis.candidates import Candidate
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
 
 WIRING = frozenset({*ROOTS, "range_mismatch", "loss_activation_mismatch", "dead_batchnorm"})
-"""Findings that no seed and no batch size can cure."""
+"""Kinds of finding that no seed and no batch size can fix."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the trials say together.
+    """What the trials show together.
 
     Args:
-        root_cause: one of DESIGN's words.
-        confidence: in [0, 1], by the test that ``evidence["test"]`` names; None where none fits.
-        rule: which row of the table it was.
-        statement: in a sentence.
+        root_cause: ``none``, ``initialization``, ``batch_size``,
+            ``batch_size_and_initialization``, ``nondeterminism``, ``wiring``,
+            ``weak_discriminator``, ``learning_rate_ratio``, ``dropout`` or ``inconclusive``.
+        confidence: in [0, 1], from the test named in ``evidence["test"]``; None if there is none.
+        rule: the rule that applied, in words.
+        statement: the result in one or two sentences.
         evidence: the numbers and the trials used.
-        solution: what to do, first things first.
-        kind: of a wiring's finding.
-        deciding: the trials that would decide, where it is inconclusive.
-        candidate: the change that cures, where one was found.
-        others: changes that cure it as well, likeliest first.
+        solution: what to do, most useful first.
+        kind: the kind of a wiring fault.
+        tie_breakers: trials that would settle an inconclusive diagnosis.
+        candidate: the change that fixed the GAN, if one did.
+        alternatives: other changes that fixed it, likeliest first.
     """
 
     root_cause: str
@@ -38,12 +40,12 @@ class Diagnosis:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     solution: Sequence[str] = ()
     kind: str = ""
-    deciding: Sequence[Trial] = ()
+    tie_breakers: Sequence[TrialConfig] = ()
     candidate: Candidate | None = None
-    others: Sequence[Candidate] = ()
+    alternatives: Sequence[Candidate] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As in ``triage.json``."""
+        """Return the diagnosis as ``triage.json`` holds it."""
         return {
             "root_cause": self.root_cause,
             **({"kind": self.kind} if self.kind else {}),
@@ -52,26 +54,26 @@ class Diagnosis:
             "statement": self.statement,
             "evidence": dict(self.evidence),
             "solution": list(self.solution),
-            "deciding": [trial.name for trial in self.deciding],
+            "deciding": [trial.name for trial in self.tie_breakers],
         }
 
 
-def wiring_in(findings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The first failed finding that no trial can cure."""
+def wiring_fault(findings: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the first failed finding that is a fault of the wiring."""
     for finding in findings:
         if finding["kind"] in WIRING and finding["severity"] == "failed":
             return finding
     return None
 
 
-def of_wiring(finding: Mapping[str, Any], trial: str) -> Diagnosis:
-    """A fault of the wiring was seen."""
+def wiring_diagnosis(finding: Mapping[str, Any], trial: str) -> Diagnosis:
+    """Return the diagnosis for a wiring fault that was seen in the named trial."""
     return Diagnosis(
         "wiring",
         1.0,
-        "a fault of the wiring was seen in a training step",
+        "a wiring fault was seen in a training step",
         str(finding["message"]),
-        {**finding["evidence"], "test": "seen directly", "trials": [trial]},
+        {**finding["evidence"], "test": "observed directly", "trials": [trial]},
         list(finding["advice"]),
         kind=str(finding["kind"]),
     )

@@ -1,4 +1,4 @@
-"""The trials as a table of outcomes: who failed where, and how sure that makes us."""
+"""The trials as a table of outcomes: which failed, and how much that proves."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import Any
 
 from scipy.stats import binomtest, fisher_exact
 
-from keras_collapse.triage.plans import Plan, Trial, Value
-from keras_collapse.triage.results import Result
+from keras_collapse.triage.plans import Plan, Value
+from keras_collapse.triage.results import TrialResult
 
 LEVEL = 0.95
-"""Of the exact intervals (Clopper and Pearson, 1934)."""
+"""Confidence level of the exact intervals (Clopper and Pearson, 1934)."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How many of the trials that tell anything failed."""
+    """Failures among decided trials.
+
+    >>> str(Rate(3, 3)), str(Rate(0, 0))
+    ('3 of 3 (29% to 100%)', 'no decided trials')
+    """
 
     failed: int
     of: int
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the probability that a trial fails, exact at `LEVEL`; (0, 1) without trials.
+        """Exact interval of the failure probability at `LEVEL`; (0, 1) without trials.
 
         >>> Rate(3, 3).interval
         (0.292, 1.0)
@@ -37,25 +41,27 @@ class Rate:
 
     @property
     def all(self) -> bool:
-        """Whether there are trials and every one failed."""
+        """Whether there are trials and all of them failed."""
         return self.failed == self.of > 0
 
     @property
     def none(self) -> bool:
-        """Whether there are trials and none failed."""
+        """Whether there are trials and none of them failed."""
         return self.failed == 0 < self.of
 
     def __str__(self) -> str:
+        if not self.of:
+            return "no decided trials"
         low, high = self.interval
         return f"{self.failed} of {self.of} ({low:.0%} to {high:.0%})"
 
 
-def more_often(a: Rate, b: Rate) -> float:
-    """How sure it is that trials of ``a`` fail more often than those of ``b``.
+def fisher_confidence(a: Rate, b: Rate) -> float:
+    """Return the confidence that trials of ``a`` fail more often than trials of ``b``.
 
-    One minus the p of Fisher's exact test (1922), one-sided.
+    One minus the p-value of Fisher's exact test (1922), one-sided.
 
-    >>> more_often(Rate(3, 3), Rate(0, 3))
+    >>> fisher_confidence(Rate(3, 3), Rate(0, 3))
     0.95
     """
     counts = [[a.failed, a.of - a.failed], [b.failed, b.of - b.failed]]
@@ -63,23 +69,19 @@ def more_often(a: Rate, b: Rate) -> float:
 
 
 class Evidence:
-    """Results of a plan's trials, looked up by what was varied.
+    """Trial results, selected by what was varied.
 
     Args:
-        results: of all trials that have ended.
+        results: of trials that have ended.
     """
 
-    def __init__(self, results: Iterable[Result]) -> None:
+    def __init__(self, results: Iterable[TrialResult]) -> None:
         self.results = list(results)
 
     @property
-    def decided(self) -> list[Result]:
-        """Those that tell whether the GAN failed."""
+    def decided(self) -> list[TrialResult]:
+        """The results that show whether the GAN failed."""
         return [result for result in self.results if result.failed is not None]
-
-    def unchanged(self) -> Evidence:
-        """The trials of the GAN as it is."""
-        return Evidence(r for r in self.results if not r.trial.changes)
 
     def at(
         self,
@@ -87,7 +89,7 @@ class Evidence:
         changes: Mapping[str, Value] | None = None,
         params: Mapping[str, Value] | None = None,
     ) -> Evidence:
-        """The trials with this batch size and these changes, by default none."""
+        """Select a batch size and a set of changes, by default none."""
         return Evidence(
             r
             for r in self.results
@@ -96,26 +98,24 @@ class Evidence:
             and (params is None or r.trial.params == dict(params))
         )
 
-    def as_it_is(self, plan: Plan) -> Evidence:
-        """The trials of the GAN without any change, and with the plan's own parameters."""
+    def baseline(self, plan: Plan) -> Evidence:
+        """Select the unchanged GAN: no changes, and the plan's own parameters."""
         own = plan.trials[0].params
-        return Evidence(r for r in self.unchanged().results if r.trial.params == own)
+        return Evidence(r for r in self.results if not r.trial.changes and r.trial.params == own)
 
     def with_change(
         self, batch_size: int, changes: Mapping[str, Value], params: Mapping[str, Value]
     ) -> Evidence:
-        """The trials with this batch size, exactly these changes, and at least these parameters."""
+        """Select a batch size, exactly these changes, and at least these parameters."""
         return Evidence(
             r
-            for r in self.results
-            if r.trial.batch_size == batch_size
-            and r.trial.changes == dict(changes)
-            and all(r.trial.params.get(k) == v for k, v in params.items())
+            for r in self.at(batch_size, changes).results
+            if all(r.trial.params.get(name) == value for name, value in params.items())
         )
 
     @property
     def by_seed(self) -> dict[int, bool]:
-        """Whether a seed's trials failed; of repeats any."""
+        """Seed to whether any of its trials failed."""
         found: dict[int, bool] = {}
         for result in self.decided:
             found[result.trial.seed] = found.get(result.trial.seed, False) or bool(result.failed)
@@ -123,59 +123,63 @@ class Evidence:
 
     @property
     def rate(self) -> Rate:
-        """Of seeds, repeats counted once."""
+        """Failures among seeds; repeats of a seed count once."""
         return Rate(sum(self.by_seed.values()), len(self.by_seed))
 
     @property
     def batch_sizes(self) -> list[int]:
-        """Ascending."""
+        """The batch sizes, ascending."""
         return sorted({result.trial.batch_size for result in self.results})
 
-    def repeats(self) -> list[list[Result]]:
-        """Groups of trials that ended and differ in nothing but their number."""
-        groups: dict[str, list[Result]] = {}
+    def repeats(self) -> list[list[TrialResult]]:
+        """Group the trials that are done and repeat the same configuration."""
+        groups: dict[str, list[TrialResult]] = {}
         for result in self.results:
             if result.ended == "done":
                 key = result.trial.model_copy(update={"repeat": 0}).key
                 groups.setdefault(key, []).append(result)
         return [group for group in groups.values() if len(group) > 1]
 
-    def of(self, trial: Trial) -> Result | None:
-        """The result of this very trial, if it has ended."""
-        return next((r for r in self.results if r.trial.key == trial.key), None)
-
     def names(self) -> list[str]:
-        """Its trials in words, with what each says."""
-        return [f"{result.trial.name}: {result.says}" for result in self.results]
+        """Return each trial with its status, in words."""
+        return [f"{result.trial.name}: {result.status}" for result in self.results]
 
 
-def same_to_the_bit(group: Sequence[Result]) -> bool | None:
-    """Whether repeats ended with the same weights; None where no fingerprint tells."""
-    prints = [(r.fingerprints.get("begin"), r.fingerprints.get("end"), r.steps) for r in group]
-    if any(end is None for _, end, _ in prints):
-        return None
-    return len(set(prints)) == 1
+def bit_identical(group: Sequence[TrialResult]) -> bool | None:
+    """Return whether all trials started and ended with the same weights.
+
+    Returns:
+        False if two begin fingerprints differ, or two end fingerprints after the same number of
+        steps. None if neither does, but one is missing or the numbers of steps differ, since how
+        early a failing trial is stopped depends on the machine's load.
+    """
+    begins = {result.fingerprints.get("begin") for result in group}
+    ends: dict[int, set[str | None]] = {}
+    for result in group:
+        ends.setdefault(result.steps, set()).add(result.fingerprints.get("end"))
+    prints = [begins, *ends.values()]
+    if any(len(known - {None}) > 1 for known in prints):
+        return False
+    return None if len(ends) > 1 or any(None in known for known in prints) else True
 
 
 def reproducible(evidence: Evidence) -> dict[str, Any]:
-    """Plan A's question: whether repeats were the same to the bit, and in their verdicts."""
+    """Answer Plan A's question: were repeats bit-identical, and were their verdicts equal?"""
     groups = evidence.repeats()
-    bits = [same_to_the_bit(group) for group in groups]
-    known = [bit for bit in bits if bit is not None]
+    bits = [bit for group in groups if (bit := bit_identical(group)) is not None]
+    same = [len({r.status for r in group}) == 1 for group in groups]
     return {
-        "to_the_bit": all(known) if known else None,
-        "in_verdicts": all(len({r.says for r in group}) == 1 for group in groups) or None
-        if groups
-        else None,
+        "to_the_bit": all(bits) if bits else None,
+        "in_verdicts": all(same) if same else None,
         "trials": [r.trial.name for group in groups for r in group],
     }
 
 
 def agreement(a: Mapping[int, bool], b: Mapping[int, bool]) -> float:
-    """How sure it is that the seed decides in both: one minus the chance of agreeing by luck.
+    """Return the confidence that the seed decides in both rows.
 
-    With k failures in each of two rows of n seeds, both on the same seeds, luck has one chance in
-    n over k. 0 where the rows differ, or where all seeds end alike.
+    One minus the probability of this agreement by chance: with k failures among n common seeds in
+    each row it is one in n over k. 0 where the rows differ, or where all seeds end alike.
 
     >>> round(agreement({1: True, 2: True, 3: False, 4: False, 5: False},
     ...                 {1: True, 2: True, 3: False, 4: False, 5: False}), 3)
@@ -188,8 +192,8 @@ def agreement(a: Mapping[int, bool], b: Mapping[int, bool]) -> float:
     return round(1 - 1 / comb(len(common), failed), 3) if common else 0.0
 
 
-def facts_of(results: Iterable[Result]) -> Mapping[str, Any]:
-    """What the first trial of the unchanged GAN found out about it."""
+def gan_facts(results: Iterable[TrialResult]) -> Mapping[str, Any]:
+    """Return the settings that the first trial of the unchanged GAN recorded."""
     for result in results:
         if result.facts and not result.trial.changes:
             return result.facts

@@ -1,4 +1,4 @@
-"""What ``full`` runs next: only trials that can still change the answer."""
+"""The trials that ``full`` adds: only those that can still change the diagnosis."""
 
 from __future__ import annotations
 
@@ -6,68 +6,69 @@ import itertools
 from collections.abc import Sequence
 
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
-from keras_collapse.triage.analysis.candidates import Candidate, tried
+from keras_collapse.triage.analysis.candidates import Candidate, trials_with
+from keras_collapse.triage.analysis.case import tie_breakers
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
-from keras_collapse.triage.analysis.rules import TOO_LITTLE, deciding
-from keras_collapse.triage.plans import Plan, Trial
+from keras_collapse.triage.analysis.rules import UNDECIDED
+from keras_collapse.triage.plans import Plan, TrialConfig
 
 CONFIRMED = 3
-"""Seeds on which a change must cure before it is named: 3 of 3 failed against 0 of 3 is 0.95."""
+"""Seeds on which a change must work before it is named: 3 of 3 failed against 0 of 3 is 0.95."""
 MOST_SEEDS = 6
-"""Seeds tried at either end of the batch sizes; three failing of six against none is 0.91."""
+"""Most seeds at the smallest and at the target batch size; 3 of 6 failed against 0 of 6 is 0.91."""
 
 
 def next_trials(
     found: Diagnosis, evidence: Evidence, plan: Plan, candidates: Sequence[Candidate]
-) -> tuple[list[Trial], str]:
-    """The trials to run next, and why; none where the answer stands.
+) -> tuple[list[TrialConfig], str]:
+    """Return the trials to run next, and why; no trials if the diagnosis is final.
 
     Args:
-        found: what the trials so far say.
-        evidence: of all trials so far.
-        plan: A and B.
-        candidates: the changes that can be tried.
+        found: the diagnosis so far.
+        evidence: all trials so far.
+        plan: the plan.
+        candidates: the changes that can be tested.
     """
-    if found.root_cause != "inconclusive" or found.rule == TOO_LITTLE:
-        return [], f"the answer stands: {found.root_cause.replace('_', ' ')}"
+    if found.root_cause != "inconclusive" or found.rule == UNDECIDED:
+        return [], f"the diagnosis is final: {found.root_cause.replace('_', ' ')}"
     first = plan.trials[0]
-    plain = evidence.as_it_is(plan)
-    large, small = plain.at(plan.target), plain.at(plan.smallest)
+    baseline = evidence.baseline(plan)
+    large, small = baseline.at(plan.target), baseline.at(plan.smallest)
     if large.rate.all and (small.rate.failed or plan.smallest == plan.target):
         trials = _changed(evidence, plan, candidates, large)
         if trials:
-            return trials, "neither seed nor batch size helps: one change at a time"
-    trials = deciding(plain, plan)
+            return trials, "a smaller batch size does not help, so test one change at a time"
+    trials = tie_breakers(baseline, plan)
     if trials:
-        return trials, "every seed at both ends, which Plan B as printed leaves out"
-    seeds = {result.trial.seed for result in plain.results}
+        return trials, "every seed at the smallest and at the target batch size"
+    seeds = {result.trial.seed for result in baseline.results}
     if len(seeds) < MOST_SEEDS and not (large.rate.all and small.rate.all):
-        seed = fresh(evidence, 1)[0]
+        seed = new_seeds(evidence, 1)[0]
         sizes = dict.fromkeys((plan.smallest, plan.target))
         return [
-            Trial(seed=seed, batch_size=size, params=first.params, purpose="would decide")
+            TrialConfig(seed=seed, batch_size=size, params=first.params, purpose="tie-breaker")
             for size in sizes
         ], "one more seed"
-    return [], "nothing more would decide"
+    return [], "no further trial can change the diagnosis"
 
 
 def _changed(
     evidence: Evidence, plan: Plan, candidates: Sequence[Candidate], large: Evidence
-) -> list[Trial]:
-    """Each change with one seed that failed; then, of those that cured it, with more."""
+) -> list[TrialConfig]:
+    """Test each change on one failing seed; then those that fixed it on more."""
     base, target = plan.trials[0], plan.target
     failing = [seed for seed, failed in large.by_seed.items() if failed]
     screen = [
         candidate.trial(base, failing[0], target)
         for candidate in candidates
-        if not tried(evidence, candidate, target).results
+        if not trials_with(evidence, candidate, target).results
     ]
     if screen:
         return screen
     more = []
     for candidate in candidates:
-        after = tried(evidence, candidate, target)
+        after = trials_with(evidence, candidate, target)
         if after.rate.none:
             known = {result.trial.seed for result in after.results}
             rest = [seed for seed in failing if seed not in known][: CONFIRMED - len(known)]
@@ -75,8 +76,8 @@ def _changed(
     return more
 
 
-def fresh(evidence: Evidence, count: int) -> list[int]:
-    """Seeds that no trial has used: those after the largest, and after the last there is 0."""
+def new_seeds(evidence: Evidence, count: int) -> list[int]:
+    """Return unused seeds: those after the largest used one, wrapping around to 0."""
     used = {result.trial.seed for result in evidence.results}
     largest = max(used, default=-1)
     after = ((largest + place) % (LARGEST_SEED + 1) for place in itertools.count(1))

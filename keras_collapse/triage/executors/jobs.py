@@ -1,4 +1,4 @@
-"""A trial as a process: its environment, its command, and how its end is read."""
+"""A trial as a process: its command, its environment, and how its end is read."""
 
 from __future__ import annotations
 
@@ -12,55 +12,58 @@ from pathlib import Path
 from typing import Protocol
 
 from keras_collapse.core.atomic_files import write_json
-from keras_collapse.reproducibility import seeded_process as seeded
+from keras_collapse.reproducibility import seeded_process
 from keras_collapse.triage import results
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
 
 GPU_SHARE = "KERAS_COLLAPSE_GPU_SHARE"
-"""The variable that tells a trial its share of its GPU's memory."""
+"""The environment variable with a trial's share of its GPU's memory."""
 MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "MemoryError", "std::bad_alloc", "OOM when")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One trial that is to be run.
+    """One trial to run.
 
     Args:
-        trial: its configuration, as the runner knows it.
-        folder: the trial's, holding its configuration file.
-        limit: seconds it may take.
+        trial: its configuration.
+        folder: the trial's folder, with its configuration file.
+        steps: training steps requested.
+        timeout: seconds it may take.
+        is_check: whether it is a check before the plan.
     """
 
-    trial: Trial
+    trial: TrialConfig
     folder: Path
-    asked: int
-    limit: float
+    steps: int
+    timeout: float
+    is_check: bool = False
 
     @property
     def command(self) -> list[str]:
-        """What is run."""
+        """The command that runs it."""
         return command(self.folder)
 
 
 def command(folder: Path) -> list[str]:
-    """What runs the trial whose configuration is in that folder."""
+    """Return the command that runs the trial whose configuration is in that folder."""
     return [sys.executable, "-m", "keras_collapse.triage.trial.worker", str(folder)]
 
 
 class Executor(Protocol):
-    """Runs jobs, as many at once as there is room for."""
+    """Runs jobs, as many in parallel as there is room for."""
 
     room: str
     """What it runs on, in words."""
 
     def run(
-        self, jobs: Sequence[Job], beat: Callable[[Sequence[Job]], None]
-    ) -> Iterator[results.Result]:
-        """Give each job's result as it ends, in whatever order.
+        self, jobs: Sequence[Job], on_progress: Callable[[Sequence[Job]], None]
+    ) -> Iterator[results.TrialResult]:
+        """Yield each job's result when it ends, in any order.
 
         Args:
             jobs: to run.
-            beat: called several times a second with the jobs that are running.
+            on_progress: called several times a second with the running jobs.
         """
         ...
 
@@ -68,14 +71,21 @@ class Executor(Protocol):
 def environment(
     seed: int, given: Mapping[str, str], threads: int, cache: Path | None
 ) -> dict[str, str]:
-    """What must be set before Python starts: seeds, determinism, threads, memory growth."""
+    """Return the environment of a trial: seeds, determinism, threads, memory growth.
+
+    Args:
+        seed: of the trial.
+        given: the environment so far; what the user has set is kept.
+        threads: the trial may use.
+        cache: folder for compiled programs; None for no cache.
+    """
     known = {k: v for k, v in given.items() if k != "PYTHONHASHSEED"}
-    chosen = seeded.environment(seed, known)
+    chosen = seeded_process.environment(seed, known)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         chosen.setdefault(name, str(threads))
     chosen.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     chosen.setdefault("MPLBACKEND", "Agg")
-    if cache is not None:  # the same step is compiled for every seed: once is enough for JAX
+    if cache is not None:  # JAX compiles the same step for every seed: once is enough
         chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
         chosen.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     if threads == 1 and "intra_op_parallelism_threads" not in chosen["XLA_FLAGS"]:
@@ -84,7 +94,7 @@ def environment(
 
 
 def prepare(job: Job) -> None:
-    """Clear what an earlier, unfinished attempt left in the folder."""
+    """Remove the files of an earlier, unfinished attempt."""
     shutil.rmtree(job.folder / results.RUN, ignore_errors=True)
     for name in (results.RESULT, results.PROGRESS, results.LOG):
         (job.folder / name).unlink(missing_ok=True)
@@ -92,26 +102,26 @@ def prepare(job: Job) -> None:
 
 def ended(
     job: Job, status: int | None, seconds: float, device: str, why: str = ""
-) -> results.Result:
-    """The job's result: its own, or one that says how its process ended.
+) -> results.TrialResult:
+    """Return the job's own result, or one that describes how its process ended.
 
     Args:
-        job: that has ended.
-        status: the process' exit status, negative for a signal.
-        seconds: it took.
-        device: it had.
-        why: the runner ended it: ``hung`` or ``killed``.
+        job: the job.
+        status: exit status of its process, negative for a signal.
+        seconds: its duration.
+        device: its device.
+        why: why the runner ended it: ``hung``, or empty if it did not.
     """
     own = results.read_result(job.folder)
     if own is not None:
         return own
     kind, reason = _reason(job, status, why)
-    result = results.Result(
+    result = results.TrialResult(
         trial=job.trial,
         ended=kind,
         reason=reason,
         steps=int(results.read_progress(job.folder).get("step", 0)),
-        asked=job.asked,
+        asked=job.steps,
         seconds=round(seconds, 2),
         device=device,
         exit_status=status,
@@ -124,12 +134,12 @@ def ended(
 def _reason(job: Job, status: int | None, why: str) -> tuple[str, str]:
     log = _tail(job.folder / results.LOG)
     if why == "hung":
-        return "hung", f"it took longer than its {job.limit:.0f} s"
+        return "hung", f"it exceeded its timeout of {job.timeout:.0f} s"
     if any(word.lower() in log.lower() for word in MEMORY_WORDS):
         return "out_of_memory", _last_line(log)
     if status is not None and status < 0:
         name = signal.Signals(-status).name
-        more = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+        more = " (the system sends it when memory runs out)" if name == "SIGKILL" else ""
         return "killed", f"by {name}{more}"
     return "crashed", _last_line(log) or f"exit status {status}"
 
@@ -144,7 +154,7 @@ def _tail(path: Path, size: int = 20_000) -> str:
 
 
 def _last_line(log: str) -> str:
-    """The line that says what went wrong: the last that is ours, or an exception's."""
+    """Return the line that names the error: our own message, else the last exception."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     ours = [line for line in lines if line.startswith("keras-collapse: ")]
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]

@@ -1,4 +1,4 @@
-"""One machine: every GPU there is, or its cores, leased to one trial after another."""
+"""Trials on this machine: on all of its GPUs, or on its cores."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import GPU_SHARE, Job, ended, environment, prepare
 
 TRIAL_BYTES = 2 * 2**30
-"""Memory a trial on the CPU is given room for: a backend alone takes half a gigabyte."""
-USED = 0.9
-"""Of a GPU's memory that its trials share out; the rest is for the driver and other libraries."""
-BEAT_SECONDS = 0.2
+"""Memory reserved for a trial on the CPU; a backend alone takes half a gigabyte."""
+GPU_MEMORY_USED = 0.9
+"""Share of a GPU's memory that trials may use; the rest is for the driver and other libraries."""
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Slot:
     """Room for one trial.
 
     Args:
-        name: what it is, in words.
-        variables: the environment that keeps a trial within it.
-        threads: it may use.
+        name: the device, in words.
+        variables: environment variables that keep a trial on it.
+        threads: threads the trial may use.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Slot:
 
 @dataclass
 class Running:
-    """A trial that is running."""
+    """A running trial."""
 
     job: Job
     slot: Slot
@@ -49,7 +49,7 @@ class Running:
 
 
 def gpus() -> list[str]:
-    """The indices of this machine's NVIDIA GPUs that we may use."""
+    """Return the indices of the visible NVIDIA GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [index.strip() for index in visible.split(",") if index.strip() not in ("", "-1")]
@@ -63,36 +63,39 @@ def gpus() -> list[str]:
     return done.stdout.split()
 
 
-def slots(device: str = "auto", per_gpu: int = 1, most: int | None = None) -> list[Slot]:
-    """The room there is.
+def slots(
+    device: str = "auto", trials_per_gpu: int = 1, max_parallel: int | None = None
+) -> list[Slot]:
+    """Return the room for trials on this machine.
 
     Args:
-        device: ``"gpu"``, ``"cpu"``, or ``"auto"``: GPUs where there are any.
-        per_gpu: trials that share a GPU, and its memory.
-        most: how many at once, at most; on CPUs one a core by default, as memory allows.
+        device: ``"gpu"``, ``"cpu"``, or ``"auto"``: GPUs if there are any.
+        trials_per_gpu: trials that share one GPU and its memory.
+        max_parallel: most trials in parallel; None for all GPUs, or one trial per core as far as
+            memory allows.
 
     Raises:
-        InputError: a GPU was demanded and there is none.
+        InputError: a GPU was requested and none is available.
     """
     found = gpus() if device != "cpu" else []
     if device == "gpu" and not found:
-        raise InputError("no GPU was found (nvidia-smi lists none). Give --device cpu, or auto.")
+        raise InputError("no GPU is available (nvidia-smi lists none). Give --device cpu, or auto.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
     if found:
-        threads = max(cores // (len(found) * per_gpu), 1)
-        share = f"{USED / per_gpu:.3f}"
+        threads = max(cores // (len(found) * trials_per_gpu), 1)
+        share = f"{GPU_MEMORY_USED / trials_per_gpu:.3f}"
         memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": share}
-        if per_gpu > 1:
+        if trials_per_gpu > 1:
             memory[GPU_SHARE] = share
         room = [
             Slot(f"GPU {index}", {"CUDA_VISIBLE_DEVICES": index, **memory}, threads)
-            for _ in range(per_gpu)
+            for _ in range(trials_per_gpu)
             for index in found
         ]
-        return room[:most]
+        return room[:max_parallel]
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    count = most or max(min(cores, memory_bytes // TRIAL_BYTES), 1)
+    count = max_parallel or max(min(cores, memory_bytes // TRIAL_BYTES), 1)
     threads = max(cores // count, 1)
     hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
     name = f"CPU, {threads} thread{'s' * (threads > 1)}"
@@ -100,11 +103,11 @@ def slots(device: str = "auto", per_gpu: int = 1, most: int | None = None) -> li
 
 
 class Local:
-    """Runs jobs as processes of this machine.
+    """Runs jobs as processes on this machine.
 
     Args:
-        slots: the room there is.
-        cache: a folder for what is compiled; None for none.
+        slots: the room for trials, see `slots`.
+        cache: folder for compiled programs; None for no cache.
     """
 
     def __init__(self, slots: Sequence[Slot], cache: Path | None = None) -> None:
@@ -114,8 +117,8 @@ class Local:
         self.room = ", ".join(f"{names.count(n)} x {n}" for n in dict.fromkeys(names))
 
     def run(
-        self, jobs: Sequence[Job], beat: Callable[[Sequence[Job]], None]
-    ) -> Iterator[results.Result]:
+        self, jobs: Sequence[Job], on_progress: Callable[[Sequence[Job]], None]
+    ) -> Iterator[results.TrialResult]:
         """See `Executor`."""
         waiting, free = list(jobs), list(self.slots)
         running: list[Running] = []
@@ -123,10 +126,10 @@ class Local:
             while waiting or running:
                 while waiting and free:
                     running.append(self._start(waiting.pop(0), free.pop(0)))
-                beat([one.job for one in running])
-                time.sleep(BEAT_SECONDS)
+                on_progress([one.job for one in running])
+                time.sleep(POLL_SECONDS)
                 for one in list(running):
-                    if time.monotonic() - one.began > one.job.limit:
+                    if time.monotonic() - one.began > one.job.timeout:
                         one.why = "hung"
                         _kill(one.process)
                     status = one.process.poll()
@@ -152,7 +155,7 @@ class Local:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the trial and all that it has started."""
+    """End the trial and every process it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

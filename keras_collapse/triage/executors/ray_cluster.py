@@ -1,4 +1,4 @@
-"""A Ray cluster: the same trials on its nodes; one that is lost with its node is run again."""
+"""Trials on the nodes of a Ray cluster; a trial whose node is lost is run again."""
 
 from __future__ import annotations
 
@@ -18,29 +18,35 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job, command, ended, environment, prepare
 
-BEAT_SECONDS = 0.5
+POLL_SECONDS = 0.5
 HUNG = 124
-"""The exit status by which a node says that a trial ran past its limit, as ``timeout`` does."""
+"""Exit status of a trial that exceeded its timeout, as that of ``timeout(1)``."""
 
 
 class RayCluster:
     """Runs jobs as tasks of a Ray cluster, each in a fresh process on its node.
 
-    The experiment's folder travels with the task, and the trial's folder comes back whole, so
-    nodes need no shared disk; they need this package and the backend.
+    The Python files next to the experiment are sent with each task, and the trial's folder is
+    copied back, so nodes need no shared disk. They need this package and the backend.
 
     Args:
-        address: of the cluster, as ``ray.init`` takes it; None finds one, or starts one here.
-        device: ``"gpu"``, ``"cpu"``, or ``"auto"``: GPUs where the cluster has any.
-        per_gpu: trials that share a GPU, so each asks for that fraction.
-        most: trials at once, at most; None for as many as the cluster has room for.
+        address: the cluster's address, as for ``ray.init``; None to find a cluster, or start one
+            on this machine.
+        device: ``"gpu"``, ``"cpu"``, or ``"auto"``: GPUs if the cluster has any.
+        trials_per_gpu: trials that share one GPU.
+        max_parallel: most trials in parallel; None for as many as the cluster has room for.
 
     Raises:
-        InputError: Ray is not installed or not reached, or a GPU was demanded and there is none.
+        InputError: Ray is not installed, no cluster was reached, or a GPU was requested and none
+            is available.
     """
 
     def __init__(
-        self, address: str | None, device: str = "auto", per_gpu: int = 1, most: int | None = None
+        self,
+        address: str | None,
+        device: str = "auto",
+        trials_per_gpu: int = 1,
+        max_parallel: int | None = None,
     ) -> None:
         try:
             import ray
@@ -61,46 +67,46 @@ class RayCluster:
         gpus = float(total.get("GPU", 0)) if device != "cpu" else 0.0
         if device == "gpu" and not gpus:
             raise InputError("the Ray cluster has no GPU. Give --device cpu, or auto.")
-        self._needs = {"num_cpus": 1.0, "num_gpus": round(1 / per_gpu, 4) if gpus else 0.0}
-        self._most = most
+        self._needs = {"num_cpus": 1.0, "num_gpus": round(1 / trials_per_gpu, 4) if gpus else 0.0}
+        self._max_parallel = max_parallel
         nodes = [node for node in ray.nodes() if node["Alive"]]
         what = f"{gpus:g} GPUs" if gpus else f"{total.get('CPU', 0):g} CPUs"
         self.room = f"a Ray cluster of {len(nodes)} nodes with {what}"
 
     def run(
-        self, jobs: Sequence[Job], beat: Callable[[Sequence[Job]], None]
-    ) -> Iterator[results.Result]:
+        self, jobs: Sequence[Job], on_progress: Callable[[Sequence[Job]], None]
+    ) -> Iterator[results.TrialResult]:
         """See `Executor`."""
         ray, waiting = self._ray, list(jobs)
         running: dict[Any, tuple[Job, float]] = {}
-        # Ray runs a task again when its worker or node has gone; a trial that crashes is a result.
+        # Ray retries a task whose worker or node is lost; a trial that crashes is a result.
         task = ray.remote(max_retries=-1, retry_exceptions=False, **self._needs)(run_on_node)
         try:
             while waiting or running:
-                while waiting and (self._most is None or len(running) < self._most):
+                while waiting and (self._max_parallel is None or len(running) < self._max_parallel):
                     job = waiting.pop(0)
                     prepare(job)
                     running[task.remote(*_package(job))] = (job, time.monotonic())
-                beat([job for job, _ in running.values()])
+                on_progress([job for job, _ in running.values()])
                 try:
-                    ready, _ = ray.wait(list(running), num_returns=1, timeout=BEAT_SECONDS)
+                    ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
                 except (ValueError, ray.exceptions.RaySystemError):
                     raise InputError(
-                        "the Ray cluster has gone. Start it and give the same command again: what "
-                        "had finished is kept."
+                        "the Ray cluster is gone. Start it and run the same command again: "
+                        "finished trials are kept."
                     ) from None
                 for reference in ready:
                     job, began = running.pop(reference)
                     yield self._result(job, reference, time.monotonic() - began)
         finally:
             for reference in running:
-                with contextlib.suppress(Exception):  # Ray's own, of a cluster that has gone
+                with contextlib.suppress(Exception):  # any error of a cluster that is gone
                     ray.cancel(reference, force=True)
 
-    def _result(self, job: Job, reference: Any, seconds: float) -> results.Result:
+    def _result(self, job: Job, reference: Any, seconds: float) -> results.TrialResult:
         try:
             status, device, files = self._ray.get(reference)
-        except Exception as error:  # Ray's own: the task could not be run at all
+        except Exception as error:  # any error of Ray: the task did not run
             (job.folder / results.LOG).write_text(f"{type(error).__name__}: {error}")
             return ended(job, None, seconds, "Ray")
         for name, content in files.items():
@@ -112,32 +118,37 @@ class RayCluster:
 
 
 def _package(job: Job) -> tuple[Any, ...]:
-    """All that a node needs: the configuration and the Python files beside the experiment."""
-    asked = json.loads((job.folder / results.CONFIGURATION).read_text(encoding="utf-8"))
-    file, _, name = str(asked["place"]).rpartition(":")
+    """Return what a node needs: the configuration and the Python files next to the experiment."""
+    text = (job.folder / results.CONFIGURATION).read_text(encoding="utf-8")
+    configuration = json.loads(text)
+    file, _, name = str(configuration["experiment"]).rpartition(":")
     path = Path(file).resolve()
     code = {one.name: one.read_bytes() for one in path.parent.glob("*.py")}
-    asked["place"] = f"{path.name}:{name}"
+    configuration["experiment"] = f"{path.name}:{name}"
     kept = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "KERAS_COLLAPSE_DATA")
     variables = {k: os.environ[k] for k in kept if k in os.environ}
-    return asked, code, variables, job.limit, str(job.folder), job.trial.seed
+    return configuration, code, variables, job.timeout, str(job.folder), job.trial.seed
 
 
 def run_on_node(
-    asked: Mapping[str, Any],
+    configuration: Mapping[str, Any],
     code: Mapping[str, bytes],
     variables: Mapping[str, str],
-    limit: float,
+    timeout: float,
     home: str,
     seed: int,
 ) -> tuple[int, str, dict[str, bytes]]:
-    """Run a trial in a fresh process here; its exit status, this node, and the files it left."""
+    """Run a trial in a fresh process on this node.
+
+    Returns:
+        Its exit status, the node in words, and its files.
+    """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "trial"
         folder.mkdir()
         for name, content in code.items():
             (Path(place) / name).write_bytes(content)
-        write_json(folder / results.CONFIGURATION, {**asked, "home": home})
+        write_json(folder / results.CONFIGURATION, {**configuration, "home": home})
         given = {**os.environ, **variables}  # Ray has set CUDA_VISIBLE_DEVICES
         with (folder / results.LOG).open("wb") as log:
             try:
@@ -148,7 +159,7 @@ def run_on_node(
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=place,
-                    timeout=limit,
+                    timeout=timeout,
                     check=False,
                 ).returncode
             except subprocess.TimeoutExpired:

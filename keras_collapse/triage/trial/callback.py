@@ -1,4 +1,4 @@
-"""The callback that a trial's training carries beside the monitor."""
+"""The callback that connects a trial's training to the runner."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from keras_collapse.training.probe.real_data import fit_given
 from keras_collapse.training.wiring.audit import audit, one_batch
 from keras_collapse.triage import results
 from keras_collapse.triage.trial.interventions import settings_of
-from keras_collapse.triage.trial.outcome import sure
+from keras_collapse.triage.trial.outcome import early_stop
 
-TOLD_SECONDS = 0.5
-"""Between two notes of a trial's progress."""
+PROGRESS_SECONDS = 0.5
+"""Seconds between two writes of a trial's progress."""
 
 
-class Attached(Subscriber):
-    """Ends a trial at its step, or where it has surely failed, and says how far it is.
+class TrialCallback(Subscriber):
+    """Ends a trial at its last step, or early if it has failed, and writes its progress.
 
     Args:
-        folder: the trial's.
-        steps: of the whole trial.
-        monitor: whose verdict may end it.
-        stop_early: whether it may.
-        exact: end at the very step, which makes JAX and PyTorch wait for each; else ``fit`` has to
-            end by its epochs.
+        folder: the trial's folder.
+        steps: training steps of the trial.
+        monitor: the `CollapseMonitor` whose verdict can end it.
+        stop_early: whether the verdict ends it.
+        exact: end after exactly ``steps`` steps, which makes JAX and PyTorch synchronise after
+            each. Otherwise the number of epochs ends the fit.
+
+    Attributes:
+        facts: settings of the GAN, and why the trial was stopped early.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Attached(Subscriber):
         self._step = 0
         self._data: Any = None
         self._gan: Any = None
-        self._told = 0.0
+        self._written = 0.0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
@@ -57,31 +60,33 @@ class Attached(Subscriber):
             self.facts |= guarded(self, settings_of, self.model) or {}
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        # Not self.model: on JAX, asking for it from a thread takes the weights from the next step.
+        # Not self.model: on JAX that property synchronises the weights, here from another thread.
         self._step += int(getattr(self._gan, "steps_per_execution", 1) or 1)
         if self._exact and self._step >= self.steps:
             self._gan.stop_training = True
 
     def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
         now = time.monotonic()
-        if now - self._told > TOLD_SECONDS:
-            self._told = now
-            self._tell(step + 1)
+        if now - self._written > PROGRESS_SECONDS:
+            self._written = now
+            status = self.monitor.verdict.status
+            progress = {"step": step + 1, "steps": self.steps, "verdict": status}
+            write_json(self.folder / results.PROGRESS, progress)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        said = self.monitor.verdict
-        if self.stop_early and (why := sure(said.findings, said.steps)):
+        verdict = self.monitor.verdict
+        if self.stop_early and (why := early_stop(verdict.findings, verdict.steps)):
             self.facts["stopped"] = f"{why.kind} since step {why.first_step}"
             self._gan.stop_training = True
 
-    def _tell(self, step: int) -> None:
-        said = {"step": step, "steps": self.steps, "verdict": self.monitor.verdict.status}
-        write_json(self.folder / results.PROGRESS, said)
-
     def audit(self) -> dict[str, Any]:
-        """What the audit finds on the GAN as it stands now: findings, or why there was none."""
+        """Audit the GAN in its present state.
+
+        Returns:
+            ``findings``, or ``skipped`` with the reason.
+        """
         if self._gan is None or self._data is None:
-            return {"skipped": "what fit was given was not found"}
+            return {"skipped": "the arguments of fit were not found"}
         x, y = self._data
         try:
             batch = one_batch(x if y is None else (x, y))

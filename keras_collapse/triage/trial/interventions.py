@@ -1,4 +1,4 @@
-"""Changes that triage makes to a person's GAN as its fit begins, one at a time."""
+"""Changes that triage makes to a GAN when its fit begins."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ import numpy as np
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.training.networks.discovery import Networks, find_networks, optimizers_of
+from keras_collapse.training.networks.keras_internals import has_rate_schedule, sublayers
 
 CHANGES = ("d_rate", "g_rate", "rates_factor", "d_dropout", "init")
-"""``d_rate``, ``g_rate``: learning rates; ``rates_factor``: what both are multiplied with;
-``d_dropout``: D's dropout; ``init``: a Keras initializer to draw all kernels of G and D from."""
-_OF = {"d": ("d_", "disc", "critic", "d."), "g": ("g_", "gen", "g.")}
+"""``d_rate``, ``g_rate``: learning rates; ``rates_factor``: a factor for both; ``d_dropout``: D's
+dropout rate; ``init``: a Keras initializer that redraws all kernels of G and D."""
+_PREFIXES = {"d": ("d_", "disc", "critic", "d."), "g": ("g_", "gen", "g.")}
 
 
 def optimizers_by_side(model: Any) -> dict[str, Any]:
-    """D's and G's optimizer as ``{"d": …, "g": …}``, as far as names tell them apart.
+    """Return D's and G's optimizer as ``{"d": …, "g": …}``, identified by name.
 
-    One that is called neither is the one that is missing.
+    If one is identified and one other optimizer remains, that is the missing one.
     """
     known = optimizers_of(model)
     found: dict[str, Any] = {}
-    for side, starts in _OF.items():
+    for side, starts in _PREFIXES.items():
         for name, optimizer in known.items():
             if name.lower().startswith(starts):
                 found.setdefault(side, optimizer)
     rest = [one for one in known.values() if not any(one is used for used in found.values())]
-    missing = [side for side in _OF if side not in found]
+    missing = [side for side in _PREFIXES if side not in found]
     if len(missing) == 1 and len(rest) == 1:
         found[missing[0]] = rest[0]
     return found
 
 
 def dropouts(network: Any) -> list[Any]:
-    """The network's dropout layers."""
-    layers = network._flatten_layers() if network is not None else ()
-    return [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    """Return the network's dropout layers."""
+    return [layer for layer in sublayers(network) if isinstance(layer, keras.layers.Dropout)]
 
 
 def kernels(network: Any) -> list[Any]:
-    """The network's weights of two dimensions and more."""
+    """Return the network's trainable weights with two or more dimensions."""
     return [v for v in network.trainable_variables if len(v.shape) > 1] if network else []
 
 
 def settings_of(model: Any) -> dict[str, float]:
-    """What triage may change, as it stands: rates, dropout, sizes; what is not found is left out.
+    """Return the settings that triage can change, as far as they are found.
 
-    ``init_scale`` is how much larger than Glorot's (2010) the kernels' standard deviation is, in
-    the median over both networks.
+    Returns:
+        ``d_rate``, ``g_rate``: constant learning rates; ``d_dropout``: D's largest dropout rate;
+        ``g_weights``, ``d_weights``: numbers of trainable weights; ``init_scale``: the kernels'
+        standard deviation over that of Glorot and Bengio (2010), median of both networks.
     """
     networks = find_networks(model)
     found: dict[str, float] = {}
     for side, optimizer in optimizers_by_side(model).items():
-        if not isinstance(
-            optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
-        ):
+        if not has_rate_schedule(optimizer):
             found[f"{side}_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     rates = [layer.rate for layer in dropouts(networks.discriminator)]
     if rates:
@@ -72,21 +72,21 @@ def settings_of(model: Any) -> dict[str, float]:
 
 
 def _scale(kernel: Any) -> float:
-    """A kernel's standard deviation over Glorot's for its shape."""
+    """Return a kernel's standard deviation over Glorot's for its shape."""
     *window, into, out = kernel.shape
     fans = float(np.prod(window)) * (into + out)
     return float(np.std(keras.ops.convert_to_numpy(kernel.value)) / np.sqrt(2.0 / fans))
 
 
 class Changes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
-    """Makes the changes of a trial as its first fit begins; one that cannot be made ends it.
+    """Applies a trial's changes when its first fit begins.
 
     Args:
         changes: name to value, see `CHANGES`.
-        seed: of weights that are drawn anew.
+        seed: for weights that are redrawn.
 
     Raises:
-        InputError: at the fit's beginning, where the GAN lacks what is to be changed.
+        InputError: when the fit begins, if a change is unknown or does not apply to the GAN.
     """
 
     async_safe = True
@@ -95,12 +95,12 @@ class Changes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         super().__init__()
         self.changes = dict(changes)
         self.seed = seed
-        self.made = False
+        self._applied = False
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        if self.made or not self.changes:
+        if self._applied or not self.changes:
             return
-        self.made = True
+        self._applied = True
         networks, optimizers = find_networks(self.model), optimizers_by_side(self.model)
         for name, value in self.changes.items():
             if name in ("d_rate", "g_rate"):
@@ -111,26 +111,26 @@ class Changes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
             elif name == "d_dropout":
                 _set_dropout(networks, float(value))
             elif name == "init":
-                _draw_anew(networks, str(value), self.seed)
+                _redraw(networks, str(value), self.seed)
             else:
                 raise InputError(f"changes must be among {CHANGES}. Received: {name!r}.")
 
 
 def _set_rate(optimizer: Any, name: str, rate: float) -> None:
     if optimizer is None:
-        raise InputError(f"{name} cannot be changed: no such optimizer was found on the model.")
+        raise InputError(f"cannot change {name}: the model has no such optimizer.")
     optimizer.learning_rate = rate
 
 
 def _set_dropout(networks: Networks, rate: float) -> None:
     layers: Sequence[Any] = dropouts(networks.discriminator)
     if not layers:
-        raise InputError("d_dropout cannot be changed: the discriminator has no dropout layer.")
+        raise InputError("cannot change d_dropout: the discriminator has no dropout layer.")
     for layer in layers:
         layer.rate = rate
 
 
-def _draw_anew(networks: Networks, name: str, seed: int) -> None:
+def _redraw(networks: Networks, name: str, seed: int) -> None:
     place = 0
     for network in (networks.generator, networks.discriminator):
         for kernel in kernels(network):

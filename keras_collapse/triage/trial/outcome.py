@@ -1,4 +1,4 @@
-"""How a trial came out at the end of its budget, where the verdict leaves it open."""
+"""Whether a trial succeeded, and when a failing trial is stopped early."""
 
 from __future__ import annotations
 
@@ -8,49 +8,48 @@ from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status
 from keras_collapse.core.samples.probe import Probe
 
-LAST = 4
-"""Looks at the end that decide."""
-MOST = 3
-"""Of these: bad ones from which a trial has not ended well."""
+LAST_CHECKS = 4
+"""Sample checks at the end of a trial that decide."""
+BAD_CHECKS = 3
+"""Bad ones among them from which the trial has failed."""
 
 
-def ended_well(status: str, looks: Sequence[Probe]) -> bool | None:
-    """Whether a trial gave a working GAN within its budget; None where that cannot be told.
+def succeeded(status: str, sample_checks: Sequence[Probe]) -> bool | None:
+    """Return whether a finished trial produced a working GAN; None if undecided.
 
-    A live verdict must not call a training failed that may still recover. A trial is over: where
-    the verdict is ``unknown`` or ``warning`` its last looks at the samples decide, by the same
-    rule by which the detectors call a look bad.
+    A live verdict must not call a training failed that may still recover. A trial has ended, so
+    where its verdict is ``unknown`` or ``warning`` its last sample checks decide, by the rule that
+    the detectors use for a single check.
 
     Args:
-        status: the verdict in a word.
-        looks: at the samples, oldest first.
+        status: the verdict in one word.
+        sample_checks: all sample checks, oldest first.
     """
     if status in (Status.HEALTHY, Status.FAILED):
         return status == Status.HEALTHY
-    votes = [bad(look) for look in looks[-LAST:]]
-    if len(votes) < LAST or None in votes:
+    votes = [bad(check) for check in sample_checks[-LAST_CHECKS:]]
+    if len(votes) < LAST_CHECKS or None in votes:
         return None
-    if sum(map(bool, votes)) >= MOST:
+    if sum(map(bool, votes)) >= BAD_CHECKS:
         return False
     return True if not any(votes) else None
 
 
-SURE_STEPS = 600
-"""Steps for which a failure must have stood before its trial is stopped."""
-LASTING = frozenset({*ROOTS, "divergence"})
-"""Faults of the wiring and numbers that are not finite do not go away."""
+STOP_AFTER_STEPS = 600
+"""Steps that a failure must have lasted before its trial is stopped."""
+PERMANENT = frozenset({*ROOTS, "divergence"})
+"""Failures that do not go away: wiring faults and numbers that are not finite."""
 
 
-def sure(findings: Sequence[Finding], step: int) -> Finding | None:
-    """The finding by which a trial has surely failed at this step, if there is one.
+def early_stop(findings: Sequence[Finding], step: int) -> Finding | None:
+    """Return the failed finding for which a trial is stopped at this step, if any.
 
-    What is called failed has to stand for `SURE_STEPS`, unless it is `LASTING`. On the zoo that
-    stops 15 of 421 trainings that would have recovered and 96 % of the failed ones, and saves 56 %
-    of their steps; longer waiting hardly changes the first (``python tests/zoo/early.py``).
+    A failure must have lasted `STOP_AFTER_STEPS`, unless it is `PERMANENT`. On the benchmark's
+    recorded trainings this stops 15 of 421 that would have recovered and 96 % of the failed ones,
+    and saves 56 % of the failed ones' steps; a longer wait hardly lowers the 15.
     """
     for finding in findings:
-        standing = finding.severity is Severity.FAILED and not finding.resolved
-        stood = step - finding.first_step
-        if standing and (finding.kind in LASTING or stood >= SURE_STEPS):
+        lasts = finding.severity is Severity.FAILED and not finding.resolved
+        if lasts and (finding.kind in PERMANENT or step - finding.first_step >= STOP_AFTER_STEPS):
             return finding
     return None

@@ -1,7 +1,7 @@
-"""One trial in a process of its own: ``python -m keras_collapse.triage.trial.worker FOLDER``.
+"""One trial in its own process: ``python -m keras_collapse.triage.trial.worker FOLDER``.
 
-The runner has set the environment and written the trial's configuration; this runs the person's
-function with our callbacks and leaves the result.
+The runner has set the environment and written the trial's configuration. The worker calls the
+user's function with our callbacks and writes the result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_collapse import user_program as programs
+from keras_collapse import user_program
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import read_journal
@@ -26,22 +26,22 @@ from keras_collapse.core.records import Fingerprint, FitStarted, SamplesChecked,
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import GPU_SHARE
-from keras_collapse.triage.plans import Trial as Configuration
-from keras_collapse.triage.trial.outcome import ended_well
+from keras_collapse.triage.plans import TrialConfig
+from keras_collapse.triage.trial.outcome import succeeded
 
 
 @dataclass
-class Trial:
-    """What a person's ``train(trial)`` is handed.
+class TrialContext:
+    """The argument of the user's ``train(trial)``.
 
     Args:
-        seed: all generators are seeded with it already; give it to your own.
-        batch_size: for ``fit``, or your pipeline.
-        epochs: for ``fit``; what the trial's steps come to.
+        seed: all known generators are already seeded with it; use it for your own.
+        batch_size: for ``fit``, or your data pipeline.
+        epochs: for ``fit``; the trial's steps at this batch size.
         params: for your ``build``.
         callbacks: for ``fit``.
-        monitor: the `CollapseMonitor` among them.
-        steps: how many a loop of your own is to make.
+        monitor: the `CollapseMonitor` among the callbacks.
+        steps: training steps, for a loop of your own.
     """
 
     seed: int
@@ -53,10 +53,10 @@ class Trial:
     steps: int = 0
 
     def watching(self, **networks: Any) -> contextlib.AbstractContextManager[Any]:
-        """For a loop of your own, of ``steps`` steps: the monitor's ``watching``.
+        """Watch a loop of your own, of ``steps`` steps; see `CollapseMonitor.watching`.
 
         Args:
-            **networks: ``generator``, ``discriminator`` and ``combined``, as far as there are any.
+            **networks: ``generator``, ``discriminator`` and ``combined``, as far as they exist.
         """
         others = [callback for callback in self.callbacks if callback is not self.monitor]
         watching: contextlib.AbstractContextManager[Any] = self.monitor.watching(
@@ -66,98 +66,121 @@ class Trial:
 
 
 def run(folder: Path) -> None:
-    """Run the trial whose configuration is in that folder, and write its result.
+    """Run the trial whose configuration is in the folder, and write its result.
 
     Raises:
         InputError: the experiment cannot be run, in one line.
     """
     began = time.monotonic()
-    asked = json.loads((folder / results.CONFIGURATION).read_text(encoding="utf-8"))
-    trial, steps = Configuration(**asked["trial"]), int(asked["steps"])
+    text = (folder / results.CONFIGURATION).read_text(encoding="utf-8")
+    configuration = json.loads(text)
+    trial, steps = TrialConfig(**configuration["trial"]), int(configuration["steps"])
+    experiment = configuration["experiment"]
     _end_with_parent()
 
     import keras_collapse as kc
-    from keras_collapse.triage.trial.callback import Attached
+    from keras_collapse.triage.trial.callback import TrialCallback
     from keras_collapse.triage.trial.interventions import Changes
 
-    _share_gpu()
+    _limit_gpu_memory()
     kc.seed_everything(trial.seed)
-    train = programs.load_function(asked["place"])
-    kc.seed_everything(trial.seed)  # importing a person's file may have drawn
+    train = user_program.load_function(experiment)
+    kc.seed_everything(trial.seed)  # importing the user's file may have drawn random numbers
     monitor = kc.CollapseMonitor(run_dir=folder / results.RUN, verbose=0)
-    attached = Attached(folder, steps, monitor, bool(asked["stop_early"]), bool(asked["exact"]))
-    given = [
+    callback = TrialCallback(
+        folder, steps, monitor, bool(configuration["stop_early"]), bool(configuration["exact"])
+    )
+    callbacks = [
         kc.SeedControl(trial.seed, verbose=0),
         Changes(trial.changes, trial.seed),
         monitor,
-        attached,
+        callback,
     ]
-    if asked.get("mlflow"):
-        given.append(kc.MLflowLogger(**asked["mlflow"]))
-    experiment = Trial(
-        trial.seed, trial.batch_size, int(asked["epochs"]), trial.params, given, monitor, steps
+    if configuration.get("mlflow"):
+        callbacks.append(kc.MLflowLogger(**configuration["mlflow"]))
+    context = TrialContext(
+        seed=trial.seed,
+        batch_size=trial.batch_size,
+        epochs=int(configuration["epochs"]),
+        params=trial.params,
+        callbacks=callbacks,
+        monitor=monitor,
+        steps=steps,
     )
-    programs.run(f"{asked['place']}({trial.name})", train, experiment)
-    facts = attached.facts | ({"audit": attached.audit()} if asked.get("audit") else {})
-    home = str(asked.get("home") or folder)
-    seconds = time.monotonic() - began
-    write_result(folder, home, trial, steps, monitor, facts, seconds)
-
-
-def write_result(
-    folder: Path,
-    home: str,
-    trial: Configuration,
-    asked: int,
-    monitor: Any,
-    facts: Mapping[str, Any],
-    seconds: float,
-) -> None:
-    """Write what the journal and the verdict say; ``home`` is where the folder ends up."""
-    prints: dict[str, str] = {}
-    journal_facts: dict[str, Any] = {}
-    looks: list[Probe] = []
-    seen = 0
-    if (folder / results.RUN).exists():
-        for record in read_journal(folder / results.RUN):
-            match record:
-                case Fingerprint():
-                    prints.setdefault("begin", _one(record.weights))
-                    prints["end"] = _one(record.weights)
-                case FitStarted():
-                    journal_facts |= record.facts
-                case SamplesChecked():
-                    looks.append(record.probe)
-                case StepLogs():
-                    seen = record.step + 1
+    user_program.run(f"{experiment}({trial.name})", train, context)
+    facts = dict(callback.facts)
+    if configuration.get("audit"):
+        facts["audit"] = callback.audit()
+    home = str(configuration.get("home") or folder)
+    recorded = read_run(folder / results.RUN)
     verdict = monitor.verdict
-    result = results.Result(
+    result = results.TrialResult(
         trial=trial,
         ended="done",
         verdict=verdict.to_dict(f"{home}/{results.RUN}"),
-        well=ended_well(verdict.status, looks),
-        fingerprints=prints,
-        steps=seen,
-        asked=asked,
-        seconds=round(seconds, 2),
-        device=str(journal_facts.get("device", "")),
+        well=succeeded(verdict.status, recorded.sample_checks),
+        fingerprints=recorded.fingerprints,
+        steps=recorded.steps,
+        asked=steps,
+        seconds=round(time.monotonic() - began, 2),
+        device=str(recorded.facts.get("device", "")),
         exit_status=0,
-        facts={**journal_facts, **facts},
+        facts={**recorded.facts, **facts},
         folder=home,
     )
     write_json(folder / results.RESULT, result.to_dict())
 
 
-def _one(weights: Sequence[Sequence[str]]) -> str:
-    """One hash of the hashes of all variables, without their names: these count up."""
+@dataclass
+class RecordedRun:
+    """What a trial's journal holds.
+
+    Args:
+        steps: training steps with a log.
+        facts: the run's parameters and surroundings.
+        sample_checks: oldest first.
+        fingerprints: ``begin``, and ``end`` if it was taken after the last step.
+    """
+
+    steps: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    sample_checks: list[Probe] = field(default_factory=list)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+
+def read_run(run_dir: Path) -> RecordedRun:
+    """Read a trial's journal; everything is empty if the experiment did not use its callbacks."""
+    run = RecordedRun()
+    prints: list[tuple[int, str]] = []
+    for record in read_journal(run_dir) if run_dir.exists() else ():
+        match record:
+            case Fingerprint():
+                prints.append((record.step, _combined(record.weights)))
+            case FitStarted():
+                run.facts |= record.facts
+            case SamplesChecked():
+                run.sample_checks.append(record.probe)
+            case StepLogs():
+                run.steps = record.step + 1
+    if prints:
+        (first_step, run.fingerprints["begin"]), (last_step, end) = prints[0], prints[-1]
+        # A hash from the start, or from before the last steps, says nothing about the result.
+        if first_step < last_step == run.steps - 1:
+            run.fingerprints["end"] = end
+    return run
+
+
+def _combined(weights: Sequence[Sequence[str]]) -> str:
+    """Return one hash for all variables, without names: Keras numbers these within a process."""
     text = " ".join(digest for _, digest in weights)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _share_gpu() -> None:
-    """Keep PyTorch to the share of its GPU that the runner has set; JAX is told by XLA's variable,
-    and TensorFlow grows with need.
-    """  # fmt: skip
+def _limit_gpu_memory() -> None:
+    """Limit PyTorch to the trial's share of its GPU.
+
+    An XLA variable limits JAX, and TensorFlow's memory grows with need.
+    """
     share = os.environ.get(GPU_SHARE)
     if share and os.environ.get("KERAS_BACKEND") == "torch":
         import torch
@@ -167,7 +190,7 @@ def _share_gpu() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the runner has gone: the trial would be run again beside it."""
+    """End this process when its runner is gone, since the next runner repeats the trial."""
     parent = os.getppid()
 
     def watch() -> None:

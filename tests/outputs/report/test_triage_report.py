@@ -17,9 +17,8 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.triage_report import show_diagnosis, write_report
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
 from keras_collapse.reproducibility.known_good import FILE_NAME, KnownGood, read_known_good
-from keras_collapse.triage.command import Asked, order_of
-from keras_collapse.triage.known_good import known_good
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.options import Options, spec_of
+from keras_collapse.triage.plans import TrialConfig
 
 
 def test_the_report_says_cause_cure_and_how_to_do_it_again(
@@ -39,7 +38,7 @@ def test_the_report_says_cause_cure_and_how_to_do_it_again(
     show_diagnosis(found, tmp_path)
     said = capsys.readouterr().out
     assert "ROOT CAUSE: LEARNING RATE RATIO, confidence 0.95" in said
-    assert "CURE: d_rate=0.002: HELD on new seeds, failed 0 of 3" in said
+    assert "Fix tested: d_rate=0.002: passed on 3 of 3 new seeds" in said
     assert len(said.splitlines()) <= 24
 
 
@@ -53,10 +52,10 @@ def test_all_text_is_escaped(tmp_path: Path) -> None:
 
 
 def test_what_works_is_written_and_read_back(tmp_path: Path) -> None:
-    def fails(trial: Trial) -> bool:
+    def fails(trial: TrialConfig) -> bool:
         return trial.batch_size > 16 and "rates_factor" not in trial.changes
 
-    good = known_good(run(tmp_path, Simulated(fails)))
+    good = run(tmp_path, Simulated(fails)).known_good()
     assert good is not None
     assert (good.batch_size, good.batch_size_cap) == (16, 16)
     assert set(good.seeds) >= {42, 123, 456}
@@ -66,28 +65,38 @@ def test_what_works_is_written_and_read_back(tmp_path: Path) -> None:
 
 
 def test_a_cures_settings_are_what_works(tmp_path: Path) -> None:
-    good = known_good(run(tmp_path, Simulated(rates_ratio)))
+    good = run(tmp_path, Simulated(rates_ratio)).known_good()
     assert good is not None
     assert good.changes == {"d_rate": 0.002}
-    assert known_good(run(tmp_path / ".", Simulated(lambda t: True))) is not None
 
 
 def test_nothing_works_means_no_file(tmp_path: Path) -> None:
-    assert known_good(run(tmp_path, Simulated(lambda t: True))) is None
+    assert run(tmp_path, Simulated(lambda t: True)).known_good() is None
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("seeds = [", "no TOML"), ("a = 1", "needs seeds"), ("seeds=[]\nbatch_size=1", "no working")],
+    [
+        ("seeds = [", "not valid TOML"),
+        ("batch_size = 1", "seeds: Field required"),
+        ("seeds = []\nbatch_size = 1", r"seeds: List should have at least 1 item.*Received: \[\]"),
+        ("seeds = 42\nbatch_size = 1", r"seeds: Input should be a valid list. Received: 42\."),
+        ("seeds = [-1]\nbatch_size = 1", r"seeds\.0: .*Received: -1"),
+        ("seeds = [1]\nbatch_size = 1\nsize = 2", "size: Extra inputs are not permitted"),
+    ],
 )
 def test_a_broken_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / FILE_NAME).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as error:
         read_known_good(tmp_path / FILE_NAME)
+    assert "\n" not in str(error.value)
 
 
 def test_names_and_values_survive_toml(tmp_path: Path) -> None:
-    odd = KnownGood([1], 8, 8, {"init": 'a "b" \\ c'}, {"x": True, "y": 0.1}, "ä.py:train")
+    odd = KnownGood(
+        seeds=[1], batch_size=8, batch_size_cap=8, changes={"init": 'a "b" \\ c'},
+        params={"x": True, "y": 0.1, "a name": "\U0001f42b\n"}, experiment="ä.py:train",
+    )  # fmt: skip
     (tmp_path / FILE_NAME).write_text(odd.to_toml(), encoding="utf-8")
     assert read_known_good(tmp_path / FILE_NAME) == odd
 
@@ -100,13 +109,15 @@ def shown(width: int, terminal: bool) -> str:
         table.add("b", "seed 123, batch 64", 100)
         table.progress({"a": {"step": 50, "steps": 100, "verdict": "failed"}})
         table.refresh(force=True)
-        table.end("a", "failed", 60, 75.0, "mode collapse; stopped early, 40 steps saved")
+        table.end("b", "unknown", 100, 9.0, "bad samples at the end")
+        table.end("a", "failed", 60, 75.0, note="mode collapse; stopped early, 40 steps saved")
     return file.getvalue()
 
 
 def test_a_pipe_gets_a_line_for_each_change() -> None:
     assert shown(80, terminal=False).splitlines() == [
-        "seed 42, batch 64: begins",
+        "seed 42, batch 64: started",
+        "seed 123, batch 64: unknown after 100 steps, 0:09; bad samples at the end",
         "seed 42, batch 64: failed after 60 steps, 1:15; mode collapse; stopped early, "
         "40 steps saved",
     ]
@@ -116,6 +127,8 @@ def test_a_pipe_gets_a_line_for_each_change() -> None:
 def test_a_terminal_gets_a_table(width: int) -> None:
     text = shown(width, terminal=True)
     assert "✘ failed" in text
+    assert "s left" in text
+    assert "? unknown, bad" in text
     assert "· waiting" in text
     assert "▶ running" in text
     plain = re.sub(r"\x1b\[[?\d;]*[a-zA-Z]", "", text)
@@ -127,9 +140,13 @@ def test_known_good_is_where_the_next_triage_begins(
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     (tmp_path / "gan.py").write_text("")
-    (tmp_path / FILE_NAME).write_text(KnownGood([7, 9], 512, 512, {}, {"width": 2}).to_toml())
-    asked = Asked("plan-b", "gan.py:train", known_good=Path(FILE_NAME), extra=("--rate", "1e-3"))
-    plan = order_of(asked).plan
+    (tmp_path / FILE_NAME).write_text(
+        KnownGood(seeds=[7, 9], batch_size=512, batch_size_cap=512, params={"width": 2}).to_toml()
+    )
+    options = Options(
+        "plan-b", "gan.py:train", arguments=["--rate", "1e-3"], known_good=Path(FILE_NAME)
+    )
+    plan = spec_of(options).plan
     cells = [(trial.seed, trial.batch_size) for trial in plan.trials]
     assert cells == [(7, 256), (7, 512), (123, 512), (456, 512)]
     assert plan.trials[0].params == {"width": 2, "rate": 1e-3}

@@ -14,14 +14,15 @@ from keras_collapse.triage.analysis.evidence import (
     Evidence,
     Rate,
     agreement,
-    more_often,
+    bit_identical,
+    fisher_confidence,
     reproducible,
 )
-from keras_collapse.triage.analysis.next_trials import fresh
+from keras_collapse.triage.analysis.next_trials import new_seeds
 from keras_collapse.triage.analysis.rules import interpret
-from keras_collapse.triage.plans import Numbers, Plan, Trial, load
+from keras_collapse.triage.plans import Plan, PlanSettings, TrialConfig, load
 
-PLAN = load("plan-b", Numbers(), {})
+PLAN = load("plan-b", PlanSettings(), {})
 Table = Mapping[tuple[int, int], str]
 
 
@@ -29,7 +30,7 @@ def said(table: Table, plan: Plan = PLAN) -> Diagnosis:
     words = {"x": "failed", "o": "healthy", "?": "unknown"}
     return interpret(
         Evidence(
-            result_of(Trial(seed=seed, batch_size=size), words[word])
+            result_of(TrialConfig(seed=seed, batch_size=size), words[word])
             for (seed, size), word in table.items()
         ),
         plan,
@@ -40,6 +41,10 @@ def row(size: int, words: str) -> dict[tuple[int, int], str]:
     return {(seed, size): word for seed, word in zip((42, 123, 456, 7, 8), words, strict=False)}
 
 
+def test_one_seed_is_singular() -> None:
+    assert "with 1 seed failed" in said(row(1024, "o")).statement
+
+
 def test_nothing_failed() -> None:
     found = said({**row(256, "o"), **row(512, "o"), **row(1024, "ooo")})
     assert (found.root_cause, found.confidence) == ("none", 0.875)
@@ -48,16 +53,15 @@ def test_nothing_failed() -> None:
 def test_the_large_batch_fails_with_every_seed_and_the_small_with_none() -> None:
     found = said({**row(256, "ooo"), **row(512, "o"), **row(1024, "xxx")})
     assert (found.root_cause, found.confidence) == ("batch_size", 0.95)
-    assert "at most" in found.solution[0]
-    assert "512" in found.solution[0]
+    assert "at most 512" in found.solution[0]
 
 
 def test_plan_b_as_printed_cannot_tell_that() -> None:
     found = said({**row(256, "o"), **row(512, "x"), **row(1024, "xxx")})
     assert found.root_cause == "inconclusive"
     assert found.evidence["points_to"] == "batch_size"
-    assert "256 was tried with seed 42 only" in found.statement
-    assert [(t.seed, t.batch_size) for t in found.deciding] == [(123, 256), (456, 256)]
+    assert "256 was tested with seed 42 only" in found.statement
+    assert [(t.seed, t.batch_size) for t in found.tie_breakers] == [(123, 256), (456, 256)]
 
 
 def test_the_same_seeds_fail_at_every_batch_size() -> None:
@@ -82,19 +86,19 @@ def test_one_failure_of_three_is_too_little() -> None:
 def test_a_target_that_works_needs_no_cure_though_smaller_batches_fail() -> None:
     found = said({**row(256, "ooxoo"), **row(1024, "ooooo")})
     assert (found.root_cause, found.confidence) == ("none", 0.969)
-    assert "Smaller ones do: 1 of 5" in found.statement
+    assert "0 of 5 (0% to 52%) at the target batch size 1024, but 1 of 5" in found.statement
     assert said({**row(256, "oox"), **row(1024, "ooo")}).root_cause == "inconclusive"
 
 
 def test_trials_that_tell_nothing_decide_nothing() -> None:
     found = said({**row(256, "?"), **row(1024, "??x")})
     assert found.root_cause == "inconclusive"
-    assert "tell nothing" in found.statement
+    assert "3 of 4 trials were undecided" in found.statement
 
 
 def test_repeats_that_end_differently_are_nondeterminism() -> None:
     pair = [
-        result_of(Trial(seed=42, batch_size=8, repeat=place), says)
+        result_of(TrialConfig(seed=42, batch_size=8, repeat=place), says)
         for place, says in enumerate(("failed", "healthy"))
     ]
     found = interpret(Evidence(pair), PLAN)
@@ -104,7 +108,7 @@ def test_repeats_that_end_differently_are_nondeterminism() -> None:
 def test_a_fault_of_the_wiring_comes_first() -> None:
     fault = {"kind": "discriminator_leak", "severity": "failed", "message": "G's step moves D.",
              "evidence": {}, "advice": ["Freeze D."]}  # fmt: skip
-    leaking = result_of(Trial(seed=1, batch_size=8), "failed",
+    leaking = result_of(TrialConfig(seed=1, batch_size=8), "failed",
                         verdict={"verdict": "failed", "findings": [fault]})  # fmt: skip
     found = interpret(Evidence([leaking]), PLAN)
     assert (found.root_cause, found.kind) == ("wiring", "discriminator_leak")
@@ -113,7 +117,7 @@ def test_a_fault_of_the_wiring_comes_first() -> None:
 def test_a_change_that_cures_names_its_cause() -> None:
     options = candidates({"d_rate": 1e-5, "g_rate": 1e-3, "d_dropout": 0.4}, {})
     [faster] = [c for c in options if "d_rate" in c.changes]
-    base = Trial(seed=42, batch_size=1024)
+    base = TrialConfig(seed=42, batch_size=1024)
     found = interpret(
         Evidence(
             [result_of(base.model_copy(update={"seed": s}), "failed") for s in (42, 123, 456)]
@@ -128,7 +132,7 @@ def test_a_change_that_cures_names_its_cause() -> None:
 
 def test_every_change_that_cures_is_tried_as_a_cure_the_likeliest_first() -> None:
     options = candidates({"d_rate": 1e-5, "g_rate": 1e-3}, {})
-    base = Trial(seed=42, batch_size=1024)
+    base = TrialConfig(seed=42, batch_size=1024)
     evidence = Evidence(
         [result_of(base.model_copy(update={"seed": s}), "failed") for s in (42, 123, 456)]
         + [
@@ -143,10 +147,10 @@ def test_every_change_that_cures_is_tried_as_a_cure_the_likeliest_first() -> Non
 
 
 def test_new_seeds_come_after_the_largest_and_stay_in_range() -> None:
-    used = Evidence(result_of(Trial(seed=s, batch_size=8), "healthy") for s in (0, 42, 123))
-    assert fresh(used, 3) == [124, 125, 126]
-    last = Evidence(result_of(Trial(seed=s, batch_size=8), "healthy") for s in (0, 2**32 - 1))
-    assert fresh(last, 2) == [1, 2]
+    used = Evidence(result_of(TrialConfig(seed=s, batch_size=8), "healthy") for s in (0, 42, 123))
+    assert new_seeds(used, 3) == [124, 125, 126]
+    last = Evidence(result_of(TrialConfig(seed=s, batch_size=8), "healthy") for s in (0, 2**32 - 1))
+    assert new_seeds(last, 2) == [1, 2]
 
 
 def test_odd_settings_are_tried_first() -> None:
@@ -157,7 +161,7 @@ def test_odd_settings_are_tried_first() -> None:
 
 
 def test_plan_as_question_is_answered_by_bits_and_by_verdicts() -> None:
-    trials = [Trial(seed=42, batch_size=8, repeat=place) for place in range(2)]
+    trials = [TrialConfig(seed=42, batch_size=8, repeat=place) for place in range(2)]
     same = [result_of(trial, "healthy") for trial in trials]
     assert reproducible(Evidence(same))["to_the_bit"] is True
     other = result_of(trials[1], "healthy", fingerprints={"begin": "a", "end": "b"})
@@ -166,9 +170,43 @@ def test_plan_as_question_is_answered_by_bits_and_by_verdicts() -> None:
     assert reproducible(Evidence(same[:1]))["to_the_bit"] is None
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "identical"),
+    [
+        ({"begin": "a", "end": "b"}, {"begin": "a", "end": "b"}, True),
+        ({"begin": "a", "end": "b"}, {"begin": "a", "end": "c"}, False),
+        ({"begin": "a", "end": "b"}, {"begin": "c", "end": "b"}, False),
+        # The start alone proves nothing about the end, but a different start is a difference.
+        ({"begin": "a"}, {"begin": "a"}, None),
+        ({"begin": "a"}, {"begin": "b"}, False),
+        ({"begin": "a", "end": "b"}, {"begin": "a"}, None),
+        ({"end": "b"}, {"end": "b"}, None),
+        ({}, {}, None),
+    ],
+)
+def test_only_a_fingerprint_at_either_end_shows_bit_identity(
+    first: dict[str, str], second: dict[str, str], identical: bool | None
+) -> None:
+    trials = [TrialConfig(seed=42, batch_size=8, repeat=repeat) for repeat in range(2)]
+    prints = (first, second)
+    pair = [result_of(t, "healthy", fingerprints=p) for t, p in zip(trials, prints, strict=True)]
+    assert bit_identical(pair) is identical
+
+
+def test_a_repeat_that_was_stopped_earlier_is_no_difference() -> None:
+    trials = [TrialConfig(seed=42, batch_size=8, repeat=repeat) for repeat in range(2)]
+    prints = {"begin": "a", "end": "b"}, {"begin": "a", "end": "c"}
+    early = [
+        result_of(trial, "failed", steps=steps, fingerprints=known)
+        for trial, steps, known in zip(trials, (100, 80), prints, strict=True)
+    ]
+    assert bit_identical(early) is None
+
+
 def test_intervals_are_exact() -> None:
     # Clopper and Pearson's: the upper end of 0 of 3 is 1 - 0.025 ** (1 / 3).
     assert Rate(0, 3).interval == (0.0, round(1 - 0.025 ** (1 / 3), 3))
     assert Rate(0, 0).interval == (0.0, 1.0)
-    assert more_often(Rate(3, 3), Rate(0, 3)) == 0.95
+    assert str(Rate(0, 0)) == "no decided trials"
+    assert fisher_confidence(Rate(3, 3), Rate(0, 3)) == 0.95
     assert agreement({1: True, 2: False}, {1: False, 2: True}) == 0

@@ -20,7 +20,7 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job
 from keras_collapse.triage.executors.ray_cluster import RayCluster
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
@@ -38,14 +38,14 @@ def broken(trial):
 """
 
 
-def job(folder: Path, function: str, seed: int, limit: float = 200) -> Job:
+def job(folder: Path, function: str, seed: int, timeout: float = 200) -> Job:
     (folder / "gan.py").write_text(CODE)
-    trial = Trial(seed=seed, batch_size=8)
-    asked = {"place": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 200,
+    trial = TrialConfig(seed=seed, batch_size=8)
+    asked = {"experiment": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 200,
              "epochs": 1, "exact": False, "stop_early": True, "audit": False}  # fmt: skip
     home = folder / "trials" / str(seed)
     write_json(home / results.CONFIGURATION, asked)
-    return Job(trial, home, 200, limit)
+    return Job(trial, home, 200, timeout)
 
 
 def main() -> None:

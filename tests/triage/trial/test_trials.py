@@ -11,10 +11,13 @@ import pytest
 from paths import EXAMPLES
 
 from keras_collapse.core.atomic_files import write_json
+from keras_collapse.core.journal import Journal
+from keras_collapse.core.records import SCHEMA, Fingerprint, RunStarted, StepLogs
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job, environment
 from keras_collapse.triage.executors.local import Local, Slot, slots
-from keras_collapse.triage.plans import Trial
+from keras_collapse.triage.plans import TrialConfig
+from keras_collapse.triage.trial.worker import read_run
 
 pytestmark = pytest.mark.backend()
 
@@ -45,23 +48,25 @@ def odd(trial):
 """
 
 
-def job(folder: Path, function: str, trial: Trial, limit: float = 300, **more: object) -> Job:
+def job(
+    folder: Path, function: str, trial: TrialConfig, timeout: float = 300, **more: object
+) -> Job:
     (folder / "gan.py").write_text(CODE)
-    asked = {"place": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 32,
+    asked = {"experiment": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 32,
              "epochs": 2, "exact": False, "stop_early": True, "audit": False}  # fmt: skip
     home = folder / f"{function}-{trial.seed}-{trial.repeat}"
     write_json(home / results.CONFIGURATION, asked | more)
-    return Job(trial, home, 32, limit)
+    return Job(trial, home, 32, timeout)
 
 
-def run(jobs: list[Job], at_once: int = 2) -> list[results.Result]:
-    local = Local(slots("cpu", most=at_once))
+def run(jobs: list[Job], max_parallel: int = 2) -> list[results.TrialResult]:
+    local = Local(slots("cpu", max_parallel=max_parallel))
     ended = {result.trial.key: result for result in local.run(jobs, lambda running: None)}
     return [ended[one.trial.key] for one in jobs]
 
 
 def test_a_trial_keeps_what_it_was_and_is_the_same_to_the_bit(tmp_path: Path) -> None:
-    trials = [Trial(seed=7, batch_size=64, repeat=place, changes={"d_rate": 0.01})
+    trials = [TrialConfig(seed=7, batch_size=64, repeat=place, changes={"d_rate": 0.01})
               for place in range(2)]  # fmt: skip
     first, again = run([job(tmp_path, "train", trial, audit=True) for trial in trials])
     assert (first.ended, first.steps, first.asked) == ("done", 32, 32)
@@ -78,11 +83,38 @@ def test_a_trial_keeps_what_it_was_and_is_the_same_to_the_bit(tmp_path: Path) ->
     assert (folder / "log.txt").read_text()
 
 
+@pytest.mark.parametrize(
+    ("hashed_after", "ends"),
+    [
+        ([-1, 3, 7], {"begin", "end"}),
+        ([-1], {"begin"}),  # a watched loop that was hashed only at its start
+        ([-1, 3], {"begin"}),  # an epoch's hash, four steps before the end
+        ([7], {"begin"}),  # one hash cannot be both
+        ([], set()),
+    ],
+)
+def test_an_end_fingerprint_is_one_taken_after_the_last_step(
+    tmp_path: Path, hashed_after: list[int], ends: set[str]
+) -> None:
+    journal = Journal(tmp_path)
+    journal.write(RunStarted(SCHEMA, 0.0))
+    for step in range(-1, 8):
+        if step >= 0:
+            journal.write(StepLogs(step, step // 4, {"d_loss": 0.7}))
+        if step in hashed_after:
+            journal.write(Fingerprint(step, [["dense/kernel", f"at {step}"]]))
+    journal.close()
+    run = read_run(tmp_path)
+    assert run.steps == 8
+    assert run.fingerprints.keys() == ends
+    assert len(set(run.fingerprints.values())) == len(ends)
+
+
 @pytest.mark.backend("jax")
 def test_every_way_to_end_is_a_result_with_its_reason(tmp_path: Path) -> None:
-    jobs = [job(tmp_path, "odd", Trial(seed=seed, batch_size=8)) for seed in (1, 2, 3)]
-    hanging = Trial(seed=4, batch_size=8)
-    jobs.append(job(tmp_path, "odd", hanging, limit=0.5))
+    jobs = [job(tmp_path, "odd", TrialConfig(seed=seed, batch_size=8)) for seed in (1, 2, 3)]
+    hanging = TrialConfig(seed=4, batch_size=8)
+    jobs.append(job(tmp_path, "odd", hanging, timeout=0.5))
     crashed, killed, memory, hung = run(jobs)
     assert (crashed.ended, crashed.exit_status) == ("crashed", 2)
     assert "ValueError: no such data at all" in crashed.reason
@@ -97,18 +129,18 @@ def test_every_way_to_end_is_a_result_with_its_reason(tmp_path: Path) -> None:
 
 @pytest.mark.backend("jax")
 def test_a_loop_of_ones_own_is_a_trial_too(tmp_path: Path) -> None:
-    sound, broken = run([job(tmp_path, "loop", Trial(seed=s, batch_size=8)) for s in (1, 2)])
-    assert (sound.steps, sound.says) == (32, "unknown")
-    assert (broken.says, broken.cause) == ("failed", "divergence")
+    sound, broken = run([job(tmp_path, "loop", TrialConfig(seed=s, batch_size=8)) for s in (1, 2)])
+    assert (sound.steps, sound.status) == (32, "unknown")
+    assert (broken.status, broken.cause) == ("failed", "divergence")
 
 
 def test_slots_share_out_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
-    two = slots("gpu", per_gpu=2)
+    two = slots("gpu", trials_per_gpu=2)
     assert [slot.name for slot in two] == ["GPU 0", "GPU 3"] * 2
     assert two[1].variables["CUDA_VISIBLE_DEVICES"] == "3"
     assert two[0].variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.450"
-    cpu = slots("cpu", most=3)
+    cpu = slots("cpu", max_parallel=3)
     assert len(cpu) == 3
     assert cpu[0].variables == {"CUDA_VISIBLE_DEVICES": "-1"}
 
@@ -122,7 +154,7 @@ def test_the_environment_is_set_before_python_starts() -> None:
 
 
 def test_no_child_outlives_its_runner(tmp_path: Path) -> None:
-    waiting = job(tmp_path, "odd", Trial(seed=4, batch_size=8))
+    waiting = job(tmp_path, "odd", TrialConfig(seed=4, batch_size=8))
     local = Local([Slot("CPU", {}, 1)])
     running = local.run([waiting], lambda jobs: (_ for _ in ()).throw(KeyboardInterrupt))
     began = time.monotonic()
