@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "CollapseError": "training.reaction",
+    "CollapseError": "training.on_failure",
     "CollapseMonitor": "training.monitor",
     "Finding": "core.findings",
     "InputError": "core.errors",
-    "LiveMonitor": "outputs.live",
-    "MLflowLogger": "outputs.tracking",
-    "SeedControl": "training.seeding",
-    "SeedReport": "training.seeding",
+    "LiveMonitor": "outputs.terminal.live",
+    "MLflowLogger": "outputs.mlflow.logger",
+    "SeedControl": "reproducibility.seeding",
+    "SeedReport": "reproducibility.seeding",
     "Severity": "core.findings",
     "Status": "core.findings",
     "TensorBoardLogger": "outputs.tensorboard",
     "Verdict": "core.findings",
     "WandbLogger": "outputs.wandb",
-    "audit": "training.audit",
+    "audit": "training.wiring.audit",
     "default_detectors": "core.detectors",
     "diagnose": "sources",
-    "seed_everything": "training.seeding",
+    "seed_everything": "reproducibility.seeding",
 }
 
 __all__ = [
