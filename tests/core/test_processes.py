@@ -1,12 +1,16 @@
-"""What started a process is said so that it can be repeated."""
+"""Which process writes a run: the command that repeats it, and whether it is alive."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from keras_collapse.core.processes import this_command
+import psutil
+import pytest
+
+from keras_collapse.core.processes import lives, this_command, this_process
 
 SAY = "from keras_collapse.core.processes import this_command\nprint(this_command())\n"
 
@@ -33,3 +37,25 @@ def test_a_notebook_and_a_console_have_none(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable], input=SAY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
     assert this_command() != ""
+
+
+def test_only_the_very_same_process_is_alive() -> None:
+    process = this_process()
+    assert lives(process) is True
+    assert lives({**process, "started": process["started"] - 3600}) is False  # a reused pid
+    assert lives({**process, "pid": 4194305}) is False
+    assert lives({**process, "host": "elsewhere"}) is None
+    assert lives({}) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no zombies")
+def test_a_zombie_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = psutil.Process(child.pid).create_time()
+    process = {**this_process(), "pid": child.pid, "started": started}
+    assert lives(process) is True
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended and is not collected
+    assert lives(process) is False
+    child.wait()
+    assert lives(process) is False
