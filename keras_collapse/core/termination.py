@@ -25,8 +25,8 @@ _callbacks: list[Callable[[], None]] = []
 def register(callback: Callable[[], None]) -> Callable[[], None]:
     """Call ``callback`` once if SIGTERM arrives before it is unregistered.
 
-    Callbacks run on the main thread between two bytecodes, in the order of their registration, so
-    they must not wait for a lock that the interrupted code may hold. The handler is installed only
+    Callbacks run on the main thread between two bytecodes, the last registered first, so they must
+    not wait for a lock that the interrupted code may hold. The handler is installed only
     from the main thread, and only where SIGTERM has its default action; elsewhere this does
     nothing.
 
@@ -56,7 +56,7 @@ def _terminate(number: int, _: FrameType | None) -> None:
     late.daemon = True
     late.start()
     while _callbacks:
-        callback = _callbacks.pop(0)
+        callback = _callbacks.pop()
         guarded(callback, callback)
     os.kill(os.getpid(), number)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,11 +138,15 @@ class Delivery:
             self.client.log_image(
                 self.run_id, pixels, key=image_key(), step=item["step"], timestamp=item["time"]
             )
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
     def _file(self, item: Item) -> None:
-        if not Path(item["path"]).is_file():
-            raise BrokenItem(f"{item['path']} is missing")
+        try:
+            with open(item["path"], "rb"):
+                pass
+        except OSError as error:
+            raise BrokenItem(f"cannot read {item['path']}: {error.strerror}") from None
         self.client.log_artifact(self.run_id, item["path"])
 
     def _text(self, item: Item) -> None:

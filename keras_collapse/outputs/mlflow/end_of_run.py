@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse import sources
+from keras_collapse.core.early_end import Ending
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
@@ -19,6 +20,7 @@ from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.followers.journal import _verdict
 from keras_collapse.outputs.markdown import cause_tags, description
 from keras_collapse.outputs.mlflow.outbox import END, Outbox
+from keras_collapse.outputs.mlflow.sender_thread import SenderThread
 from keras_collapse.outputs.style import SEVERITY, SYMBOL
 
 SAMPLE_TABLE = "sample_checks.csv"
@@ -30,6 +32,8 @@ PICTURES = {
 }
 """Sample grids of a run's folder. They are artifacts, and shown in the run's description: MLflow
 hides an image series behind the run's parameters until its chart is enlarged."""
+LAST_SECONDS = 5.0
+"""Longest time that the end of the process waits for the server."""
 TAIL_BYTES = 1_000_000
 """Longest last record of a journal that is looked for."""
 
@@ -83,6 +87,28 @@ def put_end(
     outbox.put(END, status=status, reason=reason, abandoned=abandoned)
 
 
+def end_early(
+    outbox: Outbox, thread: SenderThread, run_dir: Path, probes: Sequence[Probe], ending: Ending
+) -> None:
+    """End the run of a fit that never reached its end, with the verdict so far.
+
+    Args:
+        outbox: of the run.
+        thread: sends the outbox.
+        run_dir: the run's folder.
+        probes: all sample checks.
+        ending: how the fit ended.
+    """
+    if thread.fault:
+        return
+    verdict = verdict_so_far(run_dir)
+    if verdict is not None:
+        put_verdict(outbox, run_dir, verdict, probes)
+    # Nobody else can end a run of the user's if the process dies.
+    put_end(outbox, run_dir, ending.status, ending.reason, abandoned=ending.terminated)
+    thread.finish(LAST_SECONDS)
+
+
 def verdict_so_far(run_dir: Path) -> Verdict | None:
     """Return the verdict on a fit that did not reach its end, from its journal; None without one.
 
@@ -119,4 +145,7 @@ def _last_record(path: Path) -> dict[str, Any]:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - TAIL_BYTES, 0))
         lines = file.read().splitlines()
-    return dict(json.loads(lines[-1])) if lines else {}
+    try:
+        return dict(json.loads(lines[-1]))
+    except (IndexError, ValueError):  # empty, or the last line was cut short by a kill
+        return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
@@ -15,14 +16,14 @@ from typing import Any
 
 import keras
 
+from keras_collapse.core.early_end import EarlyEnd, Ending
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.events import Hub, Listener, hub_of
 from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import cause_tags
-from keras_collapse.outputs.mlflow.early_end import EarlyEnd
-from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
+from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, Outbox
 from keras_collapse.outputs.mlflow.runs import run_link
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
@@ -149,7 +150,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
             if run_dir == self._run_dir:
                 self._early.cancel()
             else:
-                self._early.end("FAILED", "fit did not end")
+                self._early.end(Ending.of(None))
         if self._outbox is None or run_dir != self._run_dir:
             self._open(run_dir)
         assert self._outbox is not None
@@ -158,7 +159,8 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         if self._thread is None or not self._thread.go_on():
             self._thread = SenderThread(self._outbox)
         self._put(BEGIN)
-        self._early = EarlyEnd(self, self._outbox, self._thread, run_dir, self._probes)
+        end = functools.partial(end_early, self._outbox, self._thread, run_dir, self._probes)
+        self._early = EarlyEnd(self, end)
         self._put_facts(facts)
         if not self._thread.is_alive():
             self._thread.start()

@@ -32,6 +32,8 @@ PERMANENT = (
     "BAD_REQUEST",
 )
 """MLflow's error codes for what it will never accept; all others may pass."""
+MAY_PASS = (401, 403, 408, 429)
+"""HTTP's client errors that a new token or some patience can cure."""
 REACH_SECONDS = 3.0
 """Time within which a server must accept a connection."""
 
@@ -176,6 +178,9 @@ def _may_pass(error: Exception) -> bool:
     """Return whether the same request may succeed later."""
     if _is_mlflows(error):
         return getattr(error, "error_code", "") not in PERMANENT
+    answer = getattr(error, "response", None)  # of requests, for artifacts
+    if answer is not None and 400 <= answer.status_code < 500:
+        return answer.status_code in MAY_PASS
     return isinstance(error, OSError)  # of the network, or of a store on disk
 
 
