@@ -64,7 +64,7 @@ def diagnose(
         raise InputError("give a SOURCE, or --mlflow RUN_ID. Received: neither, or both.")
     source = source or f"mlflow:{mlflow}"
     run = sources.read(source, _signals(signal), tracking_uri)
-    verdict = sources.examine(run)
+    verdict = sources.examine(run).verdict
     if as_json:
         report = verdict.to_dict(source)
         if run.notes:

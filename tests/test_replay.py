@@ -15,14 +15,14 @@ from tiny import diverging_gan, once, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import Listener, hub_of
+from keras_collapse.outputs.subscriber import Subscriber
 
 pytestmark = once
 
 EPOCHS = 40
 
 
-class Scalars(keras.callbacks.Callback, Listener):  # type: ignore[misc]
+class Scalars(Subscriber):
     """Writes what people write in their own steps: TensorBoard's scalars and lines."""
 
     def __init__(self, folder: Path) -> None:
@@ -31,10 +31,6 @@ class Scalars(keras.callbacks.Callback, Listener):  # type: ignore[misc]
 
         self.writer = SummaryWriter(str(folder))
         self.lines: list[str] = []
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub_of(model).join(self)
 
     def on_reading(self, reading: Any) -> None:
         for name, value in reading.values.items():

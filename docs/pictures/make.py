@@ -117,7 +117,7 @@ def of_terminal(folder: Path) -> None:
     """The verdict and the live panel."""
     console = Console(record=True, width=96, force_terminal=True, file=io.StringIO())
     run = folder / "camel-leak"
-    show(examine(read(run)), run.name, console=console)
+    show(examine(read(run)).verdict, run.name, console=console)
     title = "gan.fit(…, callbacks=[kc.CollapseMonitor()])"
     console.save_svg(str(HERE / "verdict.svg"), title=title)
     state = RunState()

@@ -1,12 +1,12 @@
-"""Where the parts that watch one model meet: the monitor speaks, the outputs listen.
+"""The events of one training: the monitor publishes them, the outputs subscribe to them.
 
-Callbacks stand in a list in any order and do not know each other. Each model has one hub; what
-the monitor sees is published there, and a fault of one listener switches off that listener only.
+Callbacks stand in a list in any order and do not know each other. What they share is the ``params``
+dictionary that Keras hands to every callback of one ``fit``: the events of that ``fit`` are kept
+there, so they belong to exactly one training and go when it goes.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,75 +15,96 @@ from keras_collapse.core.guard import guarded
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
+_KEY = "keras_collapse"
+
 
 class Listener:
-    """What an output may want to hear; every method does nothing until overridden.
+    """Base class of everything that subscribes to a run's events; every method is optional.
 
-    The methods run between training steps, on the thread that Keras calls callbacks on.
+    The methods are called between training steps, on the thread that Keras calls callbacks on.
     """
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
-        """A run begins; ``facts`` are its parameters and surroundings, by name."""
+        """Called when a fit or loop begins, with its parameters and environment by name."""
 
     def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
-        """A batch's log, as Keras handed it over."""
+        """Called with each batch's log, as Keras reported it."""
 
     def on_epoch(self, step: int, epoch: int, numbers: Mapping[str, float]) -> None:
-        """An epoch has ended with this step; ``numbers`` are the learning rates as they are now."""
+        """Called when an epoch ends with ``step``; ``numbers`` are the current learning rates."""
 
     def on_reading(self, reading: Reading) -> None:
-        """A reading, averaging undone."""
+        """Called with each reading, averaging undone."""
 
     def on_probe(self, probe: Probe) -> None:
-        """What a look at G's samples said, in numbers."""
+        """Called with the numbers of each sample check."""
 
     def on_samples(self, step: int, images: Any) -> None:
-        """G's samples from the fixed latents: uint8 (rows * height, columns * width[, 3])."""
+        """Called with G's samples from the fixed latents, uint8 (height, width[, 3])."""
 
     def on_finding(self, finding: Finding) -> None:
-        """A finding that is new, graver or healed."""
+        """Called with each finding that is new, more severe, or resolved."""
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:
-        """The run has ended; ``samples`` is the last grid, or None."""
+        """Called when the fit or loop has ended; ``samples`` is the last picture, or None."""
 
 
-class Hub:
-    """Passes what the monitor publishes to the listeners, in the order they came."""
+class RunEvents:
+    """Passes what a monitor publishes to the listeners, in the order in which they subscribed.
+
+    An error in a listener is reported once and unsubscribes that listener only.
+
+    Attributes:
+        facts: facts that other callbacks add to the run's own, such as the seeding's report.
+        has_monitor: whether a monitor publishes here.
+
+    >>> events, listener = RunEvents(), Listener()
+    >>> events.subscribe(listener)
+    >>> events.publish("on_logs", 0, {"d_loss": 0.7})
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {}
+        self.has_monitor = False
         self._posted: dict[str, Finding] = {}
         self._listeners: list[Listener] = []
 
-    def join(self, listener: Listener) -> None:
-        """Hear everything from now on; joining twice is once."""
+    def __repr__(self) -> str:
+        return f"<events of one training, {len(self._listeners)} listeners>"
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener`` with every event from now on; subscribing twice has no effect."""
         if listener not in self._listeners:
             self._listeners.append(listener)
 
-    def leave(self, listener: Listener) -> None:
+    def unsubscribe(self, listener: Listener) -> None:
+        """Stop calling ``listener``."""
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    def publish(self, event: str, *arguments: Any) -> None:
+        """Call ``event`` (a method of `Listener`) on every listener."""
+        for listener in list(self._listeners):
+            guarded(listener, getattr(listener, event), *arguments, off=self.unsubscribe)
+
     def post(self, finding: Finding) -> None:
-        """Leave a finding for the monitor's verdict; one of each kind."""
+        """Leave a finding for the monitor's verdict; one of each kind is kept."""
         self._posted[finding.kind] = finding
 
     def take_posted(self) -> list[Finding]:
-        """The findings left since the last asking."""
+        """Return the findings posted since the last call."""
         found, self._posted = list(self._posted.values()), {}
         return found
 
-    def tell(self, event: str, *arguments: Any) -> None:
-        """Call ``event`` (a method of `Listener`) on every listener."""
-        for listener in list(self._listeners):
-            guarded(listener, getattr(listener, event), *arguments, off=self.leave)
 
+def events_of(params: Any) -> RunEvents:
+    """Return the events of the training that these callback parameters belong to.
 
-_hubs: weakref.WeakKeyDictionary[Any, Hub] = weakref.WeakKeyDictionary()
-
-
-def hub_of(model: Any) -> Hub:
-    """The model's hub, made at first asking; it goes when the model goes."""
-    if model not in _hubs:
-        _hubs[model] = Hub()
-    return _hubs[model]
+    Args:
+        params: the dictionary that Keras gave to ``Callback.set_params``; with anything else,
+            new events that nobody else can subscribe to are returned.
+    """
+    if not isinstance(params, dict):
+        return RunEvents()
+    events: RunEvents = params.setdefault(_KEY, RunEvents())
+    return events

@@ -1,32 +1,45 @@
-"""Runs the detectors over readings and folds what they find into a verdict."""
+"""Runs the detectors over readings and probes, and combines their findings into a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
+from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
 ENOUGH_STEPS = 250
-"""Steps every detector must have judged before "healthy" is said: the book's healthy run needs as
-many to leave chance, so fewer cannot tell a slow start from a failure."""
+"""Steps that every detector must have assessed before a run is called healthy. The healthy run of
+Foster, "Generative Deep Learning" (2019), needs as many to leave chance level, so fewer cannot tell
+a slow start from a failure."""
 
-ENOUGH_LOOKS = 4
-"""Looks at samples beside data that make up for losses which cannot be judged."""
+ENOUGH_CHECKS = 4
+"""Sample checks after which losses that cannot be assessed no longer matter."""
+
+DETECTOR_NEEDS = (
+    "kind, unavailable_reason, findings, and steps_assessed with update(reading), or "
+    "update_probe(probe)"
+)
+"""What makes an object a detector."""
 
 
 class Examiner:
-    """Readings in, verdict out.
+    """Turns readings and probes into a verdict.
 
     Args:
-        detectors: the failures to watch for; by default all that are known.
-        row_steps: training steps that one step of the readings stands for at least.
+        detectors: the detectors to run; by default all.
+        row_steps: the least number of training steps that one step of the readings stands for.
 
     Attributes:
-        blind: why samples are not compared with data, in words; empty where they are, or where
-            that is not known.
+        steps: training steps seen.
+        sample_checks: sample checks that compared samples with data.
+        unavailable_reason: why samples are not compared with the data; empty where they are, or
+            where that is not known.
+
+    Raises:
+        InputError: one of the detectors is none.
 
     >>> examiner = Examiner()
     >>> for step in range(300):
@@ -40,16 +53,22 @@ class Examiner:
     ) -> None:
         self.row_steps = row_steps
         self.detectors = list(default_detectors(row_steps) if detectors is None else detectors)
+        for one in self.detectors:
+            if not isinstance(one, Detector | ProbeDetector):
+                raise InputError(
+                    f"detectors: {type(one).__name__} is neither a Detector nor a ProbeDetector. "
+                    f"It needs {DETECTOR_NEEDS}."
+                )
         self._of_readings = [d for d in self.detectors if isinstance(d, Detector)]
         self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
         self.steps = 0
-        self.looks = 0
-        self.blind = ""
+        self.sample_checks = 0
+        self.unavailable_reason = ""
         self._others: list[Finding] = []
-        self._told: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
+        self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
     def update(self, reading: Reading) -> list[Finding]:
-        """Take a reading; give the findings that are new, graver or healed since the last."""
+        """Take a reading; return the findings that are new, more severe, or resolved."""
         self.steps = reading.step + 1
         changed: list[Finding] = []
         for detector in self._of_readings:
@@ -57,38 +76,41 @@ class Examiner:
             changed += self._changes(detector)
         return changed
 
-    def look(self, probe: Probe) -> list[Finding]:
-        """Take a probe; give the findings that are new, graver or healed since the last."""
-        self.looks += "missing_share" in probe.values  # only such as were compared with data
+    def update_probe(self, probe: Probe) -> list[Finding]:
+        """Take a probe; return the findings that are new, more severe, or resolved."""
+        # Only those that were compared with data.
+        self.sample_checks += "missing_share" in probe.values
         changed: list[Finding] = []
         for detector in self._of_probes:
-            detector.look(probe)
+            detector.update_probe(probe)
             changed += self._changes(detector)
         return changed
 
     def _changes(self, detector: Detector | ProbeDetector) -> Iterator[Finding]:
-        before, now = self._told.get(id(detector), {}), {}
+        before, now = self._known.get(id(detector), {}), {}
         for finding in detector.findings:
-            key, state = (finding.kind, finding.first_step), (finding.severity, finding.healed)
+            key, state = (finding.kind, finding.first_step), (finding.severity, finding.resolved)
             now[key] = state
             if before.get(key) != state:
                 yield finding
-        self._told[id(detector)] = now
+        self._known[id(detector)] = now
 
     def report(self, finding: Finding) -> None:
-        """Add a finding that no detector made: the reader's, the audit's, the seeding's."""
+        """Add a finding that no detector made, as of the reader, the wiring or the seeding."""
         same = [f for f in self._others if f.kind == finding.kind]
         self._others = [f for f in self._others if f not in same] + [finding]
 
     def verdict(self, averaging: str | None = None) -> Verdict:
-        """What all findings say together, now."""
+        """The verdict on everything seen so far."""
         findings = [f for d in self.detectors for f in d.findings] + self._others
-        findings.sort(key=lambda f: (f.healed, -f.severity.rank, f.kind not in ROOTS, f.first_step))
+        findings.sort(
+            key=lambda f: (f.resolved, -f.severity.rank, f.kind not in ROOTS, f.first_step)
+        )
         status, reason = self._status(findings)
         return Verdict(status, tuple(findings), reason, self.steps, averaging)
 
     def _status(self, findings: Sequence[Finding]) -> tuple[Status, str]:
-        standing = [f for f in findings if not f.healed]
+        standing = [f for f in findings if not f.resolved]
         for severity, status in (
             (Severity.FAILED, Status.FAILED),
             (Severity.WARNING, Status.WARNING),
@@ -103,29 +125,31 @@ class Examiner:
                     "then recovered"
                 )
         for detector in self._of_readings:
-            judged = detector.judged * self.row_steps
-            if not detector.blind and judged < ENOUGH_STEPS:
+            judged = detector.steps_assessed * self.row_steps
+            if not detector.unavailable_reason and judged < ENOUGH_STEPS:
                 return Status.UNKNOWN, (
-                    f"too few steps: {detector.kind} was judged on {judged}, "
-                    f"{ENOUGH_STEPS} are needed"
+                    f"{detector.kind} needs {ENOUGH_STEPS} usable steps, has {judged}"
                 )
         for watcher in self._of_probes:
-            if watcher.blind and not isinstance(watcher, Detector):
-                return Status.UNKNOWN, watcher.blind
+            if watcher.unavailable_reason and not isinstance(watcher, Detector):
+                return Status.UNKNOWN, watcher.unavailable_reason
         for detector in self._of_readings:
-            if detector.blind and self.looks < ENOUGH_LOOKS:  # samples say more than losses
-                return Status.UNKNOWN, f"{detector.kind} cannot be judged: {detector.blind}"
-        seen = f"and {self.looks} looks at its samples"
-        if not self.looks:
-            seen = f"by its losses alone ({self.blind})" if self.blind else "by its losses alone"
+            # Samples are better evidence than losses.
+            if detector.unavailable_reason and self.sample_checks < ENOUGH_CHECKS:
+                reason = detector.unavailable_reason
+                return Status.UNKNOWN, f"cannot assess {detector.kind}: {reason}"
+        why = f" ({self.unavailable_reason})" if self.unavailable_reason else ""
+        seen = f"from the losses alone{why}"
+        if self.sample_checks:
+            seen = f"and {self.sample_checks} sample check{'s' * (self.sample_checks > 1)}"
         return Status.HEALTHY, f"no failure found in {self.steps} steps {seen}"
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:
-    """The verdict on one training step: as bad as its worst finding."""
+    """The verdict of an audit of one training step: as severe as its worst finding."""
     worst = max((f.severity for f in findings), key=lambda severity: severity.rank, default=None)
     status = {Severity.FAILED: Status.FAILED, Severity.WARNING: Status.WARNING}.get(
         worst or Severity.INFO, Status.HEALTHY
     )
     found = ", ".join(dict.fromkeys(finding.kind for finding in findings))
-    return Verdict(status, tuple(findings), found or "no fault of the wiring found in one step", 1)
+    return Verdict(status, tuple(findings), found or "no wiring fault found in one step", 1)

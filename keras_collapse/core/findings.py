@@ -1,4 +1,4 @@
-"""What the detectors and the audit say: findings, and the verdict they add up to."""
+"""What the detectors and the audit report: findings, and the verdict they add up to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 
 class Severity(StrEnum):
-    """How bad a finding is: ``info`` < ``warning`` < ``failed``."""
+    """The severity of a finding: ``info`` < ``warning`` < ``failed``."""
 
     INFO = "info"
     WARNING = "warning"
@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 
 class Status(StrEnum):
-    """A verdict in one word; ``unknown`` means too little evidence either way."""
+    """A verdict in one word; ``unknown`` means that there is too little evidence."""
 
     HEALTHY = "healthy"
     WARNING = "warning"
@@ -39,7 +39,7 @@ ROOTS = (
     "discriminator_objective",
     "generator_objective",
 )
-"""Faults of the wiring: what else is found in such a run follows from them, so they come first."""
+"""Wiring faults. They are listed first, since a run's other failures usually follow from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ class Finding:
     """One failure, with the numbers that show it.
 
     Args:
-        kind: one of the names of DESIGN.md, such as ``"discriminator_pinned"``.
+        kind: the failure's name, such as ``"discriminator_pinned"`` (README, "What it reports").
         severity: ``info``, ``warning`` or ``failed``.
         first_step: the first training step (0-based) it was seen at.
         last_step: the last step it was seen at.
         message: what is happening, in words.
-        evidence: the numbers a person can check.
+        evidence: the numbers it rests on, by name.
         advice: what to do next, most useful first.
-        healed: the failure ended at ``last_step`` and the training went on without it.
+        resolved: the failure ended at ``last_step`` and the training went on without it.
     """
 
     kind: str
@@ -64,10 +64,10 @@ class Finding:
     message: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
     advice: Sequence[str] = ()
-    healed: bool = False
+    resolved: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as in ``diagnose --json``; ``healed`` only where it is true.
+        """The finding as in ``diagnose --json``; ``healed`` (resolved) only where it is true.
 
         JSON has no NaN and no infinity: such evidence becomes a string.
         """
@@ -80,25 +80,34 @@ class Finding:
             "message": self.message,
             "advice": list(self.advice),
         }
-        return plain | {"healed": True} if self.healed else plain
+        return plain | {"healed": True} if self.resolved else plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
-        typed = {"severity": Severity(plain["severity"]), "advice": tuple(plain["advice"])}
-        return cls(**{**plain, **typed})
+        return cls(
+            plain["kind"],
+            Severity(plain["severity"]),
+            plain["first_step"],
+            plain["last_step"],
+            plain["message"],
+            dict(plain["evidence"]),
+            tuple(plain["advice"]),
+            bool(plain.get("healed", False)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Is the training healthy, since when not, and why.
+    """Whether a training is healthy; if not, since when, and why.
 
     Args:
         status: ``healthy``, ``warning``, ``failed`` or ``unknown``.
         findings: worst first, then faults of the wiring, then earliest first.
         reason: the status in one sentence.
-        steps: how many training steps it rests on.
-        averaging: how the numbers handed in had been averaged (see `core.averaging`).
+        steps: the number of training steps it rests on.
+        averaging: how the numbers of the log had been averaged: ``"batch"``, ``"epoch"``,
+            ``"run"`` or ``"last"``; None if that is not known yet.
     """
 
     status: Status
@@ -111,12 +120,27 @@ class Verdict:
     def cause(self) -> Finding | None:
         """The finding that decided the status, if one did."""
         for finding in self.findings:
-            if not finding.healed and finding.severity is not Severity.INFO:
+            if not finding.resolved and finding.severity is not Severity.INFO:
                 return finding
         return None
 
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        return cls(
+            Status(plain["verdict"]),
+            tuple(Finding.from_dict(one) for one in plain["findings"]),
+            str(plain["reason"]),
+            int(plain["steps"]),
+            plain["averaging"],
+        )
+
     def to_dict(self, source: str) -> dict[str, Any]:
-        """The verdict as ``diagnose --json`` prints it."""
+        """The verdict as ``diagnose --json`` prints it.
+
+        Args:
+            source: what was diagnosed, as the user named it.
+        """
         return {
             "schema": 1,
             "source": source,

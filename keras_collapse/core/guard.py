@@ -1,4 +1,4 @@
-"""Fault isolation: an error in one part is reported once and switches that part off."""
+"""Fault isolation: an error in one part of the monitor never reaches the training."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ def guarded(
     passing: Sequence[type[Exception]] = (),
     **keywords: Any,
 ) -> Any:
-    """Run a part's action; its fault is reported once and switches the part off, nothing more.
+    """Run an action of one part; report its error as a warning and return None.
 
     Args:
-        part: whose action it is, for the message.
-        action: what to do.
-        off: called with the part after a fault.
-        passing: exceptions that are meant and go through.
+        part: the part whose action it is, or its name; named in the warning.
+        action: what to run.
+        off: called with the part after an error, to switch it off; without it nothing is switched
+            off and the action is tried again the next time.
+        passing: exceptions that are intended and are raised again.
     """
     try:
         return action(*arguments, **keywords)
     except tuple(passing):
         raise
-    except Exception as fault:
-        name = getattr(part, "__name__", type(part).__name__)
-        what = f"{type(fault).__name__}: {fault}"
+    except Exception as error:
+        name = part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
+        what = "has switched itself off" if off is not None else "failed this time"
         warnings.warn(
-            f"{name} has switched itself off, the training goes on. Reason: {what}", stacklevel=3
+            f"{name} {what}; the training goes on. Reason: {type(error).__name__}: {error}",
+            stacklevel=3,
         )
         if off is not None:
             off(part)

@@ -16,7 +16,7 @@ def description(verdict: Verdict) -> str:
     # MLflow folds all but the first lines away.
     lines = [f"**{verdict.status.upper()}: {verdict.reason}.**{cause}"]
     for finding in verdict.findings:
-        healed = ", recovered" if finding.healed else ""
+        healed = ", recovered" if finding.resolved else ""
         lines += [
             "",
             f"### {finding.kind} ({finding.severity}{healed}), "

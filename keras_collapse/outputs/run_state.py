@@ -1,4 +1,4 @@
-"""What a person wants to know of a run at this moment, kept up to date by what is told of it."""
+"""The current state of a run, kept up to date by its events, live or from its journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
 POINTS = 1024
-"""Most points of a curve that are kept; at twice as many, neighbours are put together."""
+"""Points of a curve that are kept; at twice as many, neighbours are averaged."""
 
 
 class Curve:
@@ -34,7 +34,7 @@ class Curve:
         self._open: list[float] = []
 
     def add(self, step: int, value: float) -> None:
-        """The number after this step."""
+        """Append the number of this step."""
         self.last = value
         self._open.append(value)
         if len(self._open) < self._stride:
@@ -50,19 +50,24 @@ class Curve:
 
 
 class RunState(Listener):
-    """Listens to a run, live or from its journal.
+    """Follows the events of a run; another run, in another folder, begins a new state.
 
     Attributes:
         facts: of the latest fit.
-        step: the last one heard of; -1 before the first.
+        step: the latest one; -1 before the first.
+        epoch: how many have ended.
         curves: by signal; ``missing_share`` among them.
-        findings: as they last were, by kind and first step.
+        findings: in their latest form, by kind and first step.
         picture: the latest samples, uint8, or None.
         verdict: at the end; None before.
-        ended: why a run ended that had no verdict; empty before.
+        ended: why a run ended without a verdict; empty otherwise.
+        silent: seconds for which a run that is still alive has written nothing; 0 otherwise.
     """
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self.facts: Mapping[str, Any] = {}
         self.step = -1
         self.epoch = 0
@@ -72,15 +77,18 @@ class RunState(Listener):
         self.verdict: Verdict | None = None
         self.ended = ""
         self.silent = 0.0
-        self._first = 0
+        self._first = 0  # the first step of the latest fit
         self._began = time.time()
         self._now: float | None = None
 
-    # -- what is told --------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
+        if self.facts and self.facts.get("run_dir") != facts.get("run_dir"):
+            self._clear()
         self.facts, self.verdict = facts, None
-        self._first, self._began = self.step + 1, time.time()
+        resumed = int(facts.get("initial_epoch", 0)) * int(facts.get("steps") or 0)
+        self._first, self._began = (self.step + 1) or resumed, time.time()
 
     def on_logs(self, step: int, logs: Mapping[str, float]) -> None:
         self.step = max(self.step, step)  # readings may wait until their averaging is known
@@ -109,20 +117,20 @@ class RunState(Listener):
         self.findings = {(f.kind, f.first_step): f for f in verdict.findings}
 
     def at(self, began: float, now: float) -> None:
-        """The times, Unix seconds, between which it ran: of a run that is read, not heard."""
+        """Set the times, Unix seconds, between which a replayed run was active."""
         self._began, self._now, self._first = began, now, 0
 
-    # -- what is asked --------------------------------------------------------------------
+    # -- the state -------------------------------------------------------------------------
 
     @property
     def standing(self) -> list[Finding]:
-        """Findings that have not healed, gravest first, then earliest."""
-        now = [f for f in self.findings.values() if not f.healed]
+        """Findings that are not resolved, most severe first, then earliest."""
+        now = [f for f in self.findings.values() if not f.resolved]
         return sorted(now, key=lambda f: (-f.severity.rank, f.first_step))
 
     @property
     def status(self) -> tuple[Status, str]:
-        """The state in a word, and in a sentence."""
+        """The status so far, and its reason in one sentence."""
         if self.verdict is not None:
             return self.verdict.status, self.verdict.reason
         for finding in self.standing:
@@ -130,25 +138,27 @@ class RunState(Listener):
                 status = Status(str(finding.severity))
                 return status, f"{finding.kind} since step {finding.first_step}"
         if self.step + 1 < ENOUGH_STEPS:
-            return Status.UNKNOWN, f"too early to tell: {ENOUGH_STEPS} steps are needed"
+            return Status.UNKNOWN, f"too early to say: at least {ENOUGH_STEPS} steps are needed"
         return Status.HEALTHY, "no failure found so far"
 
     @property
     def steps(self) -> int | None:
-        """Steps that the fit now running will end with; None where that is unknown."""
+        """The number of steps the run will have when the current fit ends; None if unknown."""
         epochs, steps = self.facts.get("epochs"), self.facts.get("steps")
-        return int(epochs) * int(steps) if epochs and steps else None
+        if not epochs or not steps:
+            return None
+        return self._first + (int(epochs) - int(self.facts.get("initial_epoch", 0))) * int(steps)
 
     @property
     def speed(self) -> float:
-        """Steps a second; 0 while unknown."""
+        """Training steps per second; 0 while unknown."""
         took = (self._now or time.time()) - self._began
         made = self.step + 1 - self._first
         return made / took if took > 0 and made > 0 else 0.0
 
     @property
     def left(self) -> float | None:
-        """Seconds to the end at this speed; None where unknown."""
+        """Seconds until the current fit ends at this speed; None if unknown."""
         if self.steps is None or not self.speed or self.verdict is not None or self.ended:
             return None
         return max(self.steps - self.step - 1, 0) / self.speed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras_collapse.core.findings import Finding, Severity, Status
 
-# A symbol beside each colour, for those who do not see colours.
+# A symbol with each colour, for those who do not see colours.
 STATUS_STYLE = {
     Status.HEALTHY: ("✔", "green"),
     Status.WARNING: ("▲", "yellow"),
@@ -20,26 +20,27 @@ SEVERITY_STYLE = {
 
 def span_of(finding: Finding) -> str:
     """The steps of a finding, in words."""
-    healed = ", recovered" if finding.healed else ""
+    healed = ", recovered" if finding.resolved else ""
     if finding.first_step == finding.last_step:
         return f"step {finding.first_step}{healed}"
     return f"steps {finding.first_step}–{finding.last_step}{healed}"
 
 
 def evidence_of(finding: Finding) -> list[tuple[str, str]]:
-    """Name and value, uncertainties joined to their number."""
+    """The evidence as pairs of name and value, each uncertainty after its number."""
     rows = []
     for name, value in finding.evidence.items():
         if name.endswith("_uncertainty"):
             continue
         error = finding.evidence.get(f"{name}_uncertainty")
-        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        words = words or "nothing"
         rows.append((name, f"{words} ± {error}" if error else words))
     return rows
 
 
 def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as short as they go.
+    """A duration as h:mm:ss or m:ss.
 
     >>> clock(75), clock(3700)
     ('1:15', '1:01:40')
@@ -50,7 +51,7 @@ def clock(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three decimals, and no minus before nothing: averaging undone leaves -0.0000001.
+    """A number with three decimals, and no minus before zero.
 
     >>> number(0.7231), number(-1e-7)
     ('0.723', '0.000')
@@ -67,7 +68,7 @@ PLAIN = str.maketrans({"✔": "+", "▲": "!", "✘": "X", "…": "~", "–": "-
 
 
 def in_ascii(words: str) -> str:
-    """The same for a terminal, or a file, that knows ASCII only.
+    """The words in ASCII, for a terminal or file that knows nothing else.
 
     >>> in_ascii("✘ steps 3–9")
     'X steps 3-9'
@@ -76,5 +77,5 @@ def in_ascii(words: str) -> str:
 
 
 def is_ascii(encoding: str | None) -> bool:
-    """Whether nothing but ASCII can be trusted to show."""
+    """Whether only ASCII can be shown in this encoding."""
     return not (encoding or "").lower().startswith("utf")

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import description
+from keras_collapse.outputs.subscriber import Subscriber
 
 
-class TensorBoardLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no type hints
+class TensorBoardLogger(Subscriber):
     """Writes what the `CollapseMonitor` of the same ``fit`` sees for TensorBoard.
 
     Each reading at its true step under ``readings/``, looks at samples under ``samples/``, sample
@@ -32,8 +30,6 @@ class TensorBoardLogger(keras.callbacks.Callback, Listener):  # type: ignore[mis
         InputError: the ``tensorboard`` package is not installed.
     """
 
-    async_safe = True
-
     def __init__(self, log_dir: str | Path = "logs") -> None:
         super().__init__()
         try:
@@ -45,10 +41,6 @@ class TensorBoardLogger(keras.callbacks.Callback, Listener):  # type: ignore[mis
         self.log_dir = Path(log_dir)
         self._writer_of = EventFileWriter
         self._writer: Any = None
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub_of(model).join(self)
 
     # -- what the monitor says -------------------------------------------------------------
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
-
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import description
 from keras_collapse.outputs.style import SEVERITY
+from keras_collapse.outputs.subscriber import Subscriber
 
 STEP = "training_step"
 """W&B's own step must only grow, and others log too: ours is a metric, over which charts go."""
 
 
-class WandbLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
+class WandbLogger(Subscriber):
     """Logs what the `CollapseMonitor` of the same ``fit`` sees to Weights & Biases.
 
     Readings, looks at samples, learning rates and sample grids over ``training_step``; the facts
@@ -34,8 +32,6 @@ class WandbLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         InputError: the ``wandb`` package is not installed.
     """
 
-    async_safe = True
-
     def __init__(self, project: str | None = None, name: str | None = None) -> None:
         super().__init__()
         try:
@@ -48,10 +44,6 @@ class WandbLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         self._wandb: Any = wandb
         self._run: Any = None
         self._own = False
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub_of(model).join(self)
 
     # -- what the monitor says -------------------------------------------------------------
 
@@ -80,7 +72,7 @@ class WandbLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         self._run.log({STEP: step, "samples/grid": self._wandb.Image(images)})
 
     def on_finding(self, finding: Finding) -> None:
-        if finding.severity is Severity.FAILED and not finding.healed:
+        if finding.severity is Severity.FAILED and not finding.resolved:
             title = f"{finding.kind} since step {finding.first_step}"
             self._run.alert(title=title, text=finding.message)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.journal import read_journal, understood
+from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import Fingerprint, FitStarted, StepLogs
 
 ROUNDING = 1e-4
 """Relative difference of two readings up to which it is the size of float32 operations in another
 order (2^-23, grown over a network's sums); other data or other random draws differ by more."""
-IGNORED = ("run_dir", "epochs", "model", "summary", "data.digest")
+IGNORED = ("run_dir", "epochs", "initial_epoch", "model", "summary", "data.digest")
 """Facts that differ without any effect on a step (automatic names count up within a process), and
 the data's digest: which step's data differ first is told by the hashes of batches."""
 _RESUMED = {
@@ -138,17 +139,16 @@ def compare(run_a: str | Path, run_b: str | Path) -> Comparison:
 
 def _read(source: str | Path) -> _Run:
     run = _Run()
-    with understood(source):
-        for record in read_journal(source):
-            kind = record["record"]
-            if kind == "fit" and not run.facts:
-                run.facts = _flat(record["facts"])
-            elif kind == "logs":
-                run.logs[record["step"]] = record["logs"]
-                run.data[record["step"]] = dict(record.get("data") or {})
-                sum(map(float, record["logs"].values()))  # NaN is kept as a word, equal to itself
-            elif kind == "fingerprint":
-                run.weights[record["step"]] = [(p, d) for p, d in record["weights"]]
+    for record in read_journal(source):
+        match record:
+            case FitStarted() if not run.facts:
+                run.facts = _flat(record.facts)
+            case StepLogs():
+                # As written, in words: a NaN in both runs is no difference.
+                run.logs[record.step] = {k: f"{v:.9g}" for k, v in record.logs.items()}
+                run.data[record.step] = dict(record.data or {})
+            case Fingerprint():
+                run.weights[record.step] = [(path, digest) for path, digest in record.weights]
     if not run.logs:
         raise InputError(f"the journal in {str(source)!r} holds no step yet. Look again later.")
     return run

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import hub_of
+from keras_collapse.core.events import events_of
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.guard import guarded
 from keras_collapse.reproducibility.known_good import read_known_good
@@ -179,10 +179,10 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
             unknown,
             tuple(findings),
         )
-        hub = hub_of(model)
-        hub.facts["seeding"] = self.report.to_dict()
+        events = events_of(self.params)
+        events.facts["seeding"] = self.report.to_dict()
         for finding in findings:
-            hub.post(finding)
+            events.post(finding)
         if self.verbose:
             print(self.report)
 

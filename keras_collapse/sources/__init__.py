@@ -11,21 +11,21 @@ from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
 from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.sources.csv_log import read_csv
-from keras_collapse.sources.journal_run import READER_SETTINGS, read_run
+from keras_collapse.sources.journal_run import read_run
 from keras_collapse.sources.mlflow_run import read_mlflow_run, run_id_of
 from keras_collapse.sources.notebook import read_notebook
-from keras_collapse.sources.past_run import LogRow, PastRun, examine, readings_of
+from keras_collapse.sources.past_run import Examination, LogRow, PastRun, RunContext, examine
 from keras_collapse.sources.tensorboard_events import event_files, read_events
 from keras_collapse.sources.text_log import read_text
 
 __all__ = [
-    "READER_SETTINGS",
+    "Examination",
     "LogRow",
     "PastRun",
+    "RunContext",
     "diagnose",
     "examine",
     "read",
-    "readings_of",
 ]
 GIVE = (
     "Give a run folder, a CSV file, a text log, a notebook, TensorBoard's event files, or "
@@ -50,7 +50,7 @@ def diagnose(
     Raises:
         InputError: the source is missing, empty, broken, or holds no GAN signal.
     """
-    return examine(read(source, signals, tracking_uri))
+    return examine(read(source, signals, tracking_uri)).verdict
 
 
 def read(

@@ -1,11 +1,14 @@
-"""A run that has ended, as its log tells it, and the verdict on it."""
+"""A finished run as its log holds it, and the verdict on it."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.readings.averaging import Averaging, batch_size_of
@@ -27,18 +30,40 @@ class LogRow:
     rounding: Mapping[str, float] | None = None
 
 
+@dataclass(slots=True)
+class RunContext:
+    """What a run's folder holds besides its numbers.
+
+    Args:
+        folder: the run's.
+        facts: of its fits; the latest ones count.
+        command: the command that started it; empty if unknown.
+        cwd: the folder in which it was started.
+        began: Unix seconds; None if unknown.
+        picture_steps: name of a saved picture to the training step it shows.
+    """
+
+    folder: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
+    cwd: str = ""
+    began: float | None = None
+    picture_steps: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that has ended, as its log tells it.
+    """A finished run as its log holds it.
 
     Args:
         rows: its log, in order.
-        per_epoch: one row an epoch, so a "step" is an epoch.
-        settings: of the `Reader`, as the run itself had them.
+        per_epoch: whether there is one row an epoch, so that a "step" is an epoch.
+        settings: the arguments of the `Reader`, as the run itself had them.
         reports: findings that rest on no reading, as the run itself had them.
-        probes: looks at its samples, in order.
-        blind: why its samples were not compared with data; empty where they were.
+        probes: its sample checks, in order.
+        unavailable_reason: why its samples were not compared with data; empty if they were.
         notes: what a person should know about the source, such as a line left out.
+        context: what a run folder holds besides its numbers; None of another source.
     """
 
     rows: Sequence[LogRow]
@@ -46,17 +71,48 @@ class PastRun:
     settings: Mapping[str, Any] = field(default_factory=dict)
     reports: Sequence[Finding] = ()
     probes: Sequence[Probe] = ()
-    blind: str = ""
+    unavailable_reason: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
+    context: RunContext | None = None
 
 
-def readings_of(run: PastRun) -> list[Reading]:
-    """A past run's readings, averaging undone."""
-    return [reading for _, readings in _read_rows(run, _reader(run)) for reading in readings]
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """The verdict on a past run, and the readings it rests on, averaging undone."""
+
+    verdict: Verdict
+    readings: Sequence[Reading]
 
 
-def _reader(run: PastRun) -> Reader:
-    return Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
+def examine(run: PastRun) -> Examination:
+    """Read a past run once, in the same way as live numbers are read.
+
+    Raises:
+        InputError: a name given for a signal is in none of its rows.
+    """
+    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
+    examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
+    examiner.unavailable_reason = run.unavailable_reason
+    probes = deque(run.probes)
+    found: list[Reading] = []
+    for step, readings in _read_rows(run, reader):
+        for reading in readings:
+            examiner.update(reading)
+        found += readings
+        while probes and probes[0].step <= step:
+            examiner.update_probe(probes.popleft())
+    if reader.absent:
+        raise InputError(
+            f"signals: no number is called {reader.absent[0]!r}. "
+            f"Received: {', '.join(reader.received)}."
+        )
+    for finding in (*reader.findings(), *run.reports):
+        examiner.report(finding)
+    averaging = reader.averaging
+    if run.per_epoch and averaging == Averaging.BATCH:
+        shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
+        averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
+    return Examination(examiner.verdict(averaging), found)
 
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Reading]]]:
@@ -66,23 +122,3 @@ def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Rea
         step = row.step
         yield step, reader.read(step, row.logs, row.epoch, row.rounding)
     yield step, reader.close()
-
-
-def examine(run: PastRun) -> Verdict:
-    """The verdict on a past run: the very way that live numbers go."""
-    reader = _reader(run)
-    examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
-    examiner.blind = run.blind
-    probes = list(run.probes)
-    for step, readings in _read_rows(run, reader):
-        for reading in readings:
-            examiner.update(reading)
-        while probes and probes[0].step <= step:
-            examiner.look(probes.pop(0))
-    for finding in (*reader.findings(), *run.reports):
-        examiner.report(finding)
-    averaging = reader.averaging
-    if run.per_epoch and averaging == Averaging.BATCH:
-        shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
-        averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
-    return examiner.verdict(averaging)

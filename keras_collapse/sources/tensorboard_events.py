@@ -17,7 +17,7 @@ PREFIXES = ("epoch_", "batch_", "evaluation_")
 
 
 def event_files(path: Path) -> list[Path]:
-    """The event files that a path means: itself, or all below it."""
+    """The event files of a path: itself, or all below it."""
     return sorted(path.rglob(EVENTS)) if path.is_dir() else [path]
 
 
@@ -36,7 +36,7 @@ def read_events(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         ) from None
     scalars: dict[str, dict[int, float]] = {}
     for file in event_files(path):
-        if "validation" in file.parts:
+        if "validation" in file.relative_to(path).parts[:-1]:  # where Keras puts them
             continue
         for event in EventFileLoader(str(file)).Load():
             for value in event.summary.value:

@@ -76,12 +76,14 @@ def _settings(model: keras.Model) -> dict[str, Any]:
 
 
 def _data_facts(model: keras.Model) -> dict[str, Any]:
-    """Batch size, shape and digest of what ``fit`` was given, as far as these can be seen."""
+    """Facts of the arguments of ``fit``: the first epoch, the batch size, and the data."""
     given = fit_given(model)
     if not given:
         return {}
     arrays = arrays_of((given.get("x"), given.get("y")))
     facts: dict[str, Any] = {}
+    if given.get("initial_epoch"):
+        facts["initial_epoch"] = int(given["initial_epoch"])
     size = given.get("batch_size")
     is_array = isinstance(given.get("x"), np.ndarray) or keras.ops.is_tensor(given.get("x"))
     if size or is_array:

@@ -1,4 +1,4 @@
-"""What a monitor does when something has failed: say so, stop, raise, or call a function."""
+"""What a monitor does when something has failed: report it, stop, raise, or call a function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ OnFailure = str | Callable[[Finding], object]
 
 
 class CollapseError(RuntimeError):
-    """Raised out of ``fit`` by ``on_failure="raise"``; ``finding`` says what failed."""
+    """Raised out of ``fit`` by ``on_failure="raise"``.
+
+    Attributes:
+        finding: the failure.
+    """
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(f"{finding.kind} since step {finding.first_step}: {finding.message}")
@@ -24,7 +28,7 @@ class Reaction:
 
     Args:
         on_failure: ``"warn"``, ``"stop"``, ``"raise"`` or a function that takes the finding.
-        verbose: 1 prints a line for each, 0 nothing.
+        verbose: 1 prints a line for each failure, 0 nothing.
 
     Raises:
         InputError: on_failure is none of these.
@@ -40,22 +44,18 @@ class Reaction:
         self._verbose = verbose
         self._raised = False
 
-    def reset(self) -> None:
-        """A new run begins: it may raise once, too."""
-        self._raised = False
-
     def to(self, finding: Finding, stop: Callable[[], None], finish: Callable[[], object]) -> None:
         """React to one finding.
 
         Args:
-            finding: one that is new, graver or healed.
+            finding: one that is new, more severe, or resolved.
             stop: ends the training after this step.
-            finish: closes the run's books, before an error leaves it.
+            finish: records the verdict, before an error leaves the run.
 
         Raises:
-            CollapseError: at a run's first failure, where that was asked for.
+            CollapseError: at a run's first failure, if ``on_failure="raise"``.
         """
-        if finding.severity is not Severity.FAILED or finding.healed:
+        if finding.severity is not Severity.FAILED or finding.resolved:
             return
         if self._verbose:
             print(

@@ -1,9 +1,8 @@
-"""One watched training: its readings, findings, journal and samples, however it is driven."""
+"""A monitored training: its readings, findings, journal and sample checks, however it is driven."""
 
 from __future__ import annotations
 
-import time
-import weakref
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,304 +10,280 @@ from typing import Any
 import numpy as np
 
 from keras_collapse.core.detectors import Detector, ProbeDetector
-from keras_collapse.core.events import Hub
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.events import RunEvents
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.guard import guarded
-from keras_collapse.core.journal import SCHEMA, Journal
-from keras_collapse.core.processes import this_command, this_process
 from keras_collapse.core.readings.averaging import Averaging
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.readings.signals import recognise_names
+from keras_collapse.core.records import (
+    EpochEnded,
+    FindingChanged,
+    FindingReported,
+    Fingerprint,
+    FitStarted,
+    ReaderSettings,
+    RunEnded,
+    StepLogs,
+)
 from keras_collapse.reproducibility.fingerprints import fingerprints
 from keras_collapse.training.networks.discovery import Networks
-from keras_collapse.training.probe.pictures import save_picture
-from keras_collapse.training.probe.prober import Prober
+from keras_collapse.training.on_failure import CollapseError, Reaction
 from keras_collapse.training.probe.real_data import RealData
+from keras_collapse.training.probe.sample_checks import SampleChecks
+from keras_collapse.training.run_journal import RunJournal
 
-RUNS_FOLDER = "collapse_runs"
-
-
-def new_run_folder() -> Path:
-    """A folder in ``collapse_runs`` that does not exist yet, named by the time."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder, taken = Path(RUNS_FOLDER) / stamp, 1
-    while folder.exists():
-        taken += 1
-        folder = Path(RUNS_FOLDER) / f"{stamp}-{taken}"
-    return folder
+NAMES_PATIENCE = 10
+"""Logs without a GAN signal that are passed over before that is reported: some programs report
+nothing until their generator is trained for the first time."""
 
 
-class Run:
-    """Takes a training's logs, step by step; keeps its journal, tells its hub, finds failures.
+class MonitorSession:
+    """Takes a training's logs step by step, finds failures, and publishes what it sees.
+
+    A session is one run: several fits of one model belong to it. It is the `Observer` of whatever
+    watches that training.
 
     Args:
         folder: the run's folder; a new one in ``collapse_runs`` if None.
         signals: canonical signal to log key, for names that are not recognised.
         detectors: the detectors to run; by default all.
+        reaction: what to do about failures.
+        verbose: 1 prints why samples are not compared with the data, if they are not.
 
     Attributes:
-        grid: the latest picture of G's samples; None before one.
+        picture: the latest picture of G's samples; None before one.
     """
 
     def __init__(
         self,
-        folder: Path | None = None,
-        signals: Mapping[str, str] | None = None,
-        detectors: Sequence[Detector | ProbeDetector] | None = None,
+        folder: Path | None,
+        signals: Mapping[str, str] | None,
+        detectors: Sequence[Detector | ProbeDetector] | None,
+        reaction: Reaction,
+        verbose: int = 0,
     ) -> None:
-        self.folder = folder
-        self.grid: np.ndarray | None = None
+        self.picture: np.ndarray | None = None
+        self.journal = RunJournal(folder)
         self._signals = signals
         self._examiner = Examiner(detectors)
+        self._reaction = reaction
+        self._stop: Callable[[], None] = lambda: None
         self._reader: Reader | None = None
-        self._journal: Journal | None = None
-        self._hub = Hub()
+        self._nameless = 0  # logs without a signal, before the first with one
+        self._no_signal = ""  # what the latest of them held, until that is reported
+        self._absent: list[str] = []  # names of signals that were reported as missing
+        self._events = RunEvents()
         self._networks = Networks()
-        self._prober: Prober | None = None
-        self._keeps_pictures = True
-        self._has_first_picture = False
-        self._gravest = self._pictured = Severity.INFO  # of what was found, and of what is kept
+        self._checks = SampleChecks(self.journal, self._examiner, verbose)
+        self._off = False
 
     @property
     def verdict(self) -> Verdict:
         """The verdict as of now; ``unknown`` before anything was seen."""
         return self._examiner.verdict(self._reader.averaging if self._reader else None)
 
-    @property
-    def blind(self) -> str:
-        """Why samples are not compared with data, in words; empty where they are, or may be."""
-        return self._examiner.blind
-
-    def open_journal(self) -> None:
-        """Make the run's folder and open its journal.
-
-        Raises:
-            InputError: the folder cannot be written to.
-        """
-        if self._journal is not None:
-            return
-        self.folder = self.folder or new_run_folder()
-        self._journal = Journal(self.folder)
-        weakref.finalize(self, self._journal.close)
-        self._write(
-            "run",
-            schema=SCHEMA,
-            time=time.time(),
-            **this_process(),
-            command=this_command(),
-            cwd=str(Path.cwd()),
-        )
-
     def begin(
         self,
-        hub: Hub,
+        events: RunEvents,
         networks: Networks,
         facts: Mapping[str, Any],
         next_step: int,
         find_real: Callable[[], RealData | None],
-        sees_batches: bool = False,
+        sees_batches: bool,
+        stop: Callable[[], None],
     ) -> None:
-        """A fit, or a loop, begins at ``next_step``; those before it belong to the run too.
-
-        ``find_real`` gives some of the data as D is shown it, or None; it is asked until the
-        samples of a pair of networks are compared. ``sees_batches``: `show` will be called.
-        """
-        if networks != self._networks or self.blind:
-            self._prober = None
-        self._hub, self._networks = hub, networks
-        guarded(Journal, self.open_journal)
-        if self._prober is None and networks.latent_shape is not None:
-            real = guarded(Prober, find_real)
-            self._prober = guarded(Prober, Prober, networks, real, sees_batches)
-        self._note_blind()
-        facts = {**facts, **hub.facts, "run_dir": str(self.folder)}
-        self._write("fit", step=next_step, facts=facts)
-        hub.tell("on_run", facts)
-
-    def set_form(
-        self,
-        logs: Mapping[str, float],
-        means: Collection[str] = (),
-        origin: int = 0,
-        averaging: str | None = None,
-    ) -> None:
-        """Say, before the first log, what its numbers are.
+        """Begin a fit or loop.
 
         Args:
-            logs: the first log.
-            means: keys that hold Keras' means since the epoch began; others are their batch's.
-            origin: the step at which the first mean began.
-            averaging: how the numbers are averaged, if that is certain.
+            events: where to publish.
+            networks: G and D, as far as they were found.
+            facts: parameters and environment of this fit.
+            next_step: its first training step; those before it belong to the run too.
+            find_real: returns some of the data as D is shown it, or None; called until the samples
+                of a pair of networks are compared.
+            sees_batches: whether `see_batch` will be called.
+            stop: ends the training after the current step.
         """
-        if self._reader is not None:
-            return
-        keys = set(recognise_names(logs, self._signals).keys.values())
-        raw = keys - set(means)
-        hint = Averaging.BATCH if raw == keys else Averaging.EPOCH
-        settings: dict[str, Any] = {
-            "signals": self._signals,
-            "hint": str(hint),
-            "raw": sorted(raw) if raw != keys else [],
-            "origin": origin,
-            "averaging": averaging,
-        }
-        self._write("reader", **settings)
-        self._reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
+        self._events, self._networks, self._stop = events, networks, stop
+        guarded(RunJournal, self.journal.open)
+        self._checks.begin(networks, find_real, sees_batches)
+        facts = {**facts, **events.facts, "run_dir": str(self.journal.folder)}
+        self.journal.write(FitStarted(next_step, facts))
+        events.publish("on_run", facts)
+
+    # -- the observer ------------------------------------------------------------------------
+
+    def guard(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Run our part of a training step; its first error switches the session off."""
+        if not self._off:
+            guarded(
+                "CollapseMonitor",
+                action,
+                *arguments,
+                off=self._switch_off,
+                passing=(CollapseError,),
+            )
+
+    def resume(self) -> None:
+        """Switch on again: a new fit begins, and what went wrong in the last one may be over."""
+        self._off = False
+
+    def report(self, finding: Finding) -> None:
+        """Take a finding that rests on no reading: of the wiring, the seeding, the averaging."""
+        self._examiner.report(finding)
+        self._checks.note(finding)
+        self.journal.write(FindingReported(finding), flush=True)
+        self._events.publish("on_finding", finding)
+        self._react([finding])
+
+    def see_batch(self, batch: Any) -> None:
+        """Take a batch of real data: nested arrays or tensors."""
+        self._checks.see_batch(batch)
 
     def see(
         self,
         step: int,
         epoch: int,
         logs: Mapping[str, float],
+        means: Collection[str] = (),
+        origin: int = 0,
         rounding: Mapping[str, float] | None = None,
         data: Mapping[str, str] | None = None,
-    ) -> list[Finding]:
-        """Take a step's log; give the findings that are new, graver or healed.
+    ) -> None:
+        """Take the log of a training step.
 
         Args:
             step: the training step, growing.
-            epoch: the epoch, counted over all fits.
+            epoch: its epoch, counted over all fits.
             logs: log key to number.
-            rounding: log key to the number's largest error, where that is not float32's.
-            data: what was hashed of the step's data: its name and its hash.
+            means: keys that hold Keras' means since the epoch began; others hold their batch's own.
+            origin: the step at which the first of these means began.
+            rounding: log key to the number's largest error, where the numbers are certain to be
+                their batch's own; None for float32's.
+            data: name to hash of the data the step was given.
         """
-        assert self._reader is not None, "set_form comes first"
-        if self._journal is not None:
-            journal = self._journal
-            write = journal.write_logs
-            guarded(journal, write, step, epoch, logs, rounding, data, off=self._no_journal)
-        self._hub.tell("on_logs", step, logs)
-        return self._judge(self._reader.read(step, logs, epoch, rounding))
-
-    def report(self, finding: Finding) -> None:
-        """Take a finding that rests on no reading: of the wiring, the seeds, the averaging."""
-        self._examiner.report(finding)
-        self._note_gravest(finding)
-        self._write("report", finding=finding.to_dict())
-        self._flush()
-        self._hub.tell("on_finding", finding)
+        if self._reader is None and not self._set_reader(logs, means, origin, rounding is not None):
+            return
+        assert self._reader is not None
+        self.journal.write(StepLogs(step, epoch, logs, rounding, data))
+        self._events.publish("on_logs", step, logs)
+        self._react(self._judge(self._reader.read(step, logs, epoch, rounding)))
 
     def end_epoch(
         self, step: int, epoch: int, logs: Mapping[str, float], rates: Mapping[str, float]
     ) -> None:
-        """Note an epoch's own numbers, those on validation data among them, and learning rates."""
-        self._write("epoch", step=step, epoch=epoch, logs=logs, rates=rates)
-        self._hub.tell("on_epoch", step, epoch, rates)
+        """Record an epoch's own numbers, those on validation data among them, and the rates."""
+        self.journal.write(EpochEnded(step, epoch, logs, rates))
+        self._events.publish("on_epoch", step, epoch, rates)
         self.fingerprint(step)
-        self._flush()
+        self.journal.flush()
+        self._warn_of_missing_names()
 
     def fingerprint(self, step: int) -> None:
         """Record hashes of G's and D's variables as they are after this step."""
-        if self._journal is not None and self._networks.discriminator is not None:
+        if self.journal.is_open and self._networks.discriminator is not None:
             hashes = guarded(fingerprints, fingerprints, self._networks.found)
             if hashes:
-                self._write("fingerprint", step=step, weights=hashes)
+                self.journal.write(Fingerprint(step, hashes))
 
-    def show(self, batch: Any) -> None:
-        """A batch of real data passes by: nested arrays or tensors."""
-        if self._prober is not None:
-            self._prober.show(batch)
-
-    def look(self, step: int) -> Sequence[Finding]:
-        """Look at G's samples; a fault here costs the looks, not the verdict so far.
-
-        Returns:
-            The findings that are new, graver or healed.
-        """
-        if self._prober is None:
-            return ()
-        look = guarded(self, self._prober.look, step, off=self._stop_looking)
-        self._note_blind()
-        if look is None:
-            return ()
-        self.grid = look.picture
-        if self.grid is not None:
-            self._hub.tell("on_samples", step, self.grid)
-        changed: Sequence[Finding] = ()
-        if look.probe is not None:
-            self._write("probe", step=step, values=look.probe.values)
-            self._hub.tell("on_probe", look.probe)
-            changed = self._publish(self._examiner.look(look.probe))
-        if self.grid is not None and self._keeps_pictures:
-            guarded(save_picture, self._keep_picture, self.grid, step, off=self._no_pictures)
-        return changed
-
-    def _keep_picture(self, picture: np.ndarray, step: int) -> None:
-        """Keep the latest, the first, and the first after a failure, or else after a warning."""
-        if self._journal is None:
+    def check_samples(self, step: int) -> None:
+        """Draw from G and compare with the data; an error costs the sample checks only."""
+        check = self._checks.check(step)
+        if check is None:
             return
-        names = ["samples.png"]
-        if not self._has_first_picture:
-            names.append("samples_start.png")
-        if self._gravest.rank > self._pictured.rank:
-            names.append("samples_finding.png")
-        for name in names:
-            save_picture(picture, self._journal.folder / name)
-            self._write("picture", name=name, step=step)
-        self._has_first_picture, self._pictured = True, self._gravest
+        self.picture = check.picture
+        if self.picture is not None:
+            self._events.publish("on_samples", step, self.picture)
+        changed: Sequence[Finding] = ()
+        if check.probe is not None:
+            self._events.publish("on_probe", check.probe)
+            changed = self._publish(self._examiner.update_probe(check.probe))
+        self._checks.keep(check, step)
+        self._react(changed)
 
-    def _no_pictures(self, _: object) -> None:
-        self._keeps_pictures = False
-
-    def finish(self) -> list[Finding]:
-        """Close the books of this fit: what was held back is judged, the verdict recorded."""
+    def finish(self) -> None:
+        """Finalise the fit or loop: judge readings held back, record and publish the verdict."""
         changed: list[Finding] = []
-        if self._prober is not None:
-            guarded(self, self._prober.settle, off=self._stop_looking)
-            self._note_blind()
+        self._checks.settle()
         if self._reader is not None:
             changed = self._judge(self._reader.close())
             for finding in self._reader.findings():
                 self._examiner.report(finding)
-        for finding in self._hub.take_posted():
+        self._warn_of_missing_names()
+        for finding in self._events.take_posted():
             self.report(finding)
         verdict = self.verdict
-        self._write("end", verdict=verdict.to_dict(str(self.folder)))
-        self._flush()
-        self._hub.tell("on_verdict", verdict, self.grid)
-        return changed
+        self.journal.write(RunEnded(verdict), flush=True)
+        self._events.publish("on_verdict", verdict, self.picture)
+        for finding in changed:
+            self._reaction.to(finding, self._stop, lambda: None)
 
     # -- inside --------------------------------------------------------------------------
+
+    def _set_reader(
+        self, logs: Mapping[str, float], means: Collection[str], origin: int, certain: bool
+    ) -> bool:
+        """Decide by the first log with a signal how all are read; False while there is none."""
+        given = {s: name for s, name in (self._signals or {}).items() if name in logs}
+        try:
+            keys = set(recognise_names(logs, given).keys.values())
+        except InputError as error:
+            self._nameless += 1
+            self._no_signal = str(error)
+            if self._nameless == NAMES_PATIENCE:
+                self._warn_of_missing_names()
+            return False
+        of_metrics = keys & set(means)
+        settings = ReaderSettings(
+            dict(self._signals) if self._signals else None,
+            "batch" if certain else None,
+            str(Averaging.EPOCH if of_metrics else Averaging.BATCH),
+            origin,
+            sorted(means) if of_metrics and not certain else None,
+        )
+        self.journal.write(settings)
+        self._reader = Reader(**settings.arguments(), relative_rounding=FLOAT32_ROUNDING)
+        return True
+
+    def _warn_of_missing_names(self) -> None:
+        """Warn, once each, if no log has held a signal, or none has held a name of ``signals``."""
+        if self._reader is None:
+            if self._no_signal and self._nameless <= NAMES_PATIENCE:
+                self._nameless = NAMES_PATIENCE + 1
+                warnings.warn(
+                    f"CollapseMonitor has nothing to assess: {self._no_signal}", stacklevel=2
+                )
+            return
+        absent = self._reader.absent
+        if absent and absent != self._absent:
+            self._absent = absent
+            warnings.warn(
+                f"signals: no log has held {', '.join(map(repr, absent))} so far. "
+                f"Received: {', '.join(self._reader.received)}.",
+                stacklevel=2,
+            )
 
     def _judge(self, readings: Sequence[Reading]) -> list[Finding]:
         changed: list[Finding] = []
         for reading in readings:
-            self._hub.tell("on_reading", reading)
+            self._events.publish("on_reading", reading)
             changed += self._publish(self._examiner.update(reading))
         return changed
 
     def _publish(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         for finding in findings:
-            self._note_gravest(finding)
-            self._write("finding", finding=finding.to_dict())
-            self._flush()
-            self._hub.tell("on_finding", finding)
+            self._checks.note(finding)
+            self.journal.write(FindingChanged(finding), flush=True)
+            self._events.publish("on_finding", finding)
         return findings
 
-    def _note_gravest(self, finding: Finding) -> None:
-        self._gravest = max(self._gravest, finding.severity, key=lambda severity: severity.rank)
+    def _react(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self._reaction.to(finding, self._stop, self.finish)
 
-    def _note_blind(self) -> None:
-        """Record why samples are not compared with data, if that has changed."""
-        without = self._networks.missing or "a fault has switched the looks off"
-        why = self._prober.blind if self._prober is not None else without
-        if why != self.blind:
-            self._examiner.blind = why
-            self._write("blind", why=why)
-
-    def _stop_looking(self, _: object) -> None:
-        self._prober = None
-        self._note_blind()
-
-    def _write(self, record: str, **fields: Any) -> None:
-        if self._journal is not None:
-            guarded(self._journal, self._journal.write, record, off=self._no_journal, **fields)
-
-    def _flush(self) -> None:
-        if self._journal is not None:
-            guarded(self._journal, self._journal.flush, off=self._no_journal)
-
-    def _no_journal(self, _: object) -> None:
-        self._journal = None
+    def _switch_off(self, _: object) -> None:
+        self._off = True

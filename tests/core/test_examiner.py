@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import ENOUGH_STEPS, Examiner
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -32,11 +35,11 @@ def test_enough_good_steps_are_healthy() -> None:
 
 def test_why_no_samples_were_compared_stands_beside_healthy() -> None:
     examiner = Examiner()
-    examiner.blind = "the data is out of reach"
+    examiner.unavailable_reason = "the data is out of reach"
     feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
-    assert examiner.verdict().reason.endswith("by its losses alone (the data is out of reach)")
-    examiner.look(Probe(ENOUGH_STEPS, {"missing_share": 0.0, "distance_ratio": 1.0}))
-    assert examiner.verdict().reason.endswith("and 1 looks at its samples")
+    assert examiner.verdict().reason.endswith("from the losses alone (the data is out of reach)")
+    examiner.update_probe(Probe(ENOUGH_STEPS, {"missing_share": 0.0, "distance_ratio": 1.0}))
+    assert examiner.verdict().reason.endswith("and 1 sample check")
 
 
 def test_what_cannot_be_judged_is_unknown_with_the_reason() -> None:
@@ -52,7 +55,7 @@ def test_a_failure_is_told_once_at_each_change() -> None:
     told = feed(examiner, range(500), d_acc_real=1.0, d_acc_fake=0.0)
     assert [f.severity for f in told] == [Severity.WARNING, Severity.FAILED]
     told = feed(examiner, range(500, 900), d_acc_real=0.7, d_acc_fake=0.7)
-    assert [f.healed for f in told] == [True]
+    assert [f.resolved for f in told] == [True]
     assert examiner.verdict().status == "warning"
     assert "recovered" in examiner.verdict().reason
 
@@ -66,5 +69,13 @@ def test_an_info_finding_does_not_spoil_the_verdict() -> None:
 
 
 def test_a_finding_survives_its_dictionary() -> None:
-    finding = Finding("x", Severity.WARNING, 1, 2, "m", {"a": 1.0}, ("b",), healed=True)
+    finding = Finding("x", Severity.WARNING, 1, 2, "m", {"a": 1.0}, ("b",), resolved=True)
     assert Finding.from_dict(finding.to_dict()).to_dict() == finding.to_dict()
+
+
+def test_what_is_no_detector_is_refused_by_name() -> None:
+    class Quiet:
+        kind = "quiet"
+
+    with pytest.raises(InputError, match="Quiet is neither a Detector nor a ProbeDetector"):
+        Examiner([Quiet()])  # type: ignore[list-item]

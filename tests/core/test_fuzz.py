@@ -45,7 +45,9 @@ def test_no_numbers_crash_a_detector(
     examiner = Examiner(row_steps=row_steps)
     for one, times in seen:
         for _ in range(times):  # what repeats makes findings, what does not rarely does
-            changed = examiner.update(one) if isinstance(one, Reading) else examiner.look(one)
+            changed = (
+                examiner.update(one) if isinstance(one, Reading) else examiner.update_probe(one)
+            )
             for finding in changed:
                 json.dumps(finding.to_dict(), allow_nan=False)
     verdict = examiner.verdict()
@@ -63,7 +65,7 @@ def test_nothing_kept_grows_with_what_comes_and_goes(
     for step in range(0, 30_000, 30):
         signals, numbers = both[step // 30 // length % 2]
         examiner.update(Reading(step + 29, 30, signals))
-        examiner.look(Probe(step + 29, numbers))
+        examiner.update_probe(Probe(step + 29, numbers))
     assert len(examiner.verdict().findings) <= 20 * len(detectors)
 
 
@@ -81,7 +83,7 @@ def test_a_million_steps_take_no_more_memory_than_some(period: int) -> None:
         examiner.update(Reading(step + 99, 100, losses | accuracy))
         if step % 200 == 0:
             missing = {"missing_share": 0.9 if ill else 0.0, "distance_ratio": 0.5}
-            examiner.look(Probe(step, missing | {"precision": 0.5}))
+            examiner.update_probe(Probe(step, missing | {"precision": 0.5}))
         if step % 10**5 == 0:
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()

@@ -12,7 +12,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from keras_collapse.core.journal import SCHEMA, Journal
+from keras_collapse.core.findings import Status, Verdict
+from keras_collapse.core.journal import Journal
+from keras_collapse.core.records import (
+    SCHEMA,
+    FitStarted,
+    ReaderSettings,
+    RunEnded,
+    RunStarted,
+    SamplesChecked,
+    StepLogs,
+)
 from keras_collapse.outputs.report.run_report import write_run_report
 
 STEPS = 100_000
@@ -26,18 +36,18 @@ LOOKED_AT = ("missing_share", "duplicate_share", "coverage", "density", "precisi
 def write_journal(folder: Path, steps: int) -> None:
     """A run whose D is pinned for every other thousand steps, looked at after each epoch."""
     journal, numbers = Journal(folder), random.Random(0)
-    journal.write("run", schema=SCHEMA, time=0.0, command="python train.py")
-    journal.write("fit", step=0, facts={"backend": "jax", "batch_size": 64})
-    journal.write("reader", signals=None, averaging="batch", hint="batch", raw=[], origin=0)
+    journal.write(RunStarted(SCHEMA, 0.0, {}, "python train.py"))
+    journal.write(FitStarted(0, {"backend": "jax", "batch_size": 64}))
+    journal.write(ReaderSettings(None, "batch", "batch", 0, None))
     for step in range(steps):
         logs = {name: numbers.random() for name in SIGNALS}
         if step // 1000 % 2:
             logs |= {"d_acc_real": 1.0, "d_acc_fake": 0.0}
-        journal.write_logs(step, step // EPOCH, logs)
+        journal.write(StepLogs(step, step // EPOCH, logs))
         if step % EPOCH == EPOCH - 1:
             values = {name: numbers.random() for name in LOOKED_AT}
-            journal.write("probe", step=step, values=values)
-    journal.write("end", verdict={})
+            journal.write(SamplesChecked(step, values))
+    journal.write(RunEnded(Verdict(Status.UNKNOWN)))
     journal.close()
 
 

@@ -14,6 +14,7 @@ from train_on_batch_loop import main, table
 
 import keras_collapse as kc
 from keras_collapse.core.journal import Journal
+from keras_collapse.core.records import RunStarted, StepLogs
 
 pytestmark = pytest.mark.backend()
 
@@ -85,11 +86,11 @@ def test_the_table_sets_running_means_beside_the_last_steps(
 ) -> None:
     monkeypatch.setattr(train_on_batch_loop, "LAST_STEPS", 2)
     journal = Journal(tmp_path / "run")
-    journal.write("run", schema=1)
+    journal.write(RunStarted(1, 0.0))
     for step, (real, fake) in enumerate([(0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (1.0, 0.25)]):
         mean = (real + fake) / 2
         logs = {"d_loss": step / 4, "d_acc": mean, "d_acc_real": real, "d_acc_fake": fake}
-        journal.write_logs(step, 0, logs | {"g_loss": 1 - step / 4, "g_acc": step / 8})
+        journal.write(StepLogs(step, 0, logs | {"g_loss": 1 - step / 4, "g_acc": step / 8}))
     journal.close()
     text = table(tmp_path / "run")
     assert "last 2 steps" in text

@@ -9,7 +9,7 @@ import pytest
 from tiny import diverging_gan, once, ring, tiny_gan
 
 import keras_collapse as kc
-from keras_collapse.sources import read, readings_of
+from keras_collapse.sources import examine, read
 
 pytestmark = once
 
@@ -24,8 +24,8 @@ def test_tensorboard_holds_the_very_readings_and_the_verdict() -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monitor = fit(kc.TensorBoardLogger("tb"), diverging_gan())
-    kept = [r.values for r in readings_of(read("run"))]
-    logged = [r.values for r in readings_of(read("tb"))]
+    kept = [r.values for r in examine(read("run")).readings]
+    logged = [r.values for r in examine(read("tb")).readings]
     assert len(logged) == len(kept) > 30
     for a, b in zip(kept, logged, strict=True):
         assert b == pytest.approx(a, rel=1e-6, nan_ok=True)
@@ -49,7 +49,7 @@ def test_wandb_gets_readings_and_the_verdict(monkeypatch: pytest.MonkeyPatch) ->
         assert wandb.run is run  # a person's own run is left open
         summary = dict(run.summary)
         assert run.config["discriminator.dropout"] == "0.3"
-    last = readings_of(read("run"))[-1]
+    last = examine(read("run")).readings[-1]
     assert summary["readings/d_loss"] == pytest.approx(last.values["d_loss"], rel=1e-6)
     assert summary["training_step"] == last.step
     assert summary["collapse.verdict"] == str(monitor.verdict.status)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.journal import SCHEMA, Journal
+from keras_collapse.core.journal import Journal
+from keras_collapse.core.records import SCHEMA, Fingerprint, FitStarted, RunStarted, StepLogs
 from keras_collapse.reproducibility.compare import compare
 
 LAYERS = ["generator/dense/kernel", "generator/dense/bias", "discriminator/dense/kernel",
@@ -28,13 +29,13 @@ def write(folder: Path, change: Change = lambda run: None) -> Path:
     }
     change(run)
     journal = Journal(folder)
-    journal.write("run", schema=SCHEMA)
-    journal.write("fit", step=0, facts=run["facts"])
+    journal.write(RunStarted(SCHEMA, 0.0))
+    journal.write(FitStarted(0, run["facts"]))
     for step in sorted(run["logs"].keys() | run["weights"].keys()):
         if step in run["logs"]:
-            journal.write_logs(step, step // EPOCH, run["logs"][step])
+            journal.write(StepLogs(step, step // EPOCH, run["logs"][step]))
         if step in run["weights"]:
-            journal.write("fingerprint", step=step, weights=run["weights"][step])
+            journal.write(Fingerprint(step, run["weights"][step]))
     journal.close()
     return folder
 

@@ -48,7 +48,7 @@ def test_the_books_run_is_healthy(data: Path) -> None:
     verdict = diagnose(data / "runs" / "book_camel_2019.csv")
     assert verdict.status == "healthy"
     assert verdict.averaging == "batch"
-    assert not [f for f in verdict.findings if not f.healed]
+    assert not [f for f in verdict.findings if not f.resolved]
 
 
 def test_the_guides_run_is_pinned_behind_its_running_means(data: Path) -> None:

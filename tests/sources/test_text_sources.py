@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.sources import PastRun, diagnose, read, readings_of
+from keras_collapse.sources import PastRun, diagnose, examine, read
 from keras_collapse.sources.text_log import read_text
 
 RNG = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def text(lines: str) -> PastRun:
 def test_lines_of_keras_gan() -> None:
     run = text("0 [D loss: 0.693147, acc.: 50.00%] [G loss: 0.701]\n"
                "1 [D loss: 0.5, acc.: 62.50%] [G loss: 0.8]\n")  # fmt: skip
-    (first, second) = readings_of(run)
+    (first, second) = examine(run).readings
     assert first.values == pytest.approx({"d_loss": 0.693147, "d_acc": 0.5, "g_loss": 0.701})
     assert (second.step, second.values["d_acc"]) == (1, 0.625)
     assert run.rows[0].rounding is not None
@@ -36,7 +36,7 @@ def test_lines_of_keras_gan() -> None:
 def test_lines_of_the_books_first_edition() -> None:
     run = text("7 [D loss: (0.687)(R 0.682, F 0.692)] [D acc: (0.555)(0.984, 0.125)] "
                "[G loss: 0.693] [G acc: 0.500]\n")  # fmt: skip
-    (reading,) = readings_of(run)
+    (reading,) = examine(run).readings
     assert reading.step == 7
     assert reading.values == pytest.approx(
         {"d_loss": 0.687, "d_loss_real": 0.682, "d_loss_fake": 0.692, "d_acc": 0.555,
@@ -72,7 +72,7 @@ def test_the_guides_lines() -> None:
     ],
 )
 def test_lines_of_peoples_own(line: str) -> None:
-    (reading,) = readings_of(text(f"Training begins\n{line}\n"))
+    (reading,) = examine(text(f"Training begins\n{line}\n")).readings
     assert (reading.step, reading.values) == (5, {"d_loss": 0.5, "g_loss": 0.7})
 
 
@@ -99,7 +99,7 @@ def test_text_that_tells_nothing_is_one_line(tmp_path: Path) -> None:
 @given(st.text())
 def test_any_text_around_it_leaves_a_line_readable(said: str) -> None:
     run = text(said + "\nstep 3: d_loss: 0.5")
-    assert all(np.isfinite(reading.step) for reading in readings_of(run))
+    assert all(np.isfinite(reading.step) for reading in examine(run).readings)
 
 
 # -- one run in many forms -------------------------------------------------------------------

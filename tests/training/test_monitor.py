@@ -21,10 +21,11 @@ from paths import TESTS
 from tiny import diverging_gan, once, ring, tiny_gan, weights
 
 import keras_collapse as kc
-from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.readings.reading import Reading
-from keras_collapse.training import monitor as monitor_module
+from keras_collapse.core.records import EpochEnded, StepLogs
+from keras_collapse.outputs.subscriber import Subscriber
+from keras_collapse.training.loops import fit as fit_module
 from keras_collapse.training.networks.discovery import Networks
 
 pytestmark = pytest.mark.backend()
@@ -32,10 +33,11 @@ pytestmark = pytest.mark.backend()
 BACKEND = keras.backend.backend()
 
 
-class Ear(Listener):
+class Ear(Subscriber):
     """Keeps all it hears."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.readings: list[Reading] = []
         self.logs: list[tuple[int, dict[str, float]]] = []
         self.samples: list[int] = []
@@ -54,9 +56,8 @@ def fit(
     gan: keras.Model, monitor: kc.CollapseMonitor, epochs: int = 2, data: Any = None, **how: Any
 ) -> Ear:
     ear = Ear()
-    hub_of(gan).join(ear)
     settings = {"batch_size": 32, "verbose": 0} | how
-    gan.fit(ring() if data is None else data, epochs=epochs, callbacks=[monitor], **settings)
+    gan.fit(ring() if data is None else data, epochs=epochs, callbacks=[ear, monitor], **settings)
     return ear
 
 
@@ -65,7 +66,7 @@ def quiet(**settings: Any) -> kc.CollapseMonitor:
 
 
 def kinds(path: Path) -> list[str]:
-    return [record["record"] for record in read_journal(path)]
+    return [record.kind for record in read_journal(path)]
 
 
 # -- the main job ----------------------------------------------------------------------------
@@ -159,7 +160,7 @@ def test_sampling_a_generator_that_draws_unseeded_noise_moves_no_random_generato
 
 def test_a_fault_in_a_detector_is_reported_once_and_training_goes_on() -> None:
     class Broken:
-        kind, judged, blind, findings = "broken", 0, "", ()
+        kind, steps_assessed, unavailable_reason, findings = "broken", 0, "", ()
 
         def update(self, reading: Reading) -> None:
             raise RuntimeError("detector fault")
@@ -180,7 +181,7 @@ def test_names_that_nobody_knows_are_listed_once_and_training_goes_on() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(ring(64), np.zeros(64), epochs=2, verbose=0, callbacks=[quiet()])
-    said = [str(w.message) for w in caught if "switched itself off" in str(w.message)]
+    said = [str(w.message) for w in caught if "nothing to assess" in str(w.message)]
     assert len(said) == 1
     assert "loss" in said[0]
     assert "mae" in said[0]
@@ -209,11 +210,11 @@ def test_wrong_arguments_say_what_was_received(wrong: dict[str, Any]) -> None:
 def test_several_fits_are_one_run_with_one_count_of_steps() -> None:
     gan, monitor = tiny_gan(), quiet()
     ears = [fit(gan, monitor, 2), fit(gan, monitor, 2)]
-    assert [step for step, _ in ears[0].logs] == list(range(64))
+    assert [step for ear in ears for step, _ in ear.logs] == list(range(64))
     assert monitor.run_dir is not None
     records = list(read_journal(monitor.run_dir))
-    assert [r["step"] for r in records if r["record"] == "logs"] == list(range(64))
-    assert [r["record"] for r in records].count("run") == 1
+    assert [r.step for r in records if isinstance(r, StepLogs)] == list(range(64))
+    assert [r.kind for r in records].count("run") == 1
     assert kc.diagnose(monitor.run_dir) == monitor.verdict
 
 
@@ -284,7 +285,7 @@ def test_validation_numbers_are_kept_apart() -> None:
     ear = fit(gan, monitor, 2, validation_data=(ring(64),))
     assert len(ear.readings) == 32
     assert monitor.run_dir is not None
-    epochs = [r["logs"] for r in read_journal(monitor.run_dir) if r["record"] == "epoch"]
+    epochs = [r.logs for r in read_journal(monitor.run_dir) if isinstance(r, EpochEnded)]
     assert epochs[-1]["val_d_loss"] == 5.0
     assert all(r.values["d_loss"] < 2 for r in ear.readings)
 
@@ -297,8 +298,7 @@ def _validation(arguments: Any) -> Any:
 @pytest.mark.oldest_keras
 def test_beside_keras_own_callbacks_and_progress_bar(tmp_path: Path) -> None:
     gan, ear = tiny_gan(), Ear()
-    hub_of(gan).join(ear)
-    callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv"), quiet()]
+    callbacks = [keras.callbacks.CSVLogger(tmp_path / "log.csv"), quiet(), ear]
     gan.fit(ring(), batch_size=32, epochs=2, verbose=1, callbacks=callbacks)
     assert len(ear.readings) == 32
 
@@ -313,7 +313,7 @@ def test_samples_are_looked_at_as_often_as_asked(
     )
     pictures.build((None, 4))
     found = Networks(pictures, gan.discriminator, (4,))
-    monkeypatch.setattr(monitor_module, "find_networks", lambda _: found)
+    monkeypatch.setattr(fit_module, "find_networks", lambda _: found)
     monitor = quiet(every=every, run_dir=tmp_path / "run")
     ear = fit(gan, monitor, 2)
     expected = {"epoch": [15, 31], "batch": list(range(32)), 7: [6, 13, 20, 27]}[every]

@@ -54,7 +54,7 @@ def listen(run: Run, samples: bool = True) -> Heard:
     for reading, probe in run.seen():
         changed = list(examiner.update(reading))
         if samples and probe is not None:
-            changed += examiner.look(probe)
+            changed += examiner.update_probe(probe)
         for finding in changed:
             if finding.severity is Severity.FAILED and alarm is None:
                 alarm = (reading.step + 1, finding)

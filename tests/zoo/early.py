@@ -25,12 +25,12 @@ def ages(run: Run) -> list[tuple[int, float]]:
     for reading, probe in run.seen():
         examiner.update(reading)
         if probe is not None:
-            examiner.look(probe)
+            examiner.update_probe(probe)
             step = reading.step + 1
             standing = [
                 float("inf") if f.kind in LASTING else step - f.first_step
                 for f in examiner.verdict().findings
-                if f.severity is Severity.FAILED and not f.healed
+                if f.severity is Severity.FAILED and not f.resolved
             ]
             found.append((step, max(standing, default=-1.0)))
     return found

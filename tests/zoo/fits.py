@@ -27,9 +27,9 @@ from train import LATENT, POOL, SIGNALS, Program, Recipe
 from zoo import EVERY, LOOK, RECORDS
 
 import keras_collapse as kc
-from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
+from keras_collapse.outputs.subscriber import Subscriber
 from keras_collapse.training.probe import prober
 
 SEEDS = {"none": 12}
@@ -68,7 +68,7 @@ def cause_of(program: Program, recipe: Recipe) -> Cause:
     )
 
 
-class Recorder(keras.callbacks.Callback, Listener):
+class Recorder(Subscriber):
     """Keeps what the monitor reads and sees, and G's samples for the oracle."""
 
     def __init__(self, program: Program, recipe: Recipe) -> None:
@@ -80,10 +80,6 @@ class Recorder(keras.callbacks.Callback, Listener):
         self.fakes: list[np.ndarray] = []
         toy = TOYS[program.data]
         self.latents = np.random.default_rng(7).normal(size=(toy.judged, LATENT))
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub_of(model).join(self)
 
     def on_reading(self, reading: Reading) -> None:
         if reading.step < self.program.steps:

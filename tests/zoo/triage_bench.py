@@ -193,7 +193,7 @@ def listened(run: Run) -> Outcome:
         examiner.update(reading)
         if probe is not None:
             looks.append(probe)
-            examiner.look(probe)
+            examiner.update_probe(probe)
     status = str(examiner.verdict().status)
     return status, ended_well(status, looks)
 

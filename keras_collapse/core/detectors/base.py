@@ -30,8 +30,8 @@ class Detector(Protocol):
     """
 
     kind: str
-    judged: int
-    blind: str
+    steps_assessed: int
+    unavailable_reason: str
 
     def update(self, reading: Reading) -> None:
         """Take the next reading; its steps follow those of the last."""
@@ -51,9 +51,9 @@ class ProbeDetector(Protocol):
     """
 
     kind: str
-    blind: str
+    unavailable_reason: str
 
-    def look(self, probe: Probe) -> None:
+    def update_probe(self, probe: Probe) -> None:
         """Take the next probe; its step follows that of the last."""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_collapse.core.detectors.persistent_condition import Episode, Lasting
+from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.detectors.three_valued import at_least, both
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -26,7 +26,7 @@ _ADVICE = (
 )
 
 
-class DiscriminatorDominates(Lasting):
+class DiscriminatorDominates(PersistentCondition):
     """Finds ``discriminator_dominates``, from D's accuracies or else its cross-entropy.
 
     Only bad samples beside it make a strong D a failure.
@@ -41,7 +41,7 @@ class DiscriminatorDominates(Lasting):
     kind = "discriminator_dominates"
 
     def update(self, reading: Reading) -> None:
-        self.judged += reading.steps
+        self.steps_assessed += reading.steps
         super().update(reading)
 
     def holds(self, block: Reading) -> bool | None:
@@ -55,11 +55,11 @@ class DiscriminatorDominates(Lasting):
             return both(*halves)
         if "d_acc" in block.values:
             return at_least(block.values["d_acc"], CERTAIN, block.uncertainty("d_acc"))
-        loss = self.form.of(block)
+        loss = self.form.normalised(block)
         return (
             None
             if loss is None
-            else at_least(NO_LOSS, loss, block.uncertainty("d_loss") * self.form.share)
+            else at_least(NO_LOSS, loss, block.uncertainty("d_loss") * self.form.scale)
         )
 
     def describe(self, episode: Episode) -> Finding | None:
@@ -85,5 +85,5 @@ class DiscriminatorDominates(Lasting):
             message=f"The discriminator tells everything apart: {seen}. G learns little from it.",
             evidence=evidence,
             advice=_ADVICE,
-            healed=episode.over,
+            resolved=episode.over,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import log
 
-from keras_collapse.core.detectors.persistent_condition import Episode, Lasting
+from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.detectors.three_valued import at_least, both, within
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -20,7 +20,7 @@ G_ACC_BAND = (0.99, 1.0)
 ONE_SIDED = 0.9
 """|accuracy on real - accuracy on fake| from which D counts as giving one answer. Exactly one
 answer gives 1; the book's healthy run averages below 0.8 over any 50 steps, even at its start."""
-BLIND = 0.1
+NO_SKILL = 0.1
 """Real plus fake accuracy minus 1 (Youden's J: 0 tells nothing apart, 1 everything) below which
 D counts as telling nothing apart."""
 EXACT = 0.005
@@ -46,7 +46,7 @@ _ADVICE = (
 )
 
 
-class DiscriminatorPinned(Lasting):
+class DiscriminatorPinned(PersistentCondition):
     """Finds ``discriminator_pinned``, by the best evidence the readings hold.
 
     `failed` only where G's samples are not known to be good (where G is good D cannot tell, and to
@@ -93,21 +93,21 @@ class DiscriminatorPinned(Lasting):
         answer = self._judge(block)
         self._farthest = 0.0
         if answer is not None:
-            self.judged += block.steps
+            self.steps_assessed += block.steps
         return answer
 
     # -- the rules -----------------------------------------------------------------------
 
     def _judge(self, block: Reading) -> bool | None:
         """Does D give one answer on this block? None where the numbers cannot say."""
-        self.blind = ""
+        self.unavailable_reason = ""
         self._losses_only = False
         halves = opposite_ends(block)
         if halves is not None:
             real, fake, *errors = halves
             return both(
                 at_least(abs(real - fake), ONE_SIDED, sum(errors)),
-                at_least(BLIND, real + fake - 1, sum(errors)),
+                at_least(NO_SKILL, real + fake - 1, sum(errors)),
             )
         banded = [
             within(block.values[name], *band, block.uncertainty(name))
@@ -118,7 +118,9 @@ class DiscriminatorPinned(Lasting):
             return both(*banded)
         if "d_acc" in block.values:
             if block.uncertainty("d_acc") > EXACT or self._blocks.steps < 2:
-                self.blind = "D's accuracy is rounded or averaged too coarsely to judge"
+                self.unavailable_reason = (
+                    "D's accuracy is rounded or averaged too coarsely to judge"
+                )
                 return None
             return self._farthest <= EXACT
         return self._judge_by_losses(block)
@@ -126,19 +128,19 @@ class DiscriminatorPinned(Lasting):
     def _judge_by_losses(self, block: Reading) -> bool | None:
         """D loss alone cannot tell a pinned D from a balanced one; it can tell the extremes."""
         self._losses_only = True
-        d_loss = self.form.of(block)
+        d_loss = self.form.normalised(block)
         if d_loss is None:
-            self.blind = (
+            self.unavailable_reason = (
                 "no accuracies were reported, and the losses do not begin as cross-entropies; "
                 "report d_acc_real and d_acc_fake to settle it"
             )
             return None
-        error = block.uncertainty("d_loss") * self.form.share
+        error = block.uncertainty("d_loss") * self.form.scale
         if at_least(d_loss, log(2) + WORSE_THAN_CHANCE, error):
             return True
         if at_least(log(2) - WORSE_THAN_CHANCE, d_loss, error):
             return False
-        self.blind = (
+        self.unavailable_reason = (
             "only losses were reported, and a D loss near ln 2 fits a healthy D as well as a "
             "pinned one; report d_acc_real and d_acc_fake to settle it"
         )
@@ -150,7 +152,7 @@ class DiscriminatorPinned(Lasting):
         lasted = min(episode.lasted, since_warm_up) * self.row_steps
         if mean is None or lasted < WARN_AFTER:
             return None
-        doubts = self._losses_only or self.form.other or self.samples_bad is False
+        doubts = self._losses_only or self.form.is_other_objective or self.samples_bad is False
         certain = lasted >= FAIL_AFTER and not doubts
         halves = opposite_ends(mean)
         evidence: dict[str, float | int] = {"steps": mean.steps}
@@ -183,7 +185,7 @@ class DiscriminatorPinned(Lasting):
             message=f"The discriminator no longer tells real from fake: {seen}.",
             evidence=evidence,
             advice=_ADVICE,
-            healed=episode.over,
+            resolved=episode.over,
         )
 
 

@@ -18,8 +18,9 @@ EARLY_STEPS = 100
 """Steps that set a loss's scale, by its largest size among them (at least 1)."""
 SUSTAINED = 10
 """Readings in a row before an explosion is one: a single wild batch is not."""
-HEALS_AFTER = 100
-"""Steps of finite, ordinary numbers after which the training has recovered."""
+RESOLVES_AFTER = {"losses": 100, "samples": 2}
+"""Steps of finite, ordinary losses, and sample checks of finite samples, after which a divergence
+that they showed is resolved."""
 
 _ADVICE = {
     "not finite": (
@@ -37,6 +38,9 @@ _ADVICE = {
 class Divergence:
     """Finds ``divergence``: at once for NaN and infinity, after ten readings for an explosion.
 
+    Losses may stay finite where G draws NaN behind a clip or a relu. So a divergence is resolved
+    only when whatever showed it, losses or samples, has been finite for a while.
+
     >>> detector = Divergence()
     >>> detector.update(Reading(0, 1, {"d_loss": 0.7}))
     >>> detector.update(Reading(1, 1, {"d_loss": float("nan")}))
@@ -47,17 +51,18 @@ class Divergence:
     kind = "divergence"
 
     def __init__(self) -> None:
-        self.judged = 0
-        self.blind = ""
+        self.steps_assessed = 0
+        self.unavailable_reason = ""
         self._scale: dict[str, float] = {}
         self._seen: dict[str, int] = {}
         self._wild: dict[str, tuple[int, int]] = {}  # signal: (first step, readings in a row)
         self._closed = closed()
         self._open: Finding | None = None
-        self._quiet = 0
+        self._quiet: dict[str, int] = {}  # what shows it: steps or checks since it last did
 
     def update(self, reading: Reading) -> None:
-        self.judged += reading.steps
+        """Take the next reading."""
+        self.steps_assessed += reading.steps
         found = None
         for signal, value in reading.values.items():
             if not math.isfinite(value):
@@ -66,26 +71,29 @@ class Divergence:
                 continue
             elif self._exploded(reading, signal, abs(value)):
                 found = found or self._describe(reading, self._wild[signal][0], signal, value)
-        self._keep(reading.step, reading.steps, found)
+        self._follow("losses", reading.step, reading.steps, found)
 
-    def look(self, probe: Probe) -> None:
-        """Take a probe: losses can be finite where G draws NaN, behind a clip or a relu."""
-        lost, drawn = probe.values.get("not_finite", 0.0), probe.values.get("fake", 0.0)
-        if lost <= drawn:  # a few may be left out of a look
+    def update_probe(self, probe: Probe) -> None:
+        """Take the next probe: more samples that are not finite than are is a divergence."""
+        lost, drawn = probe.get("not_finite"), probe.get("fake")
+        if lost is None and drawn is None:
             return
-        found = Finding(
-            kind=self.kind,
-            severity=Severity.FAILED,
-            first_step=probe.step,
-            last_step=probe.step,
-            message="The training has diverged: G draws samples that are not finite.",
-            evidence={"signal": "samples", "not_finite": lost},
-            advice=_ADVICE["not finite"],
-        )
-        self._keep(probe.step, 0, found)
+        found = None
+        if (lost or 0.0) > (drawn or 0.0):  # a sample check may leave out a few
+            found = Finding(
+                kind=self.kind,
+                severity=Severity.FAILED,
+                first_step=probe.step,
+                last_step=probe.step,
+                message="The training has diverged: G draws samples that are not finite.",
+                evidence={"signal": "samples", "not_finite": lost},
+                advice=_ADVICE["not finite"],
+            )
+        self._follow("samples", probe.step, 1, found)
 
     @property
     def findings(self) -> Sequence[Finding]:
+        """See `Detector`."""
         return [*self._closed, self._open] if self._open else list(self._closed)
 
     def _exploded(self, reading: Reading, signal: str, size: float) -> bool:
@@ -102,16 +110,10 @@ class Divergence:
         return count + 1 >= SUSTAINED
 
     def _describe(self, reading: Reading, first: int, signal: str, value: float) -> Finding:
-        what = "exploded" if math.isfinite(value) else "not finite"
-        words = {
-            "exploded": f"{signal} has exploded to {value:.3g}",
-            "not finite": f"{signal} is {value}",
-        }[what]
-        evidence: dict[str, object] = {
-            "signal": signal,
-            "value": value if what == "exploded" else str(value),
-        }
-        if what == "exploded":
+        exploded = math.isfinite(value)
+        words = f"{signal} has exploded to {value:.3g}" if exploded else f"{signal} is {value}"
+        evidence: dict[str, object] = {"signal": signal, "value": value if exploded else str(value)}
+        if exploded:
             evidence["early_scale"] = self._scale.get(signal, 1.0)
         return Finding(
             kind=self.kind,
@@ -120,15 +122,18 @@ class Divergence:
             last_step=reading.step,
             message=f"The training has diverged: {words}.",
             evidence=evidence,
-            advice=_ADVICE[what],
+            advice=_ADVICE["exploded" if exploded else "not finite"],
         )
 
-    def _keep(self, step: int, steps: int, found: Finding | None) -> None:
+    def _follow(self, source: str, step: int, count: int, found: Finding | None) -> None:
+        """Take what ``count`` more steps (or sample checks) of a source showed."""
         if found is not None:
-            self._quiet = 0
+            self._quiet[source] = 0
             self._open = found if self._open is None else replace(self._open, last_step=step)
-        elif self._open is not None:
-            self._quiet += steps
-            if self._quiet >= HEALS_AFTER:
-                self._closed.append(replace(self._open, healed=True))
+        elif source in self._quiet and self._open is not None:
+            self._quiet[source] += count
+            if self._quiet[source] >= RESOLVES_AFTER[source]:
+                del self._quiet[source]
+            if not self._quiet:
+                self._closed.append(replace(self._open, resolved=True))
                 self._open = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_collapse.core.detectors.no_progress import Standstill, evidence_of
+from keras_collapse.core.detectors.no_progress import NoProgress, rounded
 from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
@@ -21,12 +21,12 @@ _EVIDENCE = ("missing_share", "modes_real", "modes_covered", "coverage", "recall
              "distance_ratio", "duplicate_share", "support_high")  # fmt: skip
 
 
-class ModeCollapse(Standstill):
+class ModeCollapse(NoProgress):
     """Finds ``mode_collapse``, full or partial, from looks at G's samples beside real ones.
 
     >>> detector = ModeCollapse()
     >>> for step in range(0, 1600, 100):
-    ...     detector.look(Probe(step, {"missing_share": 0.75, "distance_ratio": 0.2}))
+    ...     detector.update_probe(Probe(step, {"missing_share": 0.75, "distance_ratio": 0.2}))
     >>> [(f.severity.value, f.first_step, f.evidence["missing_share"]) for f in detector.findings]
     [('failed', 0, 0.75)]
     """
@@ -37,7 +37,7 @@ class ModeCollapse(Standstill):
         return mostly_collapsed(looks)
 
     def describe(self, probe: Probe) -> Finding:
-        evidence = evidence_of(probe, _EVIDENCE)
+        evidence = rounded(probe, _EVIDENCE)
         parts = []
         if "missing_share" in evidence:
             parts.append(f"they miss {evidence['missing_share']:.0%} of it")

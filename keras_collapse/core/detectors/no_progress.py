@@ -20,7 +20,7 @@ WARN_SHARE = 0.5
 RELAPSE = 400
 """Steps of bad samples, better or not, from which a generator that was good has failed."""
 RELAPSE_WARN = 100
-LEAST_LOOKS, MOST_LOOKS = 4, 2 * STRETCH
+LEAST_CHECKS, MOST_CHECKS = 4, 2 * STRETCH
 """Looks in a stretch: at least, for people whose epochs are long, and kept at most."""
 ARRIVED = 2
 """Good looks after which G was good once."""
@@ -28,12 +28,12 @@ HEALS_AFTER = 2
 """Good looks, one after another, after which it has recovered."""
 
 
-def evidence_of(probe: Probe, names: Sequence[str]) -> dict[str, float]:
+def rounded(probe: Probe, names: Sequence[str]) -> dict[str, float]:
     """Those of the probe's numbers that were told, as a person reads them."""
     return {name: round(probe.values[name], 4) for name in names if name in probe.values}
 
 
-class Standstill(ABC):
+class NoProgress(ABC):
     """Follows bad looks, one after another, until they are a failure or end.
 
     A detector of samples is one of these with its own `is_mine` and `describe`: every failure of
@@ -47,9 +47,9 @@ class Standstill(ABC):
     kind = ""
 
     def __init__(self) -> None:
-        self.blind = ""
+        self.unavailable_reason = ""
         # The latest bad looks, one after another.
-        self._stretch: deque[Probe] = deque(maxlen=MOST_LOOKS)
+        self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
         self._since = 0  # the step from which they have been so
         self._good = self._good_in_a_row = 0
         self._failing = False  # the stretch is a failure, of this kind or of another's
@@ -69,7 +69,7 @@ class Standstill(ABC):
     def findings(self) -> Sequence[Finding]:
         return [*self._closed, self._open] if self._open else list(self._closed)
 
-    def look(self, probe: Probe) -> None:
+    def update_probe(self, probe: Probe) -> None:
         holds = bad(probe)
         if holds is None:
             return
@@ -80,13 +80,13 @@ class Standstill(ABC):
         if not self._stretch:
             self._since = probe.step
         self._stretch.append(probe)
-        while len(self._stretch) > LEAST_LOOKS and probe.step - self._stretch[1].step >= STRETCH:
+        while len(self._stretch) > LEAST_CHECKS and probe.step - self._stretch[1].step >= STRETCH:
             self._stretch.popleft()
         severity = self._severity(probe)
         if not self._failing:
             self._mine = self.is_mine(self._stretch)
             self._failing = severity is not None
-        self.blind = "" if self._failing or not self._mine else self._pending(probe)
+        self.unavailable_reason = "" if self._failing or not self._mine else self._pending(probe)
         if self._failing and self._mine:
             self._tell(probe, severity or Severity.WARNING)
 
@@ -101,7 +101,7 @@ class Standstill(ABC):
     def _severity(self, probe: Probe) -> Severity | None:
         """How bad the stretch is by now; None if it is not a failure."""
         looks = list(self._stretch)
-        if len(looks) < LEAST_LOOKS:
+        if len(looks) < LEAST_CHECKS:
             return None
         if self._good >= ARRIVED:
             lasted = probe.step - self._since
@@ -119,7 +119,7 @@ class Standstill(ABC):
         return f"{self.describe(probe).message} Whether that lasts cannot be told yet: train longer"
 
     def _recover(self) -> None:
-        self.blind = ""
+        self.unavailable_reason = ""
         self._good += 1
         self._good_in_a_row += 1
         if self._failing and self._good_in_a_row < HEALS_AFTER:
@@ -127,5 +127,5 @@ class Standstill(ABC):
         self._stretch.clear()
         self._failing = False
         if self._open is not None:
-            self._closed.append(replace(self._open, healed=True))
+            self._closed.append(replace(self._open, resolved=True))
             self._open = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from keras_collapse.core.detectors.persistent_condition import BLOCK_STEPS, OnBlocks
+from keras_collapse.core.detectors.persistent_condition import BLOCK_STEPS, BlockDetector
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -34,7 +34,7 @@ _ADVICE = (
 )
 
 
-class NonConvergence(OnBlocks):
+class NonConvergence(BlockDetector):
     """Finds ``non_convergence``, from swings of D's cross-entropy or from relapses of the samples.
 
     Losses of other objectives have no common scale: there only the samples are judged.
@@ -56,11 +56,11 @@ class NonConvergence(OnBlocks):
         self._recurring: Finding | None = None
 
     def update(self, reading: Reading) -> None:
-        self.judged += reading.steps
+        self.steps_assessed += reading.steps
         super().update(reading)
 
-    def see(self, block: Reading) -> None:
-        loss = self.form.of(block)
+    def update_block(self, block: Reading) -> None:
+        loss = self.form.normalised(block)
         if loss is None:
             return
         self._losses.append(loss)
@@ -89,10 +89,10 @@ class NonConvergence(OnBlocks):
             )
         self._swinging = self._follow(self._swinging, found)
 
-    def look(self, probe: Probe) -> None:
+    def update_probe(self, probe: Probe) -> None:
         """Take a probe: samples that were good and are bad again have relapsed."""
         before = self.samples_bad
-        super().look(probe)
+        super().update_probe(probe)
         if bad(probe) is None:
             return
         if self.samples_bad and before is False:
@@ -114,7 +114,7 @@ class NonConvergence(OnBlocks):
     def _follow(self, before: Finding | None, now: Finding | None) -> Finding | None:
         """What stands now; what stood before and no longer does has healed."""
         if before is not None and now is None:
-            self._closed.append(replace(before, healed=True))
+            self._closed.append(replace(before, resolved=True))
         return now
 
     @property

@@ -24,39 +24,39 @@ class CrossEntropy:
         row_steps: training steps that one step of the readings stands for at least.
 
     >>> form = CrossEntropy()
-    >>> form.seen(Reading(0, 1, {"d_loss": 1.39, "g_loss": 0.7}))
-    >>> form.share, form.of(Reading(1, 1, {"d_loss": 1.0, "g_loss": 0.7}))
+    >>> form.update(Reading(0, 1, {"d_loss": 1.39, "g_loss": 0.7}))
+    >>> form.scale, form.normalised(Reading(1, 1, {"d_loss": 1.0, "g_loss": 0.7}))
     (0.5, 0.5)
     """
 
     def __init__(self, row_steps: int = 1) -> None:
         self._row_steps = row_steps
-        self._share: float | None = None
+        self._scale: float | None = None
         self._other = False
 
     @property
-    def share(self) -> float:
+    def scale(self) -> float:
         """1 where D's loss is a mean cross-entropy, 1/2 where a sum of two, 0 where unknown."""
-        return self._share or 0.0
+        return self._scale or 0.0
 
     @property
-    def other(self) -> bool:
+    def is_other_objective(self) -> bool:
         """Whether the run's first steps were seen, and show another objective."""
         return self._other
 
-    def seen(self, reading: Reading) -> None:
+    def update(self, reading: Reading) -> None:
         """Take a reading; the first one with a D loss decides."""
-        if self._share is None and "d_loss" in reading.values:
-            self._share = self._of_start(reading)
+        if self._scale is None and "d_loss" in reading.values:
+            self._scale = self._of_start(reading)
             seen = (
                 self._row_steps == 1 and reading.step < START_STEPS and "g_loss" in reading.values
             )
-            self._other = seen and self._share == 0
+            self._other = seen and self._scale == 0
 
-    def of(self, reading: Reading) -> float | None:
+    def normalised(self, reading: Reading) -> float | None:
         """D's mean cross-entropy in this reading; None where it is not known to be one."""
         d_loss = reading.get("d_loss")
-        return d_loss * self._share if d_loss is not None and self._share else None
+        return d_loss * self._scale if d_loss is not None and self._scale else None
 
     def _of_start(self, first: Reading) -> float:
         if self._row_steps > 1 or first.step >= START_STEPS:

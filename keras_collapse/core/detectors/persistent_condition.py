@@ -19,7 +19,7 @@ HEALS_AFTER = 100
 """Steps without it after which a condition is over."""
 
 
-class OnBlocks(ABC):
+class BlockDetector(ABC):
     """Judges blocks of readings.
 
     Args:
@@ -33,8 +33,8 @@ class OnBlocks(ABC):
     kind = ""
 
     def __init__(self, row_steps: int = 1) -> None:
-        self.judged = 0
-        self.blind = ""
+        self.steps_assessed = 0
+        self.unavailable_reason = ""
         self.row_steps = row_steps
         self.form = CrossEntropy(row_steps)
         self.samples_bad: bool | None = None
@@ -42,18 +42,18 @@ class OnBlocks(ABC):
         self._closed = closed()
 
     def update(self, reading: Reading) -> None:
-        self.form.seen(reading)
+        self.form.update(reading)
         block = self._blocks.add(reading)
         if block is not None:
-            self.see(block)
+            self.update_block(block)
 
-    def look(self, probe: Probe) -> None:
+    def update_probe(self, probe: Probe) -> None:
         """Take a probe: what a D is worth depends on the samples beside it."""
         answer = bad(probe)
         self.samples_bad = self.samples_bad if answer is None else answer
 
     @abstractmethod
-    def see(self, block: Reading) -> None:
+    def update_block(self, block: Reading) -> None:
         """Take the next block."""
 
     @property
@@ -62,7 +62,7 @@ class OnBlocks(ABC):
         """As in `Detector`."""
 
 
-class Lasting(OnBlocks):
+class PersistentCondition(BlockDetector):
     """Finds a condition of D that lasts, one episode after another."""
 
     def __init__(self, row_steps: int = 1) -> None:
@@ -77,7 +77,7 @@ class Lasting(OnBlocks):
     def describe(self, episode: Episode) -> Finding | None:
         """The episode as a finding; None where it is none yet."""
 
-    def see(self, block: Reading) -> None:
+    def update_block(self, block: Reading) -> None:
         holds = self.holds(block)
         if self._episode is None:
             if not holds:

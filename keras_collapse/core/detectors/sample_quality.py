@@ -21,7 +21,7 @@ REPEATING = 0.5
 """Share of samples that repeat another one from which a look counts as collapsed, whatever is
 missing. Perfect samples of the data repeat each other at 0.01 or so."""
 
-ELSEWHERE = 0.2
+OFF_MANIFOLD = 0.2
 """Precision up to which samples are not where the data is; 99 % of the good looks show more than
 0.44. Only where the data fill few dimensions: in many, a nearest-neighbour ball holds next to
 nothing, and good drawings show 0.03."""
@@ -50,13 +50,13 @@ def collapsed(probe: Probe) -> bool | None:
     return missing >= MISSING and ratio <= NARROW
 
 
-def elsewhere(probe: Probe) -> bool | None:
+def off_manifold(probe: Probe) -> bool | None:
     """Are the samples not where the data is? None: cannot tell."""
     precision, missing = probe.get("precision"), probe.get("missing_share")
     distance, near = probe.get("sliced_wasserstein"), probe.get("sliced_wasserstein_baseline")
     if precision is None or missing is None or distance is None or near is None:
         return None
-    if precision <= ELSEWHERE and 0 < probe.values.get("dimension", 0.0) <= FEW_DIMENSIONS:
+    if precision <= OFF_MANIFOLD and 0 < probe.values.get("dimension", 0.0) <= FEW_DIMENSIONS:
         return True
     wide = probe.values.get("distance_ratio", 0.0) > NARROW
     return distance >= FAR * near and (precision <= FAR_PRECISION or (wide and missing >= MISSING))
@@ -64,7 +64,7 @@ def elsewhere(probe: Probe) -> bool | None:
 
 def bad(probe: Probe) -> bool | None:
     """Collapsed or elsewhere; None where neither can be told."""
-    answers = (collapsed(probe), elsewhere(probe))
+    answers = (collapsed(probe), off_manifold(probe))
     if True in answers:
         return True
     return None if None in answers else False
@@ -77,7 +77,7 @@ def mostly_collapsed(looks: Iterable[Probe]) -> bool:
     """
     votes = [
         (look.get("duplicate_share") or 0.0) >= REPEATING
-        or (collapsed(look) is True and elsewhere(look) is not True)
+        or (collapsed(look) is True and off_manifold(look) is not True)
         for look in looks
     ]
     return 2 * sum(votes) > len(votes)

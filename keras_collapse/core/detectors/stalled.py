@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_collapse.core.detectors.no_progress import Standstill, evidence_of
+from keras_collapse.core.detectors.no_progress import NoProgress, rounded
 from keras_collapse.core.detectors.sample_quality import mostly_collapsed
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
@@ -19,13 +19,13 @@ _EVIDENCE = ("precision", "density", "coverage", "sliced_wasserstein",
              "sliced_wasserstein_baseline", "distance_ratio", "separation")  # fmt: skip
 
 
-class Stalled(Standstill):
+class Stalled(NoProgress):
     """Finds ``stalled``, from looks at G's samples beside real ones.
 
     >>> detector = Stalled()
     >>> far = {"sliced_wasserstein": 2.0, "sliced_wasserstein_baseline": 0.1}
     >>> for step in range(0, 1600, 100):
-    ...     detector.look(Probe(step, {"precision": 0.0, "missing_share": 1.0} | far))
+    ...     detector.update_probe(Probe(step, {"precision": 0.0, "missing_share": 1.0} | far))
     >>> [(f.severity.value, f.first_step) for f in detector.findings]
     [('failed', 0)]
     """
@@ -36,7 +36,7 @@ class Stalled(Standstill):
         return not mostly_collapsed(looks)
 
     def describe(self, probe: Probe) -> Finding:
-        evidence = evidence_of(probe, _EVIDENCE)
+        evidence = rounded(probe, _EVIDENCE)
         among = (
             f"{evidence['precision']:.0%} of them lie among real ones, and they"
             if "precision" in evidence

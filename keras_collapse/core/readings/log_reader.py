@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.averaging import Averaging, Row, Unaverager
@@ -19,19 +21,26 @@ _HALVES = (("d_acc_real", "d_acc_fake"), ("d_loss_real", "d_loss_fake"))
 
 
 class Reader:
-    """Turns the log dictionaries of any Keras GAN into readings, live or from a file.
+    """Turns the logs of any Keras GAN into readings, live or from a file.
+
+    Names may appear in any log, not only in the first one, and may be missing from some.
 
     Args:
         signals: canonical signal to log key, where the names are not recognised.
-        averaging: how the numbers had been averaged, if known; recognised otherwise.
-        hint: what the caller expects of the averaging; the numbers may overrule it.
+        averaging: how the numbers had been averaged, if known; inferred otherwise.
+        hint: the expected averaging; the numbers may overrule it.
         origin: the first step of a running mean, if known.
-        raw: log keys that hold their own batch's number although the others are running means
-            since the epoch began, as where a ``train_step`` returns metrics and tensors mixed.
+        means: the log keys that hold running means since the epoch began, where others hold their
+            own batch's number, as when a ``train_step`` returns metrics and tensors mixed; None if
+            all keys are of one kind.
         relative_rounding: error of a number relative to its size, where none is given with it.
 
+    Attributes:
+        names: the signals found so far; None before the first log.
+        absent: names of ``signals`` that no log has held yet.
+
     Raises:
-        InputError: at the first log in which no signal is recognised.
+        InputError: at the first log, if no signal is recognised in it.
 
     >>> reader = Reader(averaging="batch")
     >>> [r.values for r in reader.read(0, {"disc_loss": 0.7, "gen_loss": 0.6})]
@@ -44,15 +53,16 @@ class Reader:
         averaging: str | None = None,
         hint: str | None = None,
         origin: int | None = None,
-        raw: Collection[str] = (),
+        means: Collection[str] | None = None,
         relative_rounding: float = 0.0,
     ) -> None:
         self.names: SignalNames | None = None
         self.shared_halves: list[str] = []
         self.summed = False
-        self._given = signals
-        self._raw = frozenset(raw)
-        self._means = RunningMeans()
+        self._given = dict(signals or {})
+        self._known: dict[str, None] = {}  # all log keys so far, in order
+        self._means = frozenset(means) if means is not None else None
+        self._own: deque[tuple[int, dict[str, float]]] = deque()  # batches' own numbers, by step
         self._relative_rounding = relative_rounding
         self._undo = Unaverager(averaging, hint, origin)
         self._opening: list[Row] = []  # the rows the averaging was recognised from
@@ -64,6 +74,16 @@ class Reader:
         """How the numbers had been averaged; None while it is too early to say."""
         return str(self._undo.averaging) if self._undo.averaging else None
 
+    @property
+    def absent(self) -> list[str]:
+        """Names that were given for a signal and that no log has held yet."""
+        return [name for name in self._given.values() if name not in self._known]
+
+    @property
+    def received(self) -> list[str]:
+        """All names that logs have held."""
+        return list(self._known)
+
     def read(
         self,
         step: int,
@@ -71,28 +91,65 @@ class Reader:
         epoch: int | None = None,
         rounding: Mapping[str, float] | None = None,
     ) -> list[Reading]:
-        """The readings that this log completes; often one, none while numbers are weighed up.
+        """Take a log; return the readings that it completes.
 
         Args:
             step: the training step the log belongs to, 0-based, growing.
-            logs: log key to number; keys that are no signal are passed over.
+            logs: log key to number; keys that are not a signal are ignored.
             epoch: the epoch of the step, where known.
             rounding: log key to the largest error of the number as it was written.
+
+        Returns:
+            Usually one reading; none while it is undecided how the numbers were averaged.
         """
-        if self.names is None:
-            self.names = recognise_names(logs, self._given)
-        keys = self.names.keys
-        if self._raw:
-            logs = {**logs, **self._means.add(step, epoch, {k: logs[k] for k in self._raw})}
-        values = {signal: float(logs[key]) for signal, key in keys.items() if key in logs}
-        if rounding is None:
-            errors = {k: abs(v) * self._relative_rounding for k, v in values.items()}
-        else:
-            errors = {signal: rounding[keys[signal]] for signal in values}
+        if not logs.keys() <= self._known.keys():
+            self._learn_names(logs)
+        assert self.names is not None
+        values: dict[str, float] = {}
+        errors: dict[str, float] = {}
+        own: dict[str, float] = {}
+        for signal, key in self.names.keys.items():
+            if key not in logs:
+                continue
+            number = float(logs[key])
+            if self._means is not None and key not in self._means:
+                own[signal] = number
+                continue
+            values[signal] = number
+            errors[signal] = (
+                abs(number) * self._relative_rounding
+                if rounding is None
+                else rounding.get(key, 0.0)
+            )
+        if own:
+            self._own.append((step, own))
         row = Row(step, values, errors, epoch)
         if not self._form_known:
             self._opening.append(row)
         return self._finish(self._undo.push(row))
+
+    def _learn_names(self, logs: Mapping[str, float]) -> None:
+        """Look for signals among names that no log has held before; known ones keep their key."""
+        self._known |= dict.fromkeys(logs)
+        given = {signal: name for signal, name in self._given.items() if name in self._known}
+        found = recognise_names(self._known, given)
+        if self.names is not None:
+            found = SignalNames({**found.keys, **self.names.keys}, found.critic)
+        self.names = found
+
+    def _add_own(self, reading: Reading) -> Reading:
+        """The reading with the batches' own numbers of its steps, as means over them."""
+        values, rounding = dict(reading.values), dict(reading.rounding)
+        within: dict[str, list[float]] = {}
+        while self._own and self._own[0][0] <= reading.step:
+            for signal, number in self._own.popleft()[1].items():
+                within.setdefault(signal, []).append(number)
+        counts = max(reading.before + reading.inner + reading.after, 1)
+        for signal, numbers in within.items():
+            values[signal] = sum(numbers) / len(numbers)
+            error = abs(values[signal]) * self._relative_rounding
+            rounding[signal] = error * reading.steps / counts  # as `Reading.uncertainty` undoes it
+        return replace(reading, values=values, rounding=rounding)
 
     def close(self) -> list[Reading]:
         """The readings still held back at the end of a log."""
@@ -129,6 +186,8 @@ class Reader:
     def _finish(self, readings: list[Reading]) -> list[Reading]:
         if not readings:
             return readings
+        if self._own:
+            readings = [self._add_own(reading) for reading in readings]
         if not self._form_known:
             self._form_known = True
             self.shared_halves = self._find_shared_halves()
@@ -172,34 +231,6 @@ class Reader:
 
     def _in_form(self, reading: Reading) -> Reading:
         values = {k: v for k, v in reading.values.items() if k not in self.shared_halves}
-        if self.summed:
+        if self.summed and "d_loss" in values:
             values["d_loss"] /= 2
-        return Reading(
-            reading.step,
-            reading.steps,
-            values,
-            reading.rounding,
-            reading.before,
-            reading.after,
-            reading.inner,
-        )
-
-
-class RunningMeans:
-    """Turns numbers of single batches into means since the epoch began, as Keras does."""
-
-    def __init__(self) -> None:
-        self._epoch: int | None = None
-        self._last = -1
-        self._count = 0
-        self._totals: dict[str, float] = {}
-
-    def add(self, step: int, epoch: int | None, numbers: Mapping[str, float]) -> dict[str, float]:
-        """The means up to and with this step."""
-        if epoch != self._epoch:
-            self._epoch, self._count, self._totals = epoch, 0, {}
-        steps, self._last = step - self._last, step
-        self._count += steps
-        for key, number in numbers.items():
-            self._totals[key] = self._totals.get(key, 0.0) + float(number) * steps
-        return {key: total / self._count for key, total in self._totals.items()}
+        return replace(reading, values=values)

@@ -1,32 +1,37 @@
-"""Follows a journal while it grows, and tells a listener what it says."""
+"""Follow a journal while it grows and pass on what is new."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding, Status, Verdict
-from keras_collapse.core.journal import FILE_NAME, SCHEMA, understood
+from keras_collapse.core.journal import FILE_NAME, record_of
 from keras_collapse.core.processes import lives
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
-from keras_collapse.core.samples.probe import Probe
+from keras_collapse.core.records import (
+    EpochEnded,
+    FindingChanged,
+    FitStarted,
+    ReaderSettings,
+    Record,
+    RunEnded,
+    RunStarted,
+    SamplesChecked,
+    StepLogs,
+)
 from keras_collapse.outputs.run_state import RunState
-from keras_collapse.sources import READER_SETTINGS
 
 SILENT_SECONDS = 30.0
-"""Without a word for so long, and for ten times the usual, a run is said to be silent."""
+"""A run is silent if its journal has not grown for this long and for ten times the usual pause."""
 
 
 class JournalFollower:
-    """Reads what a run's journal has said since the last time.
+    """Reads what is new in a run's journal.
 
     Args:
-        folder: the run's.
-        state: is told.
+        folder: the run's folder, or its journal.
+        state: receives what is new.
 
     Raises:
         InputError: there is no journal.
@@ -38,17 +43,18 @@ class JournalFollower:
         self._place = 0
         self._rest = b""
         self._reader: Reader | None = None
-        self._run: Mapping[str, Any] = {}
+        self._run: RunStarted | None = None
+        self._lines = 0
         self._picture = 0.0
-        self._usual = 0.0
-        self._heard = 0.0
+        self._usual_pause = 0.0
+        self._last_write = 0.0
         if not self.path.exists():
             raise InputError(
                 f"no {FILE_NAME} in {str(folder)!r}. Give the folder of a run that has begun."
             )
 
     def read(self) -> None:
-        """Read on; a line that is not whole yet waits.
+        """Poll for new records; an incomplete last line waits for its rest.
 
         Raises:
             InputError: a line is not as this version writes it.
@@ -58,41 +64,37 @@ class JournalFollower:
             new = file.read()
         self._place += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
-        with understood(self.path):
-            for line in lines:
-                self._take(json.loads(line))
-        self._look_at_picture()
-        self._see_silence(bool(lines))
+        for line in lines:
+            self._lines += 1
+            self._take(record_of(line, self.path, self._lines))
+        self._read_picture()
+        self._check_silence(bool(lines))
 
-    def _take(self, record: Mapping[str, Any]) -> None:
-        state, kind = self.state, record["record"]
-        if kind == "run":
-            if record.get("schema") != SCHEMA:
-                raise ValueError(f"schema {record.get('schema')!r}")
-            self._run = record
-        elif kind == "fit":
-            state.on_run(record["facts"])
-        elif kind == "reader":
-            settings = {key: record[key] for key in READER_SETTINGS}
-            self._reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
-        elif kind == "logs" and self._reader is not None:
-            logs = {name: float(number) for name, number in record["logs"].items()}
-            errors = record.get("rounding")
-            rounding = {k: float(v) for k, v in errors.items()} if errors is not None else None
-            state.on_logs(record["step"], logs)
-            for reading in self._reader.read(record["step"], logs, record["epoch"], rounding):
-                state.on_reading(reading)
-        elif kind == "probe":
-            values = {name: float(number) for name, number in record["values"].items()}
-            state.on_probe(Probe(record["step"], values))
-        elif kind == "epoch":
-            state.on_epoch(record["step"], record["epoch"], record.get("rates", {}))
-        elif kind in ("finding", "report"):
-            state.on_finding(Finding.from_dict(record["finding"]))
-        elif kind == "end":
-            state.on_verdict(_verdict(record["verdict"]), None)
+    def _take(self, record: Record) -> None:
+        state = self.state
+        match record:
+            case RunStarted():
+                self._run = record
+            case FitStarted():
+                state.on_run(record.facts)
+            case ReaderSettings():
+                self._reader = Reader(**record.arguments(), relative_rounding=FLOAT32_ROUNDING)
+            case StepLogs() if self._reader is not None:
+                state.on_logs(record.step, record.logs)
+                for reading in self._reader.read(
+                    record.step, record.logs, record.epoch, record.rounding
+                ):
+                    state.on_reading(reading)
+            case SamplesChecked():
+                state.on_probe(record.probe)
+            case EpochEnded():
+                state.on_epoch(record.step, record.epoch, record.rates)
+            case FindingChanged():
+                state.on_finding(record.finding)
+            case RunEnded():
+                state.on_verdict(record.verdict, None)
 
-    def _look_at_picture(self) -> None:
+    def _read_picture(self) -> None:
         import numpy as np
         from PIL import Image
 
@@ -106,28 +108,22 @@ class JournalFollower:
         except OSError:  # there is none, or none yet
             return
 
-    def _see_silence(self, spoke: bool) -> None:
+    def _check_silence(self, has_grown: bool) -> None:
         written = self.path.stat().st_mtime
-        if spoke and self._heard:
-            self._usual = max(0.9 * self._usual, written - self._heard)
-        self._heard = written
+        if has_grown and self._last_write:
+            self._usual_pause = max(0.9 * self._usual_pause, written - self._last_write)
+        self._last_write = written
         state = self.state
-        state.at(float(self._run.get("time", written)), written)
+        state.at(self._run.time if self._run is not None else written, written)
         quiet = time.time() - written
         state.silent, state.ended = 0.0, ""
         if state.verdict is not None:
             return
-        if lives(self._run) is False:
-            state.ended = f"its process is gone since {_ago(quiet)}: it was killed, or crashed"
-        elif quiet > max(SILENT_SECONDS, 10 * self._usual):
+        if self._run is not None and lives(self._run.process) is False:
+            last = f"last record {_ago(quiet)} ago"
+            state.ended = f"its process is gone ({last}): it was killed, or crashed"
+        elif quiet > max(SILENT_SECONDS, 10 * self._usual_pause):
             state.silent = quiet
-
-
-def _verdict(plain: Mapping[str, Any]) -> Verdict:
-    findings = tuple(Finding.from_dict(finding) for finding in plain["findings"])
-    return Verdict(
-        Status(plain["verdict"]), findings, plain["reason"], plain["steps"], plain["averaging"]
-    )
 
 
 def _ago(seconds: float) -> str:

@@ -17,7 +17,6 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.outputs.followers.journal import _verdict
 from keras_collapse.outputs.markdown import cause_tags, description
 from keras_collapse.outputs.mlflow.outbox import END, Outbox
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
@@ -117,8 +116,8 @@ def verdict_so_far(run_dir: Path) -> Verdict | None:
     try:
         last = _last_record(run_dir / FILE_NAME)
         if last.get("record") == "end":
-            return _verdict(last["verdict"])
-        return sources.examine(sources.read(run_dir))
+            return Verdict.from_dict(last["verdict"])
+        return sources.examine(sources.read(run_dir)).verdict
     except (InputError, OSError, ValueError, KeyError):  # it ended before its first step
         return None
 

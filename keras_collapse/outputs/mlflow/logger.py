@@ -9,16 +9,12 @@ import sys
 import tempfile
 import time
 import uuid
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_collapse.core.early_end import EarlyEnd, Ending
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import Hub, Listener, hub_of
 from keras_collapse.core.findings import Finding, Severity, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
@@ -27,6 +23,7 @@ from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_ver
 from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, Outbox
 from keras_collapse.outputs.mlflow.runs import run_link
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
+from keras_collapse.outputs.subscriber import Subscriber
 from keras_collapse.sources.mlflow_run import CHARTED, READINGS, SAMPLES
 
 DRAIN_SECONDS = 20.0
@@ -36,7 +33,7 @@ TRAINING = "training/"
 alphabetical order: readings, samples, system, training."""
 
 
-class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
+class MLflowLogger(Subscriber):
     """Logs what the `CollapseMonitor` of the same ``fit`` measures to MLflow.
 
     - Parameters: hyperparameters, seed, versions, device; the data's digest as the run's dataset.
@@ -75,8 +72,6 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         gan.fit(data, callbacks=[kc.CollapseMonitor(), kc.MLflowLogger()])
     """
 
-    async_safe = True
-
     def __init__(
         self,
         run_id: str | None = None,
@@ -102,7 +97,6 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         self._early: EarlyEnd | None = None
         self._run_dir = Path()
         self._probes: list[Probe] = []
-        self._heard = False
 
     @property
     def run_id(self) -> str | None:
@@ -125,26 +119,9 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         uri = server or state["tracking_uri"]
         return run_link(uri, state["experiment_id"], state["run_id"])
 
-    # -- Keras ---------------------------------------------------------------------------
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub: Hub = hub_of(model)
-        hub.join(self)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if self._outbox is None and not self._heard:
-            self._heard = True
-            warnings.warn(
-                "MLflowLogger has heard nothing, so it logs nothing. Put a CollapseMonitor() "
-                "into the same callbacks list.",
-                stacklevel=2,
-            )
-
     # -- the monitor's events --------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
-        self._heard = True
         run_dir = Path(str(facts.get("run_dir")))
         if self._early is not None:  # the fit before did not reach its end
             if run_dir == self._run_dir:
@@ -192,7 +169,7 @@ class MLflowLogger(keras.callbacks.Callback, Listener):  # type: ignore[misc]  #
         self._put("image", file=f"{path.parent.name}/{path.name}", step=step)
 
     def on_finding(self, finding: Finding) -> None:
-        if finding.severity is Severity.FAILED and not finding.healed:
+        if finding.severity is Severity.FAILED and not finding.resolved:
             self._tag({"collapse.verdict": "failed"} | cause_tags(finding))
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.readings.signals import SIGNALS
-from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict, verdict_so_far
+from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError, outboxes
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
 from keras_collapse.sources.mlflow_run import READINGS
@@ -57,14 +57,14 @@ def _end_killed(outbox: Outbox, run_dir: Path) -> None:
     """Put what the training would have put last, from its journal."""
     try:
         run = sources.read(run_dir)
+        examined = sources.examine(run)
     except InputError:  # it was killed before its first step
-        run = None
-    verdict = verdict_so_far(run_dir)
-    if run is not None and verdict is not None:
+        pass
+    else:
         known = outbox.last_step([READINGS + signal for signal in SIGNALS])
-        for reading in sources.readings_of(run):  # the last ones were still held back
+        for reading in examined.readings:  # the last ones were still held back
             if reading.step > known:
                 named = {READINGS + signal: value for signal, value in reading.values.items()}
                 outbox.put("metrics", step=reading.step, values=named)
-        put_verdict(outbox, run_dir, verdict, run.probes)
+        put_verdict(outbox, run_dir, examined.verdict, run.probes)
     put_end(outbox, run_dir, "KILLED", KILLED)

@@ -161,9 +161,9 @@ def _bands(
     }
     form = CrossEntropy(row_steps)
     for reading in readings[:START_STEPS]:
-        form.seen(reading)
-    if not form.other:  # the guide's number is a mean cross-entropy's
-        low, high = (bound / (form.share or 1.0) for bound in D_LOSS_BAND)
+        form.update(reading)
+    if not form.is_other_objective:  # the guide's number is a mean cross-entropy's
+        low, high = (bound / (form.scale or 1.0) for bound in D_LOSS_BAND)
         found["d_loss"] = (low, high, f"the guide's danger band of D, {low:g} to {high:g}")
     near = series.get("sliced_wasserstein_baseline", ([], [0.0]))[1][-1]
     if near > 0:

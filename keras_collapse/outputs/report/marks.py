@@ -43,7 +43,7 @@ def spans_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Span]:
     """A finding that has not ended lasts to the end."""
     for finding in findings:
         left = frame.across(finding.first_step)
-        right = frame.across(finding.last_step) if finding.healed else 1.0
+        right = frame.across(finding.last_step) if finding.resolved else 1.0
         if finding.severity is not Severity.INFO:
             yield Span(str(finding.severity), left * WIDTH, (right - left) * WIDTH)
 

@@ -1,20 +1,18 @@
-"""What a run's folder holds beside its numbers: facts, samples, and the command that made it."""
+"""What a run's folder holds besides its numbers, for its report: samples and facts."""
 
 from __future__ import annotations
 
 import base64
 import io
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.journal import FILE_NAME, read_journal, understood
+from keras_collapse.sources import RunContext
 
 PICTURES = {
-    "samples_start.png": "first look",
-    "samples_finding.png": "first after a finding",
+    "samples_start.png": "first sample check",
+    "samples_finding.png": "first one after a finding",
     "samples.png": "end",
 }
 """The samples that a run keeps."""
@@ -32,70 +30,13 @@ GROUPS = {
 """Facts that belong together, by the first part of their names."""
 
 
-@dataclass
-class Beside:
-    """What a run's folder holds beside its numbers.
-
-    Args:
-        folder: None where the source is no run folder.
-        facts: of its fits; the latest ones count.
-        summaries: Keras' text for each network.
-        command: that repeats it; empty where it is not known.
-        place: the folder it was given in.
-        began: Unix seconds; None where that is not known.
-        steps: the step at which each picture was made.
-    """
-
-    folder: Path | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    summaries: dict[str, str] = field(default_factory=dict)
-    command: str = ""
-    place: str = ""
-    began: float | None = None
-    steps: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def day(self) -> str:
-        """When it began, in words; empty where that is not known."""
-        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.began)) if self.began else ""
-
-
-def folder_of(source: str) -> Path | None:
-    """The run's folder where the source is one, or its journal."""
-    path = Path(source)
-    if path.name == FILE_NAME:
-        path = path.parent
-    return path if (path / FILE_NAME).exists() else None
-
-
-def beside(folder: Path | None) -> Beside:
-    """Read it. Raises InputError where the journal is not as this version writes it."""
-    found = Beside(folder)
-    if folder is None:
-        return found
-    with understood(folder):
-        for record in read_journal(folder):
-            kind = record["record"]
-            if kind == "run":
-                found.command = str(record.get("command", ""))
-                found.place = str(record.get("cwd", ""))
-                found.began = float(record["time"]) if "time" in record else None
-            elif kind == "fit":
-                found.facts |= record["facts"]
-            elif kind == "picture":
-                found.steps[str(record["name"])] = int(record["step"])
-        summaries = found.facts.pop("summary", {})
-        found.summaries = {str(name): str(text) for name, text in summaries.items()}
-    return found
-
-
-def grids(found: Beside) -> Iterator[tuple[str, str]]:
-    """What each picture shows, and the picture as a ``data:`` address; none of them twice."""
+def grids(context: RunContext) -> Iterator[tuple[str, str]]:
+    """What each saved picture shows, and the picture as a ``data:`` URI; none of them twice."""
     seen: dict[int | str, tuple[str, list[str]]] = {}
     for name, shows in PICTURES.items():
-        picture = _embedded(found.folder / name) if found.folder else None
+        picture = _embedded(context.folder / name)
         if picture is not None:
-            seen.setdefault(found.steps.get(name, name), (picture, []))[1].append(shows)
+            seen.setdefault(context.picture_steps.get(name, name), (picture, []))[1].append(shows)
     for step, (picture, words) in seen.items():
         when = f"step {step:,}: " if isinstance(step, int) else ""
         yield when + ", ".join(words), picture
@@ -123,7 +64,7 @@ def _reduced(path: Path) -> bytes:
 
 
 def grouped(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Facts by group, each a name and its value in words.
+    """Facts by group, each a name and its value in words; the networks' summaries are left out.
 
     >>> grouped({"optimizer": "Adam", "optimizer.beta_1": 0.5, "version.keras": "3.15"})
     {'Training': [('optimizer', 'Adam: beta_1 0.5')], 'Machine and versions': [('keras', '3.15')]}
@@ -133,6 +74,7 @@ def grouped(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
         for head in heads:
             found.setdefault(group, []).extend(_of_head(facts, head))
     known = {head for heads in GROUPS.values() for head in heads}
+    known |= {"summary"}
     rest = [(k, _words(v)) for k, v in facts.items() if k.partition(".")[0] not in known]
     return {group: rows for group, rows in {**found, "Other": rest}.items() if rows}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from jinja2 import Environment, PackageLoader
 from keras_collapse import sources
 from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.findings import Finding
 from keras_collapse.outputs.report.charts import charts
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
-from keras_collapse.outputs.report.run_context import Beside, beside, folder_of, grids, grouped
+from keras_collapse.outputs.report.run_context import grids, grouped
 from keras_collapse.outputs.style import SEVERITY_STYLE, STATUS_STYLE, evidence_of, span_of
-from keras_collapse.sources.past_run import EPOCH_STEPS, PastRun
+from keras_collapse.sources.past_run import EPOCH_STEPS, PastRun, RunContext
 
 IN_FOLDER, ELSEWHERE = "report.html", "collapse_report.html"
 """The report's name in the run's own folder, and where it might be mistaken for another's."""
@@ -36,38 +37,39 @@ def write_run_report(source: str, target: Path | None = None) -> Path:
     Raises:
         InputError: the source cannot be read, or the file cannot be written.
     """
-    folder = folder_of(source)
-    path = target or (folder / IN_FOLDER if folder else Path(ELSEWHERE))
+    run = sources.read(source)
+    path = target or (run.context.folder / IN_FOLDER if run.context else Path(ELSEWHERE))
     if path.is_dir():
         raise InputError(f"--out wants a file. Received the folder {str(path)!r}.")
-    run = sources.read(source)
-    write(path, html(source, run, sources.examine(run), beside(folder)))
+    write(path, html(source, run))
     return path
 
 
-def html(source: str, run: PastRun, verdict: Verdict, found: Beside) -> str:
+def html(source: str, run: PastRun) -> str:
     """The report as text, everything escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
     template = Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
     ).get_template("run.html")
     row_steps = EPOCH_STEPS if run.per_epoch else 1
+    examined, context = sources.examine(run), run.context
+    verdict = examined.verdict
     return template.render(
         source=source,
         verdict=verdict,
         symbol=STATUS_STYLE[verdict.status][0],
         symbols={severity: symbol for severity, (symbol, _) in SEVERITY_STYLE.items()},
         findings=list(_findings(verdict.findings)),
-        charts=charts(sources.readings_of(run), run.probes, verdict.findings, row_steps),
+        charts=charts(examined.readings, run.probes, verdict.findings, row_steps),
         width=WIDTH,
         height=HEIGHT,
         step="epoch" if run.per_epoch else "training step",
-        blind=run.blind,
-        grids=list(grids(found)),
-        facts=grouped(found.facts),
-        summaries=found.summaries,
-        short=list(_short(found)),
-        commands=list(_commands(source, found)),
+        unavailable_reason=run.unavailable_reason,
+        grids=list(grids(context)) if context else [],
+        facts=grouped(context.facts) if context else {},
+        summaries=context.facts.get("summary", {}) if context else {},
+        short=list(_short(context)) if context else [],
+        commands=list(_commands(source, context)),
         notes=run.notes,
     )
 
@@ -83,9 +85,9 @@ def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
         }
 
 
-def _short(found: Beside) -> Iterator[str]:
+def _short(context: RunContext) -> Iterator[str]:
     """The run in a few words."""
-    facts = found.facts
+    facts = context.facts
     seeding = facts.get("seeding")
     if isinstance(seeding, dict) and "seed" in seeding:
         yield f"seed {seeding['seed']}"
@@ -94,18 +96,17 @@ def _short(found: Beside) -> Iterator[str]:
     if "backend" in facts:
         device = f" on {facts['device']}" if "device" in facts else ""
         yield f"Keras with {facts['backend']}{device}"
-    if found.day:
-        yield found.day
+    if context.began:
+        yield time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(context.began))
 
 
-def _commands(source: str, found: Beside) -> Iterator[tuple[str, str]]:
-    """What a command does, and the command."""
-    if found.command:
-        backend = found.facts.get("backend")
+def _commands(source: str, context: RunContext | None) -> Iterator[tuple[str, str]]:
+    """Commands that continue from here: what each does, and the command."""
+    if context is not None and context.command:
+        backend = context.facts.get("backend")
         given = f"KERAS_BACKEND={shlex.quote(str(backend))} " if backend else ""
-        where = f", in {found.place}" if found.place else ""
-        yield f"The same run again{where}", given + found.command
-        if found.folder:
-            quoted = shlex.quote(str(found.folder))
-            yield "Was it the same to the bit?", f"keras-collapse compare {quoted} NEW_RUN"
-    yield "The verdict once more", f"keras-collapse diagnose {shlex.quote(source)}"
+        where = f", in {context.cwd}" if context.cwd else ""
+        yield f"Run the training again{where}", given + context.command
+        quoted = shlex.quote(str(context.folder))
+        yield "Compare both runs bit by bit", f"keras-collapse compare {quoted} NEW_RUN"
+    yield "Re-run the diagnosis", f"keras-collapse diagnose {shlex.quote(source)}"

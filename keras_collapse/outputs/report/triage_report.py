@@ -194,7 +194,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
         colour = f"C{sizes.index(row['batch_size'])}"
         style = "-" if row["says"] == "failed" else ":"
         try:
-            readings = sources.readings_of(sources.read(Path(row["folder"]) / "run"))
+            readings = sources.examine(sources.read(Path(row["folder"]) / "run")).readings
         except InputError:
             continue
         for axis, signal in zip(axes, ("d_loss", "g_loss"), strict=True):

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 from rich.console import Console
 
-from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import STATUS_STYLE, clock, in_ascii, is_ascii, number
+from keras_collapse.outputs.subscriber import Subscriber
 from keras_collapse.outputs.terminal.run_panel import LivePanel
 from keras_collapse.outputs.terminal.screens import Screen, screen_for
 
@@ -29,7 +27,7 @@ LINES = 10
 """Lines that a whole ``fit`` prints where there is no terminal."""
 
 
-class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
+class LiveMonitor(Subscriber):
     """Shows what the `CollapseMonitor` of the same ``fit`` sees, while it trains.
 
     One panel: the state in a word, a symbol and a colour, and since when; losses and accuracies
@@ -45,8 +43,6 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         gan.fit(data, callbacks=[kc.CollapseMonitor(), kc.LiveMonitor()])
     """
 
-    async_safe = True
-
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
         self.state = RunState()
@@ -57,7 +53,6 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         self._lock = threading.RLock()
         self._next = 0.0  # before then it is not drawn
         self._printed = 0
-        self._heard = False
         self._restore: Any = None
 
     # -- Keras ---------------------------------------------------------------------------
@@ -68,26 +63,13 @@ class LiveMonitor(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # 
         if isinstance(params, dict):
             params["verbose"] = 0
 
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub_of(model).join(self)
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if not self._heard:
-            self._heard = True
-            warnings.warn(
-                "LiveMonitor has heard nothing, so it shows nothing. Put a CollapseMonitor() "
-                "into the same callbacks list.",
-                stacklevel=2,
-            )
-
     # -- what the monitor says -------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
-        self._heard = True
         self.state.on_run(facts)
         self._console = self._given or Console()
         self._printed = self.state.step + 1
+        self._next = 0.0
         if self._screen is None:
             self._panel.brief = False
             self._screen = screen_for(self._console, self._panel)

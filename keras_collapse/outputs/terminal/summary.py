@@ -160,7 +160,7 @@ def _indented(row: RenderableType) -> Padding:
 
 
 def _in_full(finding: Finding, place: int, detail: Detail) -> bool:
-    return place < detail.full and not finding.healed and finding.severity is not Severity.INFO
+    return place < detail.full and not finding.resolved and finding.severity is not Severity.INFO
 
 
 def _advice(finding: Finding, detail: Detail) -> list[str]:

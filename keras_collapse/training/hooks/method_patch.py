@@ -1,4 +1,4 @@
-"""Standing in for a method: what it is handed and returns is seen, and nothing changed."""
+"""Patched methods: their arguments and results are observed, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Self
 import keras
 
 
-class StandIn:
-    """Replaces one object's method, and puts it back whatever others have done meanwhile.
+class MethodPatch:
+    """Replaces one object's method, and restores it whatever others have patched meanwhile.
 
-    Put back by `remove`, or at the end of a ``with`` block.
+    It is restored by `remove`, or at the end of a ``with`` block.
 
     Args:
         owner: the object.
-        name: of its method.
-        make: gives the replacement for the original.
+        name: the name of its method.
+        make: takes the original and returns the replacement.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class StandIn:
         self.remove()
 
     def remove(self) -> None:
-        """Put the original back; where another stands before us, ours stays, and must be inert."""
+        """Restore the original. If another patch was applied since, ours stays, without effect."""
         if vars(self._owner).get(self._name) is not self._ours:
             return
         if self._before is None:
@@ -43,32 +43,32 @@ class StandIn:
             setattr(self._owner, self._name, self._before)
 
 
-def hearing(owner: Any, name: str, hear: Callable[[Any, Any], None]) -> StandIn:
-    """Hear the first argument and the result of each call of a method, traced ones too.
+def spy(owner: Any, name: str, see: Callable[[Any, Any], None]) -> MethodPatch:
+    """Observe the first argument and the result of each call of a method, traced calls too.
 
     Args:
         owner: the object.
-        name: of its method.
-        hear: called with both; it must raise nothing.
+        name: the name of its method.
+        see: called with both; it must not raise.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        hear = tf.autograph.experimental.do_not_convert(hear)
+        see = tf.autograph.experimental.do_not_convert(see)
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
             outputs = original(inputs, *args, **kwargs)
-            hear(inputs, outputs)
+            see(inputs, outputs)
             return outputs
 
         return call
 
-    return StandIn(owner, name, make)
+    return MethodPatch(owner, name, make)
 
 
 def is_traced(tensor: Any) -> bool:
-    """Whether a tensor stands for a value in a step that is being compiled, and has none itself."""
+    """Whether a tensor is symbolic: part of a step that is being compiled, without a value."""
     if isinstance(tensor, keras.KerasTensor):
         return True
     backend = keras.backend.backend()
@@ -84,11 +84,11 @@ def is_traced(tensor: Any) -> bool:
 
 
 def sample_among(inputs: Any, generator: Any) -> Any:
-    """What of D's inputs is the sample: a conditional D is given labels beside it; None if unknown.
+    """The sample among D's inputs, which hold labels too if D is conditional; None if unknown.
 
     Args:
         inputs: a tensor, or several in a list, tuple or dictionary.
-        generator: whose output has a sample's shape.
+        generator: its output has a sample's shape.
     """
     if not isinstance(inputs, list | tuple | dict):
         return inputs

@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from keras_collapse.training.hooks.method_patch import StandIn
+from keras_collapse.training.hooks.method_patch import MethodPatch
+from keras_collapse.training.networks.keras_internals import optimizer_targets
 
 G, D = "generator", "discriminator"
 MOST_UPDATES = 200
@@ -55,7 +56,7 @@ class UpdatesSeen:
         self._owner = {id(v): D for v in discriminator.variables}
         self._owner |= {id(v): G for v in generator.variables}
         self._measure = measure
-        self._standing: list[StandIn] = []
+        self._standing: list[MethodPatch] = []
 
     @property
     def watching(self) -> bool:
@@ -65,7 +66,7 @@ class UpdatesSeen:
     def start(self) -> None:
         for place, optimizer in enumerate(self._optimizers):
             make = functools.partial(self._standing_in, place, optimizer)
-            self._standing.append(StandIn(optimizer, "apply", make))
+            self._standing.append(MethodPatch(optimizer, "apply", make))
 
     def stop(self) -> None:
         """Leave every optimizer as it was; stopping twice is once."""
@@ -79,7 +80,7 @@ class UpdatesSeen:
             grads = list(grads)
             variables = trainable_variables
             if variables is None:
-                variables = getattr(optimizer, "_trainable_variables", ())
+                variables = optimizer_targets(optimizer)
             else:
                 variables = trainable_variables = list(variables)
             if self.watching and len(self.updates) < MOST_UPDATES:

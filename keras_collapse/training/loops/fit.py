@@ -1,81 +1,113 @@
-"""What a ``fit`` shows besides its logs: who trains whom, its batches, new compiles."""
+"""A ``fit``: Keras' callback hooks as the training steps, epochs and sample checks of a session."""
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_collapse.core.findings import Finding
+import keras
+
+from keras_collapse.core.events import events_of
 from keras_collapse.core.guard import guarded
-from keras_collapse.training.hooks.batches import BatchesSeen
-from keras_collapse.training.networks.discovery import Networks, optimizers_of
-from keras_collapse.training.wiring.fit_wiring import FitWiring, watch_fit
-from keras_collapse.training.wiring.recompilation import Compiles
+from keras_collapse.training.hooks.batches import BACKENDS
+from keras_collapse.training.loops.fit_watch import FitWatch
+from keras_collapse.training.metadata import facts_of, metric_names, rates_of
+from keras_collapse.training.networks.discovery import find_networks
+from keras_collapse.training.probe.real_data import find_real
+from keras_collapse.training.session import MonitorSession
+from keras_collapse.training.steps import StepCounter, plain_numbers
 
 
-class FitWatch:
-    """Watches the fits of one model, one after another.
+class FitLoop:
+    """Drives a session from the hooks of one model's fits, one after another.
 
     Args:
-        tell: called with each finding.
-        show: called with each batch, on JAX and PyTorch.
-        guard: runs our part of a step so that its fault never reaches the training.
+        session: the run.
+        steps: counts its training steps.
+        every: ``"epoch"``, or the training steps between sample checks.
+        real: real samples that the user gave, or None.
+        get_model: returns the model; on JAX this brings the weights of the latest step into its
+            layers, so it is called before they are looked at, and not at every step.
+
+    Attributes:
+        should_stop: whether the fit was asked to end.
     """
 
     def __init__(
         self,
-        tell: Callable[[Finding], None],
-        show: Callable[[Any], None],
-        guard: Callable[..., None],
+        session: MonitorSession,
+        steps: StepCounter,
+        every: str | int,
+        real: Any,
+        get_model: Callable[[], Any],
     ) -> None:
-        self._tell, self._show, self._guard = tell, show, guard
-        self._compiles = Compiles()
-        self._wiring: FitWiring | None = None
-        self._batches: BatchesSeen | None = None
-        self._digests: dict[int, str] = {}  # step to hash, until its log comes
-        self._epoch_start = 0
+        self.should_stop = False
+        self._session, self._steps, self._every, self._real = session, steps, every, real
+        self._get_model = get_model
+        self._model: Any = None  # a weak proxy, since asking for the model costs
+        self._watch = FitWatch(session)
+        self._means: set[str] = set()
+        self._fresh = False  # a fit has begun whose first epoch has not
 
-    def begin(self, model: Any, networks: Networks, step: int) -> None:
-        """A fit begins, with the training step named."""
-        self.leave()
-        compiled = self._compiles.seen(list(optimizers_of(model).values()), step)
-        if compiled is not None:
-            self._tell(compiled)
-        self._wiring = guarded(FitWiring, watch_fit, model, networks)
-        self._batches = guarded(
-            BatchesSeen, BatchesSeen, model, self._keep, self._show, self._guard
-        )
+    def begin(self, params: Mapping[str, Any]) -> None:
+        """Begin a fit with the callback parameters that Keras gave."""
+        model = self._get_model()
+        self.should_stop = False
+        self._model = weakref.proxy(model)
+        self._means = metric_names(model)
+        per_execution = int(getattr(model, "steps_per_execution", 1) or 1)
+        self._steps.begin_fit(per_execution, params.get("steps"))
+        networks = find_networks(model)
+        look_for = functools.partial(find_real, networks, self._real, model)
+        facts = facts_of(model, params, networks)
+        seen = keras.backend.backend() in BACKENDS
+        step = self._steps.next_step
+        self._session.begin(events_of(params), networks, facts, step, look_for, seen, self._stop)
+        self._fresh = True
+        self._watch.begin(self._model, networks, step)
 
-    def begin_epoch(self, step: int) -> None:
-        """An epoch begins, with the training step named."""
-        self._epoch_start = step
-        self._digests.clear()
-        if self._batches is not None:
-            self._batches.begin_epoch()
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin an epoch, numbered as Keras does."""
+        self._steps.begin_epoch(epoch)
+        if self._fresh:  # only now is it known with which step a resumed run goes on
+            self._fresh = False
+            self._session.fingerprint(self._steps.next_step - 1)
+        self._watch.begin_epoch(self._steps.next_step)
 
-    def after_step(self, step: int) -> None:
-        if self._wiring is not None:
-            for finding in self._wiring.after_step(step):
-                self._tell(finding)
+    def end_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
+        """Take the log of a batch; on several threads these may come out of order."""
+        self._watch.after_step(self._steps.next_step)
+        for step, log in self._steps.add(batch, logs):
+            self._see(step, log)
+        if self._every != "epoch":
+            every, now = int(self._every), self._steps.next_step
+            if now // every > (now - self._steps.steps_per_execution) // every:
+                self._get_model()
+                self._session.check_samples(now - 1)
 
-    def end_epoch(self, step: int) -> None:
-        """The first epoch's end is the last look at the wiring."""
-        if self._wiring is not None:
-            wiring, self._wiring = self._wiring, None
-            for finding in wiring.after_epoch(step):
-                self._tell(finding)
-
-    def data(self, step: int) -> Mapping[str, str] | None:
-        """The hash of a step's batch, once; None where it could not be seen."""
-        digest = self._digests.pop(step, None)
-        return {"batch": digest} if digest else None
+    def end_epoch(self, logs: Mapping[str, Any]) -> None:
+        """End an epoch with its own logs, those of the validation among them."""
+        model = self._get_model()
+        self._watch.end_epoch(max(self._steps.next_step - 1, 0))
+        for step, log in self._steps.end_epoch():
+            self._see(step, log)
+        rates = guarded(rates_of, rates_of, model) or {}
+        step = self._steps.next_step - 1
+        self._session.end_epoch(step, self._steps.epoch, plain_numbers(logs), rates)
+        if self._every == "epoch":
+            self._session.check_samples(step)
 
     def leave(self) -> None:
-        """Stand in for nothing any more, as after a fit that failed in its first step."""
-        for standing in (self._wiring, self._batches):
-            if standing is not None:
-                standing.stop()
-        self._wiring = self._batches = None
+        """Remove all patches from the model."""
+        self._watch.leave()
 
-    def _keep(self, batch: int, digest: str) -> None:
-        self._digests[self._epoch_start + batch] = digest
+    def _see(self, step: int, logs: Mapping[str, Any]) -> None:
+        numbers, data = plain_numbers(logs), self._watch.data(step)
+        epoch, start = self._steps.epoch, self._steps.epoch_start
+        self._session.see(step, epoch, numbers, self._means, start, data=data)
+
+    def _stop(self) -> None:
+        self.should_stop = True
+        self._model.stop_training = True

@@ -1,8 +1,9 @@
-"""The monitor in a ``train_on_batch`` loop: each call watched, each G step one training step."""
+"""Watching a ``train_on_batch`` loop: every call is read, and each G step ends a training step."""
 
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,27 +11,29 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.core.findings import Finding
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING
 from keras_collapse.reproducibility.fingerprints import batch_digest
-from keras_collapse.training.hooks.method_patch import StandIn
+from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.hooks.optimizer_calls import D
-from keras_collapse.training.wiring.loop_wiring import WIRING_STEPS, LoopWiring
+from keras_collapse.training.observer import LoopObserver
+from keras_collapse.training.wiring.loop_wiring import SAME_LABEL, WIRING_STEPS, LoopWiring
 
 MIXED_LABELS = 0.3
 """Spread of a batch's labels above which it holds real and fake samples together; smoothed or
 noisy labels of one kind spread less."""
+LABELS_KEPT = 64
+"""D's calls whose labels are remembered, to tell the labels of real and of fake samples."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One ``train_on_batch``, as it ended.
+    """The result of one ``train_on_batch``.
 
     Args:
         logs: name to the batch's own number, running means undone.
         rounding: name to its largest error.
-        label: the mean of the labels; None where there were none, or of both kinds.
-        data: a hash of what the model was shown; None where it is out of reach.
+        label: the mean of the labels; None if there were none, or of both kinds.
+        data: a hash of the inputs; None if they are not in the host's memory.
     """
 
     logs: Mapping[str, float]
@@ -40,7 +43,7 @@ class Call:
 
 
 class Calls:
-    """Reads what ``train_on_batch`` of one model returns.
+    """Reads the numbers that ``train_on_batch`` of one model returns.
 
     Before Keras 3.15 that is the mean over all samples since the last ``reset_metrics``; the
     model's own sample count tells which, and undoes it: with M after W samples and M' after W',
@@ -50,7 +53,7 @@ class Calls:
         model: a compiled model.
 
     Attributes:
-        cumulative: whether a number was a mean over more than its own batch.
+        cumulative: whether any number was a mean over more than its own batch.
     """
 
     def __init__(self, model: Any) -> None:
@@ -61,7 +64,7 @@ class Calls:
         self._last: Mapping[str, float] = {}
 
     def read(self, returned: Any, labels: Any, inputs: Any = None) -> Call:
-        """The numbers of the call that has just returned."""
+        """Read the call that has just returned."""
         data = batch_digest(inputs)
         means = self._named(returned)
         before, self._count = self._count, self._samples()
@@ -76,7 +79,7 @@ class Calls:
         return Call(own, {n: abs(m) * stretch for n, m in means.items()}, label_of(labels), data)
 
     def _named(self, returned: Any) -> dict[str, float]:
-        """By the names that Keras gives them: its metrics in order, then the rest by name."""
+        """The numbers by Keras' names: its metrics in order, then the rest by name."""
         if isinstance(returned, Mapping):
             return {str(name): float(number) for name, number in returned.items()}
         numbers = [float(x) for x in np.atleast_1d(np.asarray(returned, dtype="float64"))]
@@ -87,7 +90,7 @@ class Calls:
         return dict(zip(self._names, numbers, strict=False))
 
     def _samples(self) -> float:
-        """How many samples the model's loss is the mean of; 0 where it does not say."""
+        """The number of samples that the model's loss is the mean of; 0 if unknown."""
         for metric in self._model.metrics:
             if metric.name == "loss" and hasattr(metric, "count"):
                 return float(keras.ops.convert_to_numpy(metric.count))
@@ -106,21 +109,50 @@ def label_of(labels: Any) -> float | None:
     return float(values.mean())
 
 
+class Labels:
+    """Tells D's calls on real samples from those on fakes, by their labels.
+
+    G's own label is the label of "real": it is what G wants its samples to be called. Of the labels
+    that D was given lately, those nearer to it than the middle between the nearest and the farthest
+    are of real samples.
+
+    >>> labels = Labels()
+    >>> labels.add(0.9), labels.add(0.3)
+    (None, None)
+    >>> labels.is_real(0.9, g_label=0.7), labels.is_real(0.3, g_label=0.7)
+    (True, False)
+    """
+
+    def __init__(self) -> None:
+        self._known: deque[float] = deque(maxlen=LABELS_KEPT)
+
+    def add(self, label: float | None) -> None:
+        """Take the label of a call of D's."""
+        if label is not None:
+            self._known.append(label)
+
+    def is_real(self, label: float | None, g_label: float | None) -> bool | None:
+        """Whether a call of D's was on real samples; None if the labels do not tell."""
+        if label is None or g_label is None or not self._known:
+            return None
+        distances = [abs(one - g_label) for one in self._known]
+        nearest, farthest = min(distances), max(distances)
+        if farthest - nearest < SAME_LABEL:
+            return None
+        return abs(label - g_label) < (nearest + farthest) / 2
+
+
 @dataclass(slots=True)
 class Step:
     """The calls of one training step, which a call of G's ends."""
 
     d_calls: list[Call] = field(default_factory=list)
 
-    def logs(self, g_call: Call) -> tuple[dict[str, float], dict[str, float]]:
-        """The step's signals and their rounding.
-
-        What G wants its fakes called is the label of "real": of D's calls, those with a label
-        nearer to it were on real samples.
-        """
+    def logs(self, g_call: Call, labels: Labels) -> tuple[dict[str, float], dict[str, float]]:
+        """The step's signals and their rounding."""
         parts: dict[str, list[Call]] = {"g": [g_call]}
         for call in self.d_calls:
-            is_real = _is_real(call, g_call)
+            is_real = labels.is_real(call.label, g_call.label)
             half = "" if is_real is None else "_real" if is_real else "_fake"
             parts.setdefault(f"d{half}", []).append(call)
         logs: dict[str, float] = {}
@@ -140,18 +172,11 @@ class Step:
                 rounding[f"d_{quantity}"] = max(rounding[half] for half in halves)
         return logs, rounding
 
-    def data(self, g_call: Call) -> dict[str, str]:
+    def data(self, g_call: Call, labels: Labels) -> dict[str, str]:
         """Hashes of what came from outside: the real samples and G's latents."""
-        real = [c.data for c in self.d_calls if c.data and _is_real(c, g_call)]
+        real = [c.data for c in self.d_calls if c.data and labels.is_real(c.label, g_call.label)]
         found = {"real": "".join(real), "latents": g_call.data}
         return {name: digest for name, digest in found.items() if digest}
-
-
-def _is_real(call: Call, g_call: Call) -> bool | None:
-    """Whether a call of D's was on real samples, by the labels; None where they do not say."""
-    if call.label is None or g_call.label is None:
-        return None
-    return abs(call.label - g_call.label) < 0.5
 
 
 def _is_loss(name: str) -> bool:
@@ -163,58 +188,52 @@ def _is_accuracy(name: str) -> bool:
 
 
 class LoopWatch:
-    """Stands in for ``train_on_batch`` on D and on the combined model, and passes on what it sees.
+    """Patches ``train_on_batch`` of D and of the combined model, and passes on what it sees.
 
     Args:
         generator, discriminator: the networks.
         combined: the model whose ``train_on_batch`` is G's step.
-        see: called at the end of each training step with its signals, their rounding, and hashes
-            of the data it was given.
-        report: called with each fault of the wiring, at the step it shows.
-        show: called with the batches of real samples, inputs and labels, that D is trained on.
-        guard: runs our own part of a call so that its fault never reaches the loop.
+        observer: takes each training step, the wiring faults, and the batches of real samples that
+            D is trained on.
     """
 
     def __init__(
-        self,
-        generator: Any,
-        discriminator: Any,
-        combined: Any,
-        see: Callable[[Mapping[str, float], Mapping[str, float], Mapping[str, str]], None],
-        report: Callable[[Finding], None],
-        show: Callable[[Any], None],
-        guard: Callable[..., None],
+        self, generator: Any, discriminator: Any, combined: Any, observer: LoopObserver
     ) -> None:
         self._models = {D: discriminator, "combined": combined}
         self._calls = {name: Calls(model) for name, model in self._models.items()}
-        self._see, self._show, self._guard = see, show, guard
-        self._wiring = LoopWiring(generator, discriminator, self._models, report, guard)
+        self._observer = observer
+        self._wiring = LoopWiring(generator, discriminator, self._models, observer)
+        self._labels = Labels()
         self._step = Step()
         self._g_call: Call | None = None
         self._steps = 0
-        self._standing: list[StandIn] = []
+        self._patches: list[MethodPatch] = []
 
     def start(self) -> None:
+        """Patch both models."""
         for name, model in self._models.items():
-            make = functools.partial(self._standing_in, name)
-            self._standing.append(StandIn(model, "train_on_batch", make))
+            make = functools.partial(self._watched, name)
+            self._patches.append(MethodPatch(model, "train_on_batch", make))
         self._wiring.start()
 
     def stop(self) -> None:
+        """Restore both models."""
         self._wiring.stop()
-        while self._standing:
-            self._standing.pop().remove()
+        while self._patches:
+            self._patches.pop().remove()
 
-    def _standing_in(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _watched(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def train_on_batch(x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-            if not self._standing:
+            if not self._patches:
                 return original(x, y, *args, **kwargs)
+            guard = self._observer.guard
             before: list[dict[str, Any]] = []
-            self._guard(self._wiring.compiled, name, self._steps)
+            guard(self._wiring.compiled, name, self._steps)
             if self._steps < WIRING_STEPS:
-                self._guard(lambda: before.append(self._wiring.before(name)))
+                guard(lambda: before.append(self._wiring.before(name)))
             returned = original(x, y, *args, **kwargs)
-            self._guard(self._take, name, returned, x, y, before)
+            guard(self._take, name, returned, x, y, before)
             return returned
 
         return train_on_batch
@@ -227,8 +246,10 @@ class LoopWatch:
             self._wiring.after(name, before[0], inputs, call.label)
         if name == D:
             self._step.d_calls.append(call)
-            if self._g_call is not None and _is_real(call, self._g_call):
-                self._show([inputs, labels])
+            self._labels.add(call.label)
+            g_label = self._g_call.label if self._g_call is not None else None
+            if self._labels.is_real(call.label, g_label):
+                self._observer.see_batch([inputs, labels])
             return
         self._g_call = call
         step, self._step = self._step, Step()
@@ -238,5 +259,5 @@ class LoopWatch:
         self._steps += 1
         if self._steps == WIRING_STEPS:
             self._wiring.stop()
-        logs, rounding = step.logs(call)
-        self._see(logs, rounding, step.data(call))
+        logs, rounding = step.logs(call, self._labels)
+        self._observer.see_step(logs, rounding, step.data(call, self._labels))

@@ -1,4 +1,4 @@
-"""Everything a forward pass or a training step can move, put back to the bit."""
+"""Preserving everything that a forward pass or a training step can change, bit by bit."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from typing import Any
 import keras
 import numpy as np
 
-# Keras' global generator has no public name.
-from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+from keras_collapse.training.networks.keras_internals import (
+    forget_global_seed_generator,
+    global_seed_generator,
+    tensorflow_generator,
+)
 
 _OWN_SEED = "keras_collapse"
 
 
 @contextlib.contextmanager
-def put_back(variables: Iterable[Any]) -> Iterator[None]:
-    """Put back these variables and every random generator when the block ends.
+def preserve_state(variables: Iterable[Any]) -> Iterator[None]:
+    """Restore these variables and every random generator when the block ends.
 
-    The generators: Python's, NumPy's, Keras' global one, PyTorch's (on every device) and the one
-    TensorFlow's eager operations draw their seeds from. JAX has none.
+    The generators are Python's, NumPy's, Keras' global one, PyTorch's (on every device) and the one
+    that TensorFlow's eager operations draw their seeds from. JAX has none.
 
     Args:
         variables: Keras variables, those of ``SeedGenerator`` layers among them.
     """
-    seeds = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+    seeds = global_seed_generator()
     kept = [*variables, *([seeds.state] if seeds is not None else [])]
     values = [np.array(keras.ops.convert_to_numpy(v.value)) for v in kept]
     python, numpy = random.getstate(), np.random.get_state()
@@ -37,15 +39,15 @@ def put_back(variables: Iterable[Any]) -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)
-            if seeds is None:  # one made meanwhile would have been made later, of another seed
-                global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+            if seeds is None:  # one made meanwhile would have been made later, from another seed
+                forget_global_seed_generator()
             for variable, value in zip(kept, values, strict=True):
                 if not _holds(variable, value):
                     variable.assign(value)
 
 
 def _holds(variable: Any, value: np.ndarray) -> bool:
-    """Has the variable this value, to the bit? One that JAX's failed fit has emptied has none."""
+    """Whether the variable has this value, bit by bit; a failed fit on JAX leaves it without one."""
     try:
         now = np.asarray(keras.ops.convert_to_numpy(variable.value))
     except TypeError:
@@ -62,14 +64,12 @@ def _backend_generators() -> Iterator[None]:
         with torch.random.fork_rng():
             yield
     elif backend == "tensorflow":
-        from tensorflow.python.eager import context  # the generator has no public name
-
-        generator = getattr(context.context(), "_rng", None)
-        if not isinstance(generator, random.Random):  # nobody has seeded TensorFlow
+        generator = tensorflow_generator()
+        if generator is None:  # TensorFlow was not seeded
             yield
             return
         state = generator.getstate()
-        # A seed drawn twice would go on in the kernel that TensorFlow keeps for it.
+        # TensorFlow keeps a kernel for each seed: drawn twice, it would continue in that kernel.
         generator.seed(_OWN_SEED)
         try:
             yield

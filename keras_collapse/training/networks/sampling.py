@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.training.networks.preserve_state import put_back
+from keras_collapse.training.networks.preserve_state import preserve_state
 
 
 def infer(network: Any, inputs: Any) -> Any:
@@ -16,7 +16,7 @@ def infer(network: Any, inputs: Any) -> Any:
 
     Call it in the main thread and, on JAX during a fit, only after ``callback.model`` was read.
     """
-    with put_back(network.non_trainable_variables), no_gradients():
+    with preserve_state(network.non_trainable_variables), no_gradients():
         tensors = keras.tree.map_structure(keras.ops.convert_to_tensor, inputs)
         return network(tensors, training=False)
 

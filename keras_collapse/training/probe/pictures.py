@@ -1,4 +1,4 @@
-"""G's samples as one picture: a grid of images, or points in the plane."""
+"""G's samples as one picture, a grid of images or points in the plane, and those a run keeps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.guard import guarded
+from keras_collapse.core.records import PictureSaved
+from keras_collapse.training.run_journal import RunJournal
 
 SIDE = 400
 """Pixels of a picture of points, each way."""
@@ -81,3 +86,43 @@ def save_picture(pixels: np.ndarray, path: Path) -> None:
     part = path.with_suffix(".part")
     Image.fromarray(pixels).save(part, format="PNG")
     part.replace(path)
+
+
+class PicturesKept:
+    """Keeps a run's latest picture, its first, and the first after a failure, or after a warning.
+
+    An error, such as a full disk, ends the keeping and nothing else.
+
+    Args:
+        journal: of the run; nothing is kept while it is not open.
+    """
+
+    def __init__(self, journal: RunJournal) -> None:
+        self._journal = journal
+        self._on = True
+        self._has_first = False
+        self._worst = self._pictured = Severity.INFO  # of what was found, and of what is kept
+
+    def note(self, finding: Finding) -> None:
+        """Take a finding: the next picture may have to be kept because of it."""
+        self._worst = max(self._worst, finding.severity, key=lambda severity: severity.rank)
+
+    def keep(self, picture: np.ndarray, step: int) -> None:
+        """Save the picture of a training step under the names that it has by now."""
+        if self._on and self._journal.is_open:
+            guarded("The keeping of pictures", self._keep, picture, step, off=self._switch_off)
+
+    def _keep(self, picture: np.ndarray, step: int) -> None:
+        assert self._journal.folder is not None
+        names = ["samples.png"]
+        if not self._has_first:
+            names.append("samples_start.png")
+        if self._worst.rank > self._pictured.rank:
+            names.append("samples_finding.png")
+        for name in names:
+            save_picture(picture, self._journal.folder / name)
+            self._journal.write(PictureSaved(name, step))
+        self._has_first, self._pictured = True, self._worst
+
+    def _switch_off(self, _: object) -> None:
+        self._on = False

@@ -18,23 +18,24 @@ from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
 from keras_collapse.training.networks.sampling import draw, infer
 from keras_collapse.training.probe.pictures import image_grid, scatter
-from keras_collapse.training.probe.real_data import SEED, PassingBy, RealData, real_among
+from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
 
 SHOWN = 32
 """Samples in the picture."""
 DRAWN = 256
 """Samples that are compared: half of eight modes missing show for certain from a hundred on."""
 SHARE = 0.05
-"""Of the training's time that looks may take: one that would take more is only a picture."""
+"""Share of the training's time that sample checks may take; one that would take more draws the
+picture only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look brought.
+class SampleCheck:
+    """The result of one sample check.
 
     Args:
         samples: float32 (32, ...), of the first latents.
-        probe: the numbers; None where there is no real sample or no time for one.
+        probe: the numbers; None without real samples, or without time to compare.
         picture: samples side by side, or points over the data's, uint8; None of anything else.
     """
 
@@ -44,58 +45,60 @@ class Look:
 
 
 class Prober:
-    """Looks at a pair of networks, and keeps within its share of the time.
+    """Checks the samples of a pair of networks within its share of the time.
 
-    A conditional generator is given the real samples' own labels, and D the same for both kinds.
+    A conditional generator gets the real samples' own labels, and D the same for both kinds.
 
     Args:
-        networks: with a generator whose latent's shape is known.
-        real: of the data as D is shown it; None where it is out of reach.
-        sees_batches: `show` will be called: without a real sample the first batches make one.
+        networks: with a generator whose latent shape is known.
+        real: some of the data as D is shown it; None if it was not found.
+        sees_batches: whether `show` will be called: then the first batches become the real sample
+            if there is no other.
 
     Attributes:
-        blind: why samples are not compared with data, in words; empty where they are, or may be.
+        unavailable_reason: why samples are not compared with the data; empty where they are, or
+            will be.
     """
 
     def __init__(
         self, networks: Networks, real: RealData | None, sees_batches: bool = False
     ) -> None:
         assert networks.latent_shape is not None
-        self.blind = ""
+        self.unavailable_reason = ""
         self._networks = networks
         self._real: RealData | None = None
         self._sample: RealSample | None = None
         self._inputs: Any = None
         if not networks.conditions:
             self._inputs = _latents(networks.latent_shape)
-        self._cost: float | None = None  # of the last full look, in seconds
+        self._cost: float | None = None  # of the last full check, in seconds
         self._since = time.perf_counter()
         shape = networks.sample_shape
-        self._passing: PassingBy | None = None
+        self._reservoir: BatchReservoir | None = None
         if real is None and sees_batches and shape is not None:
-            self._passing = PassingBy(shape)
+            self._reservoir = BatchReservoir(shape)
         else:
             self._compare_with(real)
 
     def show(self, batch: Any) -> None:
-        """A batch of real data passes by: nested arrays or tensors."""
-        if self._passing is not None:
-            self._passing.take(batch)
+        """Take a batch of real data: nested arrays or tensors."""
+        if self._reservoir is not None:
+            self._reservoir.take(batch)
 
     def settle(self) -> None:
-        """Wait for no more batches: what has passed by is the real sample from now on."""
-        if self._passing is not None:
-            arrays, shape = self._passing.arrays, self._passing.shape
-            self._passing = None
+        """Stop collecting batches: those seen so far are the real sample from now on."""
+        if self._reservoir is not None:
+            arrays, shape = self._reservoir.arrays, self._reservoir.shape
+            self._reservoir = None
             self._compare_with(real_among(arrays, shape, self._networks.conditions))
 
-    def look(self, step: int) -> Look | None:
-        """Draw, and where time allows compare; call it as `draw` is called.
+    def check(self, step: int) -> SampleCheck | None:
+        """Draw samples and, if time allows, compare them; to be called where `draw` may be.
 
         Returns:
-            None where nothing can be drawn: a conditional generator's labels are not known.
+            None if nothing can be drawn, since a conditional generator's labels are not known.
         """
-        if self._passing is not None and self._passing.done:
+        if self._reservoir is not None and self._reservoir.done:
             self.settle()
         if self._inputs is None:
             return None
@@ -104,15 +107,15 @@ class Prober:
         if self._sample is None or cost > SHARE * (began - self._since):
             shown = keras.tree.map_structure(lambda part: part[:SHOWN], self._inputs)
             samples = draw(generator, shown)
-            return Look(samples, None, self._picture(samples))
+            return SampleCheck(samples, None, self._picture(samples))
         samples = draw(generator, self._inputs)
         values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
         numbers = {name: float(v) for name, v in values.items() if v is not None}
         numbers |= self._scores(samples)
         self._since = time.perf_counter()
-        # The first look is compiled by some backends; only the later ones tell what looks cost.
+        # Some backends compile in the first check; only later ones show what a check costs.
         self._cost = 0.0 if self._cost is None else self._since - began
-        return Look(samples[:SHOWN], Probe(step, numbers), self._picture(samples))
+        return SampleCheck(samples[:SHOWN], Probe(step, numbers), self._picture(samples))
 
     def _picture(self, samples: np.ndarray) -> np.ndarray | None:
         grid = image_grid(samples[:SHOWN])
@@ -121,15 +124,17 @@ class Prober:
         return grid
 
     def _compare_with(self, real: RealData | None) -> None:
-        """Prepare the real sample, unless G could never draw it: then it is not what D sees."""
+        """Prepare the real sample, unless G could never draw it: then D sees other data."""
         what = "(samples, labels)" if self._networks.conditions else "some_samples"
         cure = f"give CollapseMonitor(real={what}) as D is shown them"
-        self.blind = f"the data is out of reach; {cure}"
+        self.unavailable_reason = f"no training data could be taken from what fit was given; {cure}"
         if real is None:
             return
         if self._networks.conditions:
             if real.condition is None or real.labels is None:
-                self.blind = f"G takes labels and none were found beside the data; {cure}"
+                self.unavailable_reason = (
+                    f"G takes labels, and none were found with the data; {cure}"
+                )
                 return
             self._inputs = given_to_g(
                 self._networks.generator,
@@ -139,25 +144,26 @@ class Prober:
             )
         shape, own = self._networks.sample_shape, real.samples.shape[1:]
         if shape is not None and math.prod(shape) != math.prod(own):
-            self.blind = f"the real samples have the shape {own} and G's {shape}; {cure}"
+            self.unavailable_reason = (
+                f"the real samples have the shape {own} and G's {shape}; {cure}"
+            )
             return
         activation = last_activation(self._networks.generator)
         low, high = REACH.get(activation or "", (-np.inf, np.inf))
         least, most = real.samples.min(), real.samples.max()
         if least < low - SLACK or most > high + SLACK:
-            self.blind = (
-                f"the data lie in [{least:g}, {most:g}], out of reach of G's {activation}; {cure}"
-            )
+            why = f"the data lie in [{least:g}, {most:g}], which G's {activation} cannot reach"
+            self.unavailable_reason = f"{why}; {cure}"
             return
         try:
             self._sample = RealSample(real.samples.reshape(len(real.samples), -1))
         except InputError as error:
-            self.blind = str(error)
+            self.unavailable_reason = str(error)
             return
-        self._real, self.blind = real, ""
+        self._real, self.unavailable_reason = real, ""
 
     def _scores(self, samples: np.ndarray) -> dict[str, float]:
-        """What D says to both kinds, in inference mode, where it can be asked."""
+        """D's scores on both kinds, in inference mode; empty if they cannot be computed."""
         judge = self._networks.discriminator
         if judge is None or self._real is None:
             return {}
@@ -170,7 +176,7 @@ class Prober:
         known = [(r, f) for r, f in pairs if r is not None and f is not None]
         if not known:
             return {}
-        # Of two ways in which D may take labels, it tells more apart by the one that it has learnt.
+        # D may take labels in two ways; it separates better with the one that it was trained with.
         real, fake = max(known, key=lambda pair: separation(*pair))
         found = answers(real, fake, 0.5 if last_activation(judge) == "sigmoid" else None)
         return {name: number for name, number in found.items() if np.isfinite(number)}
@@ -195,11 +201,11 @@ def _scored(judge: Any, inputs: Any) -> np.ndarray | None:
 
 
 def answers(real: np.ndarray, fake: np.ndarray, middle: float | None) -> dict[str, float]:
-    """What D's scores say, as a probe has it.
+    """D's scores as the numbers of a probe.
 
     Args:
         real, fake: scores (n,) and (m,).
-        middle: the score between "fake" and "real"; None where there is none.
+        middle: the threshold between "fake" and "real"; None if scores have none.
     """
     found = {
         "d_score_real": float(real.mean()),
@@ -213,13 +219,13 @@ def answers(real: np.ndarray, fake: np.ndarray, middle: float | None) -> dict[st
 
 
 def separation(real: np.ndarray, fake: np.ndarray) -> float:
-    """Share of pairs of a real and a fake sample that D puts in one order (the area under its ROC).
+    """D's ranking accuracy: the area under its ROC curve, at least 0.5.
 
     Args:
         real, fake: scores (n,) and (m,).
 
     Returns:
-        In [0.5, 1]: 0.5 tells nothing apart; ties count half.
+        In [0.5, 1]; 0.5 means that D separates nothing. Ties count half.
 
     >>> separation(np.array([0.9, 0.8]), np.array([0.1, 0.85]))
     0.75

@@ -1,4 +1,4 @@
-"""The data a person trains on, found without drawing from it: a second draw would disturb it."""
+"""Real samples, found without drawing from the training data: a second draw would change it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from keras_collapse.core.guard import guarded
 from keras_collapse.core.samples.diversity import LEAST_SAMPLES
 from keras_collapse.training.networks.conditioning import Condition, labels_like
 from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.networks.keras_internals import pipeline_stages
 
 REAL = 1024
 """Real samples that G's are compared with."""
 MOST_BYTES = 2**28
-"""Memory that samples from passing batches may take: they are wanted for one look after another,
-beside a training that may need the rest."""
-SEED = 20190528  # any number: what is drawn is fixed so that looks can be compared
+"""Memory that samples kept from batches may take: they stay for the whole training, which may need
+the rest."""
+SEED = 20190528  # any fixed number, so that sample checks can be compared
 MOST_FRAMES = 40
-"""Calls between our hook and Keras' ``fit``, at most; there are five or so."""
+"""Frames searched between our hook and Keras' ``fit``; there are about five."""
 WITHOUT_EFFECT = ("Shuffle", "Batch", "Prefetch", "Repeat", "Cache", "Options", "ParallelBatch")
-"""Stages of a ``tf.data`` pipeline that change no sample."""
+"""Stages of a ``tf.data`` pipeline that leave every sample as it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +35,8 @@ class RealData:
 
     Args:
         samples: float32 (n, *sample), as D is shown them.
-        labels: of these samples, as G takes them; None where it takes none, or none were found.
-        condition: how G takes them.
+        labels: the samples' labels as G takes them; None if it takes none, or none were found.
+        condition: how G takes labels.
     """
 
     samples: np.ndarray
@@ -44,12 +45,12 @@ class RealData:
 
 
 def find_real(networks: Networks, given: Any = None, model: Any = None) -> RealData | None:
-    """The samples given, with their labels where they were given too; else some of the data.
+    """The samples that the user gave, with labels if there are any; else some of ``fit``'s data.
 
     Args:
-        networks: with the generator they are compared with.
-        given: an array, or ``(samples, labels)``; None where none were.
-        model: whose ``fit`` begins, to take some of what it was given; None in a loop.
+        networks: with the generator whose samples are compared with them.
+        given: an array, or ``(samples, labels)``; None if the user gave none.
+        model: the model whose ``fit`` begins; None in a loop.
     """
     shape = networks.sample_shape
     if given is None and model is not None and shape is not None:
@@ -63,7 +64,7 @@ def find_real(networks: Networks, given: Any = None, model: Any = None) -> RealD
 
 
 def fit_given(model: Any) -> dict[str, Any]:
-    """What the ``fit`` that is now running was given, by argument; empty where none is found."""
+    """The arguments of the ``fit`` that is now running, by name; empty if there is none."""
     frame = sys._getframe()
     for _ in range(MOST_FRAMES):
         if frame.f_back is None:
@@ -77,12 +78,12 @@ def fit_given(model: Any) -> dict[str, Any]:
 
 
 def arrays_of(data: Any) -> list[Any]:
-    """The arrays that data consist of.
+    """The arrays that data consists of.
 
     Args:
-        data: an array, several, or a ``tf.data`` pipeline over arrays whose stages change no
-            sample. Of anything else (generators, pipelines with a map, ...) there are none, since
-            drawing could change what the training sees.
+        data: an array, several, or a ``tf.data`` pipeline over arrays whose stages leave every
+            sample as it is. For anything else (generators, pipelines with a map, ...) there are
+            none, since drawing could change what the training sees.
     """
     if isinstance(data, tuple | list):
         return [array for part in data for array in arrays_of(part)]
@@ -90,13 +91,11 @@ def arrays_of(data: Any) -> list[Any]:
         return arrays_of(list(data.values()))
     if isinstance(data, np.ndarray) or keras.ops.is_tensor(data):
         return [data] if len(data.shape) > 0 else []
-    while type(data).__module__.startswith("tensorflow.python.data"):
-        kind = type(data).__name__.strip("_").removesuffix("Dataset").removesuffix("V2")
+    for kind, tensors in pipeline_stages(data):
         if kind == "TensorSlice":
-            return arrays_of(list(data._tensors))
-        if kind not in WITHOUT_EFFECT or not hasattr(data, "_input_dataset"):
+            return arrays_of(tensors or [])
+        if kind not in WITHOUT_EFFECT:
             return []
-        data = data._input_dataset
     return []
 
 
@@ -106,18 +105,18 @@ def real_among(
     conditions: Sequence[Condition] = (),
     count: int = REAL,
 ) -> RealData | None:
-    """Some real samples and their labels, drawn with a generator of our own.
+    """Draw some real samples and their labels with a generator of our own.
 
     Args:
-        arrays: the first whose rows have a sample's shape holds the samples; among the others are
-            the labels.
-        shape: of one sample.
-        conditions: the ways in which labels may be wanted.
-        count: how many samples at most.
+        arrays: the first one whose rows have a sample's shape holds the samples; the labels are
+            looked for among the others.
+        shape: the shape of one sample.
+        conditions: the ways in which G may take labels.
+        count: the number of samples, at most.
 
     Returns:
-        In an order of their own, so that any first ones are as mixed as all; None where there are
-        no samples.
+        Samples in random order, so that the first ones are as mixed as all; None if there are no
+        samples.
     """
     samples = next((a for a in arrays if tuple(a.shape[1:]) == shape and len(a)), None)
     if samples is None:
@@ -134,7 +133,7 @@ def real_among(
 
 
 def _labels(array: Any, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Labels for an input of this shape; numbers that are all one are targets of D's."""
+    """Labels for an input of this shape; numbers that are all equal are D's targets, not labels."""
     if tuple(array.shape[1:]) not in ((), (1,), shape):
         return None
     found = _rows(array, rows)
@@ -150,16 +149,17 @@ def _rows(array: Any, rows: np.ndarray) -> np.ndarray:
     return np.asarray(found)[np.argsort(order)]
 
 
-class PassingBy:
-    """Keeps the first real samples of the batches that pass by, where data cannot be drawn from.
+class BatchReservoir:
+    """Keeps the first real samples of the batches of a training.
 
-    No sample is kept twice: a loop that picks its rows at random comes upon them again.
+    No sample is kept twice: a loop that picks its rows at random meets them again.
 
     Args:
-        shape: of one sample.
+        shape: the shape of one sample.
 
     Attributes:
-        done: no more are wanted: there are enough, or a batch brought nothing new.
+        done: whether there are enough samples, or a batch brought nothing new.
+        most: the number of samples that are enough.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -171,11 +171,11 @@ class PassingBy:
 
     @property
     def arrays(self) -> list[np.ndarray]:
-        """What was kept: the samples, and what stood beside them, row by row."""
+        """The samples, and the arrays of the same batches, row by row."""
         return [np.concatenate(parts) for parts in zip(*self._batches, strict=True)]
 
     def take(self, batch: Any) -> None:
-        """See a batch: arrays or tensors, nested as they may be. Its fault ends the keeping."""
+        """Take a batch of nested arrays or tensors; an error ends the collection."""
         if not self.done:
             guarded(self, self._take, batch, off=self._stop)
 
@@ -198,7 +198,7 @@ class PassingBy:
         return None
 
     def _fresh(self, samples: np.ndarray) -> list[int]:
-        """The rows that were not seen before, as many as are still wanted."""
+        """The rows that were not seen before, as many as are still needed."""
         fresh = []
         for row, sample in enumerate(samples):
             name = hash(sample.tobytes())

@@ -1,21 +1,23 @@
-"""The audit: one real training step is taken and put back, and what it changed is judged."""
+"""The audit: take one real training step, undo it, and check what it changed."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding
-from keras_collapse.training.hooks.method_patch import StandIn, hearing, sample_among
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.training.hooks.method_patch import MethodPatch, sample_among, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G, UpdatesSeen
 from keras_collapse.training.networks.discovery import find_networks, optimizers_of
-from keras_collapse.training.networks.preserve_state import put_back
+from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.wiring.fit_wiring import (
     fault,
     judge_updates,
@@ -26,22 +28,25 @@ from keras_collapse.training.wiring.fit_wiring import (
 from keras_collapse.training.wiring.objectives import ask, judge
 from keras_collapse.training.wiring.step_checks import CHECKS, StepSeen, drawn_rows
 
+_VALUE = re.compile(r", value=[^>]*(?=>)")
+# The values of a variable, which Keras' messages may hold.
 AUDIT_BATCH = 32
-"""Samples of a batch that is cut from a whole data set."""
+"""Samples in a batch that is cut from a whole data set."""
 
 
 def audit(gan: Any, batch: Any) -> list[Finding]:
-    """Say whether a GAN is wired as its author believes, from one real step on one batch.
+    """Find wiring faults of a GAN by taking one real training step and undoing it.
 
     The step is the model's own ``train_step``, run by ``fit`` without compiling. Afterwards
-    weights, optimizers, metrics and random generators are as they were, to the bit.
+    weights, optimizers, metrics and random generators are as before, bit by bit.
 
     Args:
         gan: a compiled Keras model with a ``train_step`` and a generator and a discriminator.
-        batch: what ``fit`` would hand to one step: an array, or a tuple of arrays.
+        batch: what ``fit`` would pass to one step: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``,
+            where each is an array or a structure of arrays.
 
     Returns:
-        The faults found, worst first; empty where none was.
+        The faults found, most severe first; empty if there are none.
 
     Raises:
         InputError: the model is not compiled or has no recognisable G and D, or the step fails
@@ -61,7 +66,19 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
             )
     if not getattr(gan, "compiled", False):
         raise InputError("the model is not compiled. Call gan.compile(...) before the audit.")
-    seen = _take_step(gan, batch, networks.generator, networks.discriminator)
+    if isinstance(batch, tuple) and not 1 <= len(batch) <= 3:
+        raise InputError(
+            f"batch must be x, (x, y) or (x, y, sample_weight). Received: {len(batch)} parts."
+        )
+    try:
+        seen = _take_step(gan, batch, networks.generator, networks.discriminator)
+    except InputError as error:
+        shared = _shared_optimizer(gan)
+        if not shared:
+            raise
+        # Keras builds an optimizer for the network it is first used with, and refuses the other.
+        finding = fault("shared_optimizer", 0, {"attributes": shared, "error": str(error)})
+        return [replace(finding, severity=Severity.FAILED)]
     found = judge_updates(seen.updates)
     kinds = {finding.kind for finding in found}
     for name, paths in seen.moved.items():
@@ -75,11 +92,17 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
 
 
 def one_batch(data: Any) -> Any:
-    """The first batch of what a person gives ``fit``: arrays, or anything to iterate over."""
-    if isinstance(data, np.ndarray):
-        return data[:AUDIT_BATCH]
-    if isinstance(data, tuple):
-        return tuple(one_batch(part) for part in data)
+    """The first batch of what ``fit`` is given: of arrays the first samples, else the first item.
+
+    Args:
+        data: an array or tensor, a tuple, list or dictionary of them, or an iterable of batches.
+
+    Raises:
+        InputError: it is none of these, or empty.
+    """
+    parts = keras.tree.flatten(data)
+    if parts and all(getattr(part, "shape", ()) or part is None for part in parts):
+        return keras.tree.map_structure(lambda p: None if p is None else p[:AUDIT_BATCH], data)
     try:
         return next(iter(data))
     except (TypeError, StopIteration):
@@ -100,12 +123,12 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
         for weights in [weights_of(network)]
         for states in [[v for v in network.variables if id(v) not in set(map(id, weights))]]
     }
-    with put_back(known), _listening(seen):
+    with preserve_state(known), _listening(seen):
         updates.start()
         try:
             _fit_once(gan, batch)
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = _VALUE.sub("", " ".join(str(error).split()))[:300]
             raise InputError(
                 f"the training step fails on this batch ({type(error).__name__}: {reason}). "
                 "Give the audit what fit would hand to one step."
@@ -124,17 +147,27 @@ def _take_step(gan: Any, batch: Any, generator: Any, discriminator: Any) -> Step
     return seen
 
 
+def _shared_optimizer(gan: Any) -> list[str]:
+    """Names of the model's attributes that hold one and the same optimizer; empty if none do."""
+    names: dict[int, list[str]] = {}
+    for name, value in vars(gan).items():
+        if isinstance(value, keras.optimizers.Optimizer):
+            names.setdefault(id(value), []).append(name)
+    return next((found for found in names.values() if len(found) > 1), [])
+
+
 def _controlled_step(gan: Any, batch: Any, seen: StepSeen) -> Mapping[str, float]:
-    """The step once more, with the same random draws, and put back: its log."""
+    """The log of the same step with the same random draws, which is undone afterwards."""
     optimizers = list(optimizers_of(gan).values())
-    with put_back(_all_variables(gan, seen.generator, seen.discriminator, optimizers)):
+    with preserve_state(_all_variables(gan, seen.generator, seen.discriminator, optimizers)):
         return _fit_once(gan, batch)
 
 
 def _fit_once(gan: Any, batch: Any) -> Mapping[str, float]:
-    x, y = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+    x, y, weight = (*batch, None, None)[:3] if isinstance(batch, tuple) else (batch, None, None)
+    settings = {"batch_size": _length(x), "epochs": 1, "shuffle": False, "verbose": 0}
     with _eagerly(gan), _with_tensors(gan):
-        history = gan.fit(x, y, batch_size=_length(x), epochs=1, shuffle=False, verbose=0)
+        history = gan.fit(x, y, sample_weight=weight, **settings)
     return {name: values[-1] for name, values in history.history.items()}
 
 
@@ -145,8 +178,9 @@ def _all_variables(gan: Any, *others: Any) -> list[Any]:
     return list(found.values())
 
 
-def _length(x: Any) -> int | None:
-    return len(x) if hasattr(x, "__len__") else int(x.shape[0])
+def _length(x: Any) -> int:
+    """The number of samples in a batch: the length of its first array."""
+    return int(keras.tree.flatten(x)[0].shape[0])
 
 
 def norm(gradients: Sequence[Any]) -> float:
@@ -160,7 +194,7 @@ def norm(gradients: Sequence[Any]) -> float:
 
 @contextlib.contextmanager
 def _eagerly(gan: Any) -> Iterator[None]:
-    """Run steps one by one, not compiled, and leave no trace of that."""
+    """Run steps one by one and uncompiled inside of the block, and as before after it."""
     names = ("train_function", "history", "stop_training", "steps_per_execution")
     kept = {name: getattr(gan, name) for name in names if hasattr(gan, name)}
     eager = gan.run_eagerly
@@ -175,7 +209,7 @@ def _eagerly(gan: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _with_tensors(gan: Any) -> Iterator[None]:
-    """Hand JAX's ``train_step`` arrays of JAX, as when it is compiled; eagerly Keras does not."""
+    """Pass JAX arrays to ``train_step``, as when it is compiled; run eagerly, Keras does not."""
     if keras.backend.backend() != "jax":
         yield
         return
@@ -186,40 +220,40 @@ def _with_tensors(gan: Any) -> Iterator[None]:
 
         return train_step
 
-    with StandIn(gan, "train_step", make):
+    with MethodPatch(gan, "train_step", make):
         yield
 
 
 @contextlib.contextmanager
 def _listening(seen: StepSeen) -> Iterator[None]:
-    """Note what G draws, what D is shown, and what losses are asked."""
+    """Record what G draws, what D is shown, and the inputs of losses."""
 
-    def hear_loss(original: Callable[..., Any]) -> Callable[..., Any]:
+    def see_loss(original: Callable[..., Any]) -> Callable[..., Any]:
         def loss(self: Any, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
             _note(y_pred, lambda values: seen.losses.append((self, values)))
             return original(self, y_true, y_pred, *args, **kwargs)
 
         return loss
 
-    def hear_drawn(_: Any, outputs: Any) -> None:
+    def see_drawn(_: Any, outputs: Any) -> None:
         _note(outputs, seen.drawn.append)
 
-    def hear_shown(inputs: Any, _: Any) -> None:
+    def see_shown(inputs: Any, _: Any) -> None:
         place = len(seen.shown)
         seen.shown.append(None)
         sample = sample_among(inputs, seen.generator)
         _note(sample, functools.partial(seen.shown.__setitem__, place))
 
     with (
-        hearing(seen.generator, "call", hear_drawn),
-        hearing(seen.discriminator, "call", hear_shown),
-        StandIn(keras.losses.Loss, "__call__", hear_loss),
+        spy(seen.generator, "call", see_drawn),
+        spy(seen.discriminator, "call", see_shown),
+        MethodPatch(keras.losses.Loss, "__call__", see_loss),
     ):
         yield
 
 
 def _note(tensor: Any, keep: Callable[[np.ndarray], None]) -> None:
-    """Keep a tensor's value; under JAX a gradient's trace has it only by way of a callback."""
+    """Keep a tensor's value; within JAX's gradients only a callback has it."""
     if tensor is None or isinstance(tensor, list | tuple | dict):
         return
     if keras.backend.backend() == "jax":

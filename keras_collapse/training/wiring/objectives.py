@@ -19,7 +19,7 @@ import numpy as np
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.signals import recognise_names
-from keras_collapse.training.hooks.method_patch import StandIn
+from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.networks.layers import last_activation
 
 NUDGE = 0.1
@@ -159,7 +159,7 @@ def _losses(logs: Mapping[str, float]) -> dict[str, float]:
     return losses if len(losses) == 2 and np.all(np.isfinite(list(losses.values()))) else {}
 
 
-def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> StandIn:
+def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> MethodPatch:
     """Let D give one score to everything, with something added on real or on fake samples."""
     base, on_real, on_fake = shift
     calls = iter(fake)
@@ -178,4 +178,4 @@ def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift
 
         return call
 
-    return StandIn(discriminator, "call", make)
+    return MethodPatch(discriminator, "call", make)

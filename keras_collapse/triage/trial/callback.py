@@ -11,8 +11,8 @@ import keras
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.events import Listener, hub_of
 from keras_collapse.core.guard import guarded
+from keras_collapse.outputs.subscriber import Subscriber
 from keras_collapse.training.probe.real_data import fit_given
 from keras_collapse.training.wiring.audit import audit, one_batch
 from keras_collapse.triage import results
@@ -23,7 +23,7 @@ TOLD_SECONDS = 0.5
 """Between two notes of a trial's progress."""
 
 
-class Attached(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no type hints
+class Attached(Subscriber):
     """Ends a trial at its step, or where it has surely failed, and says how far it is.
 
     Args:
@@ -48,11 +48,8 @@ class Attached(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # no 
         self._gan: Any = None
         self._told = 0.0
 
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        hub_of(model).join(self)
-
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        super().on_train_begin(logs)
         if self._gan is None and isinstance(self.model, keras.Model):
             self._gan = self.model
             given = guarded(self, fit_given, self.model) or {}

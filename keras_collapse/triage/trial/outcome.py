@@ -49,7 +49,7 @@ def sure(findings: Sequence[Finding], step: int) -> Finding | None:
     of their steps; longer waiting hardly changes the first (``python tests/zoo/early.py``).
     """
     for finding in findings:
-        standing = finding.severity is Severity.FAILED and not finding.healed
+        standing = finding.severity is Severity.FAILED and not finding.resolved
         stood = step - finding.first_step
         if standing and (finding.kind in LASTING or stood >= SURE_STEPS):
             return finding

@@ -22,6 +22,7 @@ from keras_collapse import user_program as programs
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import Fingerprint, FitStarted, SamplesChecked, StepLogs
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import GPU_SHARE
@@ -119,15 +120,16 @@ def write_result(
     seen = 0
     if (folder / results.RUN).exists():
         for record in read_journal(folder / results.RUN):
-            if record["record"] == "fingerprint":
-                prints.setdefault("begin", _one(record["weights"]))
-                prints["end"] = _one(record["weights"])
-            elif record["record"] == "fit":
-                journal_facts |= record["facts"]
-            elif record["record"] == "probe":
-                looks.append(Probe(record["step"], record["values"]))
-            elif record["record"] == "logs":
-                seen = record["step"] + 1
+            match record:
+                case Fingerprint():
+                    prints.setdefault("begin", _one(record.weights))
+                    prints["end"] = _one(record.weights)
+                case FitStarted():
+                    journal_facts |= record.facts
+                case SamplesChecked():
+                    looks.append(record.probe)
+                case StepLogs():
+                    seen = record.step + 1
     verdict = monitor.verdict
     result = results.Result(
         trial=trial,

@@ -81,7 +81,7 @@ def test_a_failure_that_heals_is_closed() -> None:
         d_acc_fake=lambda s: 0.0 if broken(s) else 0.6,
     )
     finding = only(detector)
-    assert finding.healed
+    assert finding.resolved
     assert finding.last_step == 699
 
 
@@ -108,13 +108,13 @@ def test_only_the_mean_accuracy_scattering_about_one_half_is_chance() -> None:
     rng = np.random.default_rng(1)
     detector = watch(500, d_acc=lambda _: rng.binomial(2048, 0.5) / 2048)
     assert not detector.findings
-    assert detector.judged == 500
+    assert detector.steps_assessed == 500
 
 
 def test_no_conclusion_from_numbers_more_uncertain_than_the_difference() -> None:
     detector = watch(800, rounding=0.2, d_acc_real=1.0, d_acc_fake=0.0)
     assert not detector.findings
-    assert detector.judged == 0
+    assert detector.steps_assessed == 0
 
 
 def test_losses_alone_never_say_failed() -> None:
@@ -124,22 +124,22 @@ def test_losses_alone_never_say_failed() -> None:
 def test_a_loss_near_chance_alone_cannot_be_judged() -> None:
     detector = watch(800, d_loss=0.69, g_loss=0.7)
     assert not detector.findings
-    assert detector.judged == 0
-    assert "d_acc_real" in detector.blind
+    assert detector.steps_assessed == 0
+    assert "d_acc_real" in detector.unavailable_reason
 
 
 def test_a_discriminating_loss_alone_is_judged() -> None:
     detector = watch(800, d_loss=lambda s: 0.7 if s < 10 else 0.5, g_loss=1.2)
     assert not detector.findings
-    assert detector.judged == 800
+    assert detector.steps_assessed == 800
 
 
 def test_a_sum_of_both_halves_is_judged_as_their_mean() -> None:
     at_two_ln_2 = watch(800, d_loss=1.386, g_loss=0.7)
     assert not at_two_ln_2.findings
-    assert "d_acc_real" in at_two_ln_2.blind
+    assert "d_acc_real" in at_two_ln_2.unavailable_reason
     assert only(watch(800, d_loss=lambda s: 1.39 if s < 50 else 1.47, g_loss=0.7)).first_step == 50
-    assert watch(800, d_loss=lambda s: 1.39 if s < 50 else 1.1, g_loss=0.7).judged > 700
+    assert watch(800, d_loss=lambda s: 1.39 if s < 50 else 1.1, g_loss=0.7).steps_assessed > 700
 
 
 def test_a_log_that_begins_late_or_has_a_row_per_epoch_shows_no_objective() -> None:
@@ -151,17 +151,17 @@ def test_a_log_that_begins_late_or_has_a_row_per_epoch_shows_no_objective() -> N
         epochs.update(Reading(step, 1, {"d_loss": 0.735}))
     assert not late.findings
     assert not epochs.findings
-    assert late.judged == epochs.judged == 0
+    assert late.steps_assessed == epochs.steps_assessed == 0
 
 
 def test_a_critic_whose_loss_begins_by_chance_near_ln_2_is_no_cross_entropy() -> None:
     detector = watch(800, d_loss=0.735, g_loss=lambda s: 0.01 if s < 10 else 0.7)
     assert not detector.findings
-    assert "cross-entropies" in detector.blind
+    assert "cross-entropies" in detector.unavailable_reason
 
 
 @pytest.mark.parametrize("start", [-0.5, 0.0, 12.0])
 def test_no_cross_entropy_threshold_touches_another_objective(start: float) -> None:
     detector = watch(800, d_loss=lambda s: start if s < 100 else 0.735, g_loss=1.0)
     assert not detector.findings
-    assert "cross-entropies" in detector.blind
+    assert "cross-entropies" in detector.unavailable_reason

@@ -49,5 +49,5 @@ def test_a_critics_growing_loss_is_not_an_explosion() -> None:
 
 def test_a_skipped_nan_heals() -> None:
     (finding,) = watch([0.7] * 50 + [math.nan] + [0.7] * 200).findings
-    assert finding.healed
+    assert finding.resolved
     assert finding.last_step == 50

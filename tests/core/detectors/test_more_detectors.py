@@ -41,10 +41,10 @@ def test_a_certain_d_is_a_warning_and_with_bad_samples_a_failure() -> None:
     [finding] = detector.findings
     assert (finding.severity, finding.first_step) == ("warning", 0)
     assert finding.evidence["g_loss_latest"] == 6.0
-    detector.look(Probe(1500, BAD))
+    detector.update_probe(Probe(1500, BAD))
     [finding] = detector.findings
     assert (finding.severity, finding.first_step, finding.last_step) == ("failed", 0, 1499)
-    detector.look(Probe(1600, GOOD))  # a good G under a strong D is no failure
+    detector.update_probe(Probe(1600, GOOD))  # a good G under a strong D is no failure
     assert [f.severity for f in detector.findings] == [Severity.WARNING]
 
 
@@ -53,7 +53,7 @@ def test_a_certain_d_that_loses_its_lead_heals() -> None:
     feed(detector, range(500), **CERTAIN)
     feed(detector, range(500, 700), d_acc_real=0.7, d_acc_fake=0.7, d_loss=0.6, g_loss=1.0)
     [finding] = detector.findings
-    assert finding.healed
+    assert finding.resolved
     assert finding.last_step == 499
 
 
@@ -86,7 +86,7 @@ def swinging(step: int) -> float:
 
 def test_a_loss_that_swings_is_a_warning_and_with_bad_samples_a_failure() -> None:
     detector = NonConvergence()
-    detector.look(Probe(0, BAD))
+    detector.update_probe(Probe(0, BAD))
     feed(detector, range(1500), d_loss=swinging, g_loss=0.7)
     [finding] = detector.findings
     assert (finding.severity, finding.first_step) == ("warning", 0)
@@ -94,7 +94,7 @@ def test_a_loss_that_swings_is_a_warning_and_with_bad_samples_a_failure() -> Non
     feed(detector, range(1500, 2500), d_loss=swinging, g_loss=0.7)
     assert [f.severity for f in detector.findings] == [Severity.FAILED]
     feed(detector, range(2500, 4000), d_loss=0.69, g_loss=0.7)
-    assert [f.healed for f in detector.findings] == [True]
+    assert [f.resolved for f in detector.findings] == [True]
 
 
 @pytest.mark.parametrize(
@@ -121,30 +121,44 @@ def test_a_critics_loss_may_swing() -> None:
 def test_samples_that_come_and_go_are_named() -> None:
     detector = NonConvergence()
     for place in range(12):
-        detector.look(Probe(place * 200, BAD if place % 3 == 2 else GOOD))
+        detector.update_probe(Probe(place * 200, BAD if place % 3 == 2 else GOOD))
     [finding] = detector.findings
     assert finding.severity == "warning"
     assert finding.evidence["relapses"] == 3
     for place in range(12, 40):
-        detector.look(Probe(place * 200, GOOD))
-    assert [f.healed for f in detector.findings] == [True]
+        detector.update_probe(Probe(place * 200, GOOD))
+    assert [f.resolved for f in detector.findings] == [True]
 
 
 def test_a_generator_that_draws_nan_has_diverged_whatever_the_losses_say() -> None:
     detector = Divergence()
     detector.update(Reading(0, 1, {"d_loss": 0.7}))
-    detector.look(Probe(100, {"not_finite": 3.0, "fake": 253.0}))
+    detector.update_probe(Probe(100, {"not_finite": 3.0, "fake": 253.0}))
     assert detector.findings == []
-    detector.look(Probe(200, {"not_finite": 256.0, "fake": 0.0}))
+    detector.update_probe(Probe(200, {"not_finite": 256.0, "fake": 0.0}))
     [finding] = detector.findings
     assert (finding.severity, finding.first_step) == ("failed", 200)
+
+
+def test_finite_losses_do_not_resolve_what_the_samples_show() -> None:
+    detector = Divergence()
+    detector.update_probe(Probe(0, {"not_finite": 256.0, "fake": 0.0}))
+    for step in range(1, 500):
+        detector.update(Reading(step, 1, {"d_loss": 0.7}))
+    detector.update_probe(Probe(500, {"not_finite": 256.0, "fake": 0.0}))
+    [finding] = detector.findings
+    assert (finding.resolved, finding.first_step, finding.last_step) == (False, 0, 500)
+    for step in (600, 700):
+        detector.update_probe(Probe(step, GOOD | {"not_finite": 0.0, "fake": 256.0}))
+    [finding] = detector.findings
+    assert finding.resolved
 
 
 def test_one_answer_beside_good_samples_is_only_a_warning() -> None:
     detector = DiscriminatorPinned()
     feed(detector, range(600), d_acc_real=1.0, d_acc_fake=0.0, d_loss=0.7, g_loss=0.7)
     assert [f.severity for f in detector.findings] == [Severity.FAILED]
-    detector.look(Probe(600, GOOD))
+    detector.update_probe(Probe(600, GOOD))
     assert [f.severity for f in detector.findings] == [Severity.WARNING]
 
 
@@ -170,14 +184,14 @@ def test_objectives_by_how_they_begin(
     d_loss: float, g_loss: float, share: float, other: bool
 ) -> None:
     form = CrossEntropy()
-    form.seen(Reading(0, 1, {"d_loss": d_loss, "g_loss": g_loss}))
-    assert (form.share, form.other) == (share, other)
+    form.update(Reading(0, 1, {"d_loss": d_loss, "g_loss": g_loss}))
+    assert (form.scale, form.is_other_objective) == (share, other)
 
 
 def test_a_log_that_begins_late_tells_no_objective() -> None:
     form = CrossEntropy()
-    form.seen(Reading(500, 1, {"d_loss": 0.69, "g_loss": 0.7}))
-    assert (form.share, form.other) == (0.0, False)
+    form.update(Reading(500, 1, {"d_loss": 0.69, "g_loss": 0.7}))
+    assert (form.scale, form.is_other_objective) == (0.0, False)
 
 
 def test_good_samples_make_up_for_losses_that_cannot_be_judged() -> None:
@@ -186,7 +200,7 @@ def test_good_samples_make_up_for_losses_that_cannot_be_judged() -> None:
         examiner.update(Reading(step, 1, {"d_loss": -0.1, "g_loss": 0.1}))
     assert examiner.verdict().status == "unknown"
     for step in range(600, 1000, 100):
-        examiner.look(Probe(step, GOOD))
+        examiner.update_probe(Probe(step, GOOD))
     assert examiner.verdict().status == "healthy"
 
 
@@ -194,7 +208,7 @@ def test_bad_samples_are_never_called_healthy() -> None:
     examiner = Examiner()
     for step in range(600):
         examiner.update(Reading(step, 1, {"d_acc_real": 0.6, "d_acc_fake": 0.6}))
-    examiner.look(Probe(600, BAD))
+    examiner.update_probe(Probe(600, BAD))
     verdict = examiner.verdict()
     assert verdict.status == "unknown"
     assert "train longer" in verdict.reason

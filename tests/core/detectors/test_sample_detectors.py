@@ -43,7 +43,7 @@ def after(detector: ModeCollapse | Stalled, *stretches: tuple[dict[str, float], 
     """Show each of these values for so many looks, 100 steps apart."""
     values = [one for one, times in stretches for _ in range(times)]
     for place, one in enumerate(values):
-        detector.look(Probe(place * 100, one))
+        detector.update_probe(Probe(place * 100, one))
 
 
 @pytest.mark.parametrize("values", [ONE_MODE, HALF, POINT], ids=["one mode", "half", "a point"])
@@ -85,7 +85,7 @@ def test_what_gets_better_is_not_collapse() -> None:
     detector = ModeCollapse()
     for step in range(60):
         missing = max(1.0 - 0.02 * step, 0.0)
-        detector.look(Probe(step * 100, {"missing_share": missing, "distance_ratio": 0.8}))
+        detector.update_probe(Probe(step * 100, {"missing_share": missing, "distance_ratio": 0.8}))
     assert detector.findings == []
 
 
@@ -94,17 +94,17 @@ def test_what_comes_nearer_is_not_stalled() -> None:
     for step in range(60):
         distance = 20 * 0.96**step
         near = {"sliced_wasserstein": distance, "sliced_wasserstein_baseline": 0.1}
-        detector.look(Probe(step * 100, {"precision": 0.0} | near))
+        detector.update_probe(Probe(step * 100, {"precision": 0.0} | near))
     assert detector.findings == []
 
 
 def test_it_heals_after_two_good_looks() -> None:
     detector = ModeCollapse()
     after(detector, (ONE_MODE, 15), (GOOD, 1))
-    assert not detector.findings[0].healed
+    assert not detector.findings[0].resolved
     after(detector, (GOOD, 1))
     [finding] = detector.findings
-    assert finding.healed
+    assert finding.resolved
     assert finding.last_step == 1400
 
 
@@ -117,7 +117,7 @@ def test_a_look_that_cannot_tell_changes_nothing() -> None:
 def test_few_looks_are_not_enough() -> None:
     detector = ModeCollapse()
     for step in (0, 2000, 4000):
-        detector.look(Probe(step, ONE_MODE))
+        detector.update_probe(Probe(step, ONE_MODE))
     assert detector.findings == []
 
 
@@ -127,7 +127,7 @@ def test_calm_losses_with_collapsed_samples_fail() -> None:
         balanced = {"d_acc_real": 0.6, "d_acc_fake": 0.6, "d_loss": 0.67, "g_loss": 0.8}
         examiner.update(Reading(step, 1, balanced))
         if step % 100 == 0:
-            examiner.look(Probe(step, ONE_MODE))
+            examiner.update_probe(Probe(step, ONE_MODE))
     verdict = examiner.verdict()
     assert verdict.status == "failed"
     assert [finding.kind for finding in verdict.findings] == ["mode_collapse"]
@@ -137,6 +137,6 @@ def test_a_healthy_verdict_says_whether_samples_were_seen() -> None:
     examiner = Examiner()
     for step in range(600):
         examiner.update(Reading(step, 1, {"d_acc_real": 0.6, "d_acc_fake": 0.6}))
-    assert "by its losses alone" in examiner.verdict().reason
-    examiner.look(Probe(599, GOOD))
-    assert "1 looks at its samples" in examiner.verdict().reason
+    assert "from the losses alone" in examiner.verdict().reason
+    examiner.update_probe(Probe(599, GOOD))
+    assert "1 sample check" in examiner.verdict().reason

@@ -82,7 +82,7 @@ def test_two_running_means_of_their_own_are_kept_apart() -> None:
 def test_tensors_beside_metrics_are_read_as_what_they_are() -> None:
     numbers = batches(0, 90)
     epochs = averaged(numbers, "epoch", None, 30)
-    reader = Reader(raw=["g_loss"], hint="epoch")
+    reader = Reader(means=sorted(numbers.keys() - {"g_loss"}), hint="epoch")
     readings = []
     for row in epochs:
         log = {**row.values, "g_loss": numbers["g_loss"][row.step]}
@@ -96,3 +96,28 @@ def test_tensors_beside_metrics_are_read_as_what_they_are() -> None:
 def test_an_unknown_log_says_what_was_there() -> None:
     with pytest.raises(InputError, match="loss, mae"):
         Reader().read(0, {"loss": 1.0, "mae": 2.0})
+
+
+def test_a_signal_that_is_missing_from_some_logs_is_read_where_it_is() -> None:
+    reader = Reader(averaging="batch")
+    logs = [{"d_loss": 0.7}, {"d_loss": 0.6, "g_loss": 1.0}, {"d_loss": 0.5}]
+    readings = [r.values for step, log in enumerate(logs) for r in reader.read(step, log)]
+    assert readings == [{"d_loss": 0.7}, {"d_loss": 0.6, "g_loss": 1.0}, {"d_loss": 0.5}]
+
+
+def test_rounding_and_own_numbers_may_be_missing_from_a_log_too() -> None:
+    reader = Reader(averaging="epoch", means=["d_loss"])
+    found = reader.read(0, {"d_loss": 0.7, "g_loss": 1.0}, 0, {"d_loss": 1e-6})
+    found += reader.read(1, {"d_loss": 0.65}, 0, {})
+    found += reader.read(2, {"d_loss": 0.6, "g_loss": 3.0}, 0)
+    assert [r.values.get("g_loss") for r in found] == [1.0, None, 3.0]
+    assert [r.values["d_loss"] for r in found] == pytest.approx([0.7, 0.6, 0.5])
+
+
+def test_a_name_given_for_a_signal_may_come_late() -> None:
+    reader = Reader({"g_loss": "mine"}, averaging="batch")
+    reader.read(0, {"d_loss": 0.7})
+    assert reader.absent == ["mine"]
+    [reading] = reader.read(1, {"d_loss": 0.6, "mine": 2.0})
+    assert reading.values == {"d_loss": 0.6, "g_loss": 2.0}
+    assert reader.absent == []

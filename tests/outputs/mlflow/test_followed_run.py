@@ -9,7 +9,7 @@ from keras_collapse.outputs.followers import mlflow as follower_module
 from keras_collapse.outputs.followers.mlflow import MLflowFollower
 from keras_collapse.outputs.mlflow.mlflow_internals import latest_metrics
 from keras_collapse.outputs.run_state import RunState
-from keras_collapse.sources import read, readings_of
+from keras_collapse.sources import examine, read
 
 OURS, AUTOLOG = 0.5, 9.0
 
@@ -40,7 +40,7 @@ def test_it_is_followed_by_our_readings(
 
 
 def test_it_is_diagnosed_by_our_readings(run_id: str) -> None:
-    readings = readings_of(read(f"mlflow:{run_id}"))
+    readings = examine(read(f"mlflow:{run_id}")).readings
     assert [reading.step for reading in readings] == list(range(48))
     assert {reading.values["d_loss"] for reading in readings} == {OURS}
 

@@ -10,6 +10,7 @@ from tiny import ring, tiny_gan
 import keras_collapse as kc
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import PictureSaved
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.reproducibility.compare import compare
@@ -26,15 +27,15 @@ class Worsening:
     kind, blind = "worsening", ""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.sample_checks = 0
 
-    def look(self, probe: Probe) -> None:
-        self.looks += 1
+    def update_probe(self, probe: Probe) -> None:
+        self.sample_checks += 1
 
     @property
     def findings(self) -> list[Finding]:
-        severity = SOUGHT.get(self.looks, Severity.FAILED)
-        return [Finding(self.kind, severity, 0, self.looks, "It gets worse.")]
+        severity = SOUGHT.get(self.sample_checks, Severity.FAILED)
+        return [Finding(self.kind, severity, 0, self.sample_checks, "It gets worse.")]
 
 
 def watched(folder: Path, epochs: int) -> kc.CollapseMonitor:
@@ -50,9 +51,9 @@ def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
     monkeypatch.setattr("keras_collapse.training.probe.prober.SHARE", 1e9)
     folder = tmp_path / "run"
     watched(folder, epochs=6)
-    pictures = [r for r in read_journal(folder) if r["record"] == "picture"]
+    pictures = [r for r in read_journal(folder) if isinstance(r, PictureSaved)]
     steps = {
-        name: [r["step"] for r in pictures if r["name"] == name]
+        name: [r.step for r in pictures if r.name == name]
         for name in ("samples_start.png", "samples_finding.png", "samples.png")
     }
     # Two steps an epoch: the second look warned, the fourth failed.
@@ -63,7 +64,11 @@ def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
     assert (folder / "samples.png").read_bytes() != (folder / "samples_start.png").read_bytes()
 
     page = write_run_report(str(folder)).read_text(encoding="utf-8")
-    for words in ("step 1: first look", "step 7: first after a finding", "step 11: end"):
+    for words in (
+        "step 1: first sample check",
+        "step 7: first one after a finding",
+        "step 11: end",
+    ):
         assert f"<figcaption>{words}</figcaption>" in page
     assert "<td>batch_size</td><td>64</td>" in page
     assert "Layers of the generator" in page
@@ -75,11 +80,11 @@ def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
 def test_samples_that_cannot_be_saved_cost_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (folder / "samples.png").mkdir(parents=True)
-    with pytest.warns(UserWarning, match="save_picture has switched itself off") as said:
+    with pytest.warns(UserWarning, match="The keeping of pictures has switched itself off") as said:
         monitor = watched(folder, epochs=3)
-    assert len([w for w in said if "save_picture" in str(w.message)]) == 1
+    assert len([w for w in said if "keeping of pictures" in str(w.message)]) == 1
     assert monitor.verdict.steps == 6
-    records = [r["record"] for r in read_journal(folder)]
+    records = [r.kind for r in read_journal(folder)]
     assert "probe" in records
     assert "picture" not in records
     assert records[-1] == "end"

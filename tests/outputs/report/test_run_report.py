@@ -14,8 +14,17 @@ import pytest
 from PIL import Image
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.journal import SCHEMA, Journal
+from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+from keras_collapse.core.journal import Journal
+from keras_collapse.core.records import (
+    SCHEMA,
+    FitStarted,
+    ReaderSettings,
+    RunEnded,
+    RunStarted,
+    SamplesChecked,
+    StepLogs,
+)
 from keras_collapse.outputs.report.curves import POINTS, thinned
 from keras_collapse.outputs.report.run_report import write_run_report
 
@@ -68,17 +77,17 @@ def healthy(step: int) -> dict[str, float]:
 
 def run(folder: Path, logs: Logs = pinned, steps: int = 400, ended: bool = True) -> Path:
     journal = Journal(folder)
-    journal.write("run", schema=SCHEMA, time=0.0, command=f"python {HOSTILE}", cwd=HOSTILE)
+    journal.write(RunStarted(SCHEMA, 0.0, {}, f"python {HOSTILE}", HOSTILE))
     facts = {"model": HOSTILE, "batch_size": 64, "seeding": {"seed": 42, "unknown": [HOSTILE]},
              HOSTILE: 1, "summary": {HOSTILE: HOSTILE}}  # fmt: skip
-    journal.write("fit", step=0, facts=facts)
-    journal.write("reader", signals=None, averaging="batch", hint="batch", raw=[], origin=0)
+    journal.write(FitStarted(0, facts))
+    journal.write(ReaderSettings(None, "batch", "batch", 0, None))
     for step in range(steps):
-        journal.write_logs(step, step // 50, logs(step))
+        journal.write(StepLogs(step, step // 50, logs(step)))
     if ended:
         values = {"missing_share": 0.2, "coverage": 0.7, "sliced_wasserstein": 0.5}
-        journal.write("probe", step=steps - 1, values=values)
-        journal.write("end", verdict={})
+        journal.write(SamplesChecked(steps - 1, values))
+        journal.write(RunEnded(Verdict(Status.UNKNOWN)))
     journal.close()
     return folder
 
@@ -112,7 +121,7 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
     words = {"message": HOSTILE, "evidence": {HOSTILE: HOSTILE}, "advice": [HOSTILE]}
     finding = Finding(HOSTILE, Severity.FAILED, 0, 0, "").to_dict() | words
     add(folder, "report", finding=finding)
-    add(folder, "blind", why=HOSTILE)
+    add(folder, "unavailable", reason=HOSTILE)
     text = page(folder)
     Page(text)
     assert text.count("&lt;script&gt;alert(1)") >= 10
@@ -187,7 +196,9 @@ def test_the_guides_band_is_for_cross_entropies_only(tmp_path: Path) -> None:
 def test_many_findings_share_marks_and_those_that_healed_are_folded(tmp_path: Path) -> None:
     folder = run(tmp_path / "run", healthy)
     for place in range(12):
-        found = Finding(f"kind_{place}", Severity.WARNING, place, place + 9, "so", healed=place > 1)
+        found = Finding(
+            f"kind_{place}", Severity.WARNING, place, place + 9, "so", resolved=place > 1
+        )
         add(folder, "report", finding=found.to_dict())
     text = page(folder)
     seen = Page(text)
@@ -221,7 +232,10 @@ def test_samples_are_labelled_by_their_step_and_none_is_shown_twice(tmp_path: Pa
     picture(black, folder / "samples_finding.png", 49)
     picture(black, folder / "samples.png", 1399)
     seen = Page(page(folder))
-    assert seen.captions == ["step 49: first look, first after a finding", "step 1,399: end"]
+    assert seen.captions == [
+        "step 49: first sample check, first one after a finding",
+        "step 1,399: end",
+    ]
 
 
 def test_large_pictures_are_reduced_and_broken_ones_left_out(tmp_path: Path) -> None:
@@ -267,5 +281,5 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_a_record_that_is_not_ours_is_one_line(tmp_path: Path) -> None:
     folder = run(tmp_path / "run")
     add(folder, "fit", step=0, facts=["no", "facts"])
-    with pytest.raises(InputError, match="not as this version writes it"):
+    with pytest.raises(InputError, match=r"line 406 .*an object is needed"):
         write_run_report(str(folder))

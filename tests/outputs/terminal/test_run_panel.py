@@ -12,9 +12,18 @@ import pytest
 from rich.console import Console
 
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
-from keras_collapse.core.journal import SCHEMA, Journal
+from keras_collapse.core.journal import Journal
 from keras_collapse.core.processes import this_process
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.records import (
+    SCHEMA,
+    FindingChanged,
+    FitStarted,
+    ReaderSettings,
+    RunEnded,
+    RunStarted,
+    StepLogs,
+)
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.followers.journal import JournalFollower
 from keras_collapse.outputs.run_state import Curve, RunState
@@ -122,12 +131,12 @@ def test_a_curve_of_a_million_steps_stays_small_and_true() -> None:
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     found = Journal(tmp_path / "run")
-    found.write("run", schema=SCHEMA, time=0.0, **this_process())
+    found.write(RunStarted(SCHEMA, 0.0, this_process()))
     facts = {"model": "gan", "epochs": 2, "steps": 50}
-    found.write("fit", step=0, facts=facts)
-    found.write("reader", signals=None, averaging="batch", hint="batch", raw=[], origin=0)
+    found.write(FitStarted(0, facts))
+    found.write(ReaderSettings(None, "batch", "batch", 0, None))
     for step in range(60):
-        found.write_logs(step, step // 50, {"d_loss": 0.7, "g_loss": 0.8})
+        found.write(StepLogs(step, step // 50, {"d_loss": 0.7, "g_loss": 0.8}))
     found.flush()
     return found
 
@@ -137,7 +146,7 @@ def test_the_journal_is_read_on_as_it_grows(journal: Journal) -> None:
     follower = JournalFollower(journal.folder, state)
     follower.read()
     assert state.step == 59
-    journal.write_logs(60, 1, {"d_loss": 0.5, "g_loss": 0.8})
+    journal.write(StepLogs(60, 1, {"d_loss": 0.5, "g_loss": 0.8}))
     journal.flush()
     with journal.path.open("a") as file:
         file.write('{"record":"logs","st')  # cut in the middle
@@ -173,9 +182,9 @@ def test_it_says_when_a_run_has_gone_silent(journal: Journal) -> None:
 
 
 def test_a_run_that_has_ended_is_shown_with_its_verdict(journal: Journal) -> None:
-    journal.write("finding", finding=PINNED.to_dict())
+    journal.write(FindingChanged(PINNED))
     verdict = Verdict(Status.FAILED, (PINNED,), "discriminator_pinned since step 300", 60, "batch")
-    journal.write("end", verdict=verdict.to_dict("run"))
+    journal.write(RunEnded(verdict))
     journal.flush()
     console = Console(file=io.StringIO(), width=80)
     assert watch(watched_run(journal.folder.parent), console) is True

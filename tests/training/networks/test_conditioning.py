@@ -13,10 +13,11 @@ from tiny import GAN, ring, weights
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import SamplesChecked
 from keras_collapse.training.networks.conditioning import conditions_of, given_to_d, labels_like
 from keras_collapse.training.networks.discovery import Networks, networks_of
 from keras_collapse.training.probe import prober
-from keras_collapse.training.probe.prober import Look, Prober
+from keras_collapse.training.probe.prober import Prober, SampleCheck
 from keras_collapse.training.probe.real_data import arrays_of, real_among
 
 pytestmark = pytest.mark.backend()
@@ -87,11 +88,11 @@ def told(way: str) -> tuple[Any, Any]:
 WAYS = ("numbers", "scalars", "onehot", "label first", "dictionary", "unnamed", "joined")
 
 
-def looked(networks: Networks, data: Any) -> tuple[Prober, Look | None]:
+def looked(networks: Networks, data: Any) -> tuple[Prober, SampleCheck | None]:
     assert networks.sample_shape is not None
     found = real_among(arrays_of(data), networks.sample_shape, networks.conditions)
     looking = Prober(networks, found)
-    return looking, looking.look(0)
+    return looking, looking.check(0)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -104,7 +105,7 @@ def test_g_and_d_are_given_the_labels_of_the_real_samples(way: str, labels: np.n
     assert found is not None
     real = found.samples[: prober.SHOWN]
     looking, look = looked(networks, (DATA, labels))
-    assert looking.blind == ""
+    assert looking.unavailable_reason == ""
     assert look is not None
     assert look.probe is not None
     assert np.abs(look.samples - real).max() < 0.4  # of one class each; the next is 0.7 away
@@ -117,8 +118,8 @@ def test_labels_that_cannot_be_found_cost_the_samples_and_say_what_to_do() -> No
     for way in WAYS:
         looking, look = looked(networks_of(*told(way)), (DATA, np.zeros(len(DATA))))
         assert look is None
-        assert "G takes labels and none were found" in looking.blind
-        assert "CollapseMonitor(real=(samples, labels))" in looking.blind
+        assert "G takes labels, and none were found" in looking.unavailable_reason
+        assert "CollapseMonitor(real=(samples, labels))" in looking.unavailable_reason
 
 
 def test_labels_given_are_taken(tmp_path: Path) -> None:
@@ -127,8 +128,8 @@ def test_labels_given_are_taken(tmp_path: Path) -> None:
     with monitor.watching(generator=g, discriminator=d):
         for _ in range(2):
             monitor.update(d_loss=0.7, g_loss=0.7)
-    [probe] = [r for r in read_journal(tmp_path / "run") if r["record"] == "probe"]
-    assert probe["values"]["d_score_fake"] > -0.1
+    [probe] = [r for r in read_journal(tmp_path / "run") if isinstance(r, SamplesChecked)]
+    assert probe.values["d_score_fake"] > -0.1
 
 
 # -- which input is which ----------------------------------------------------------------------
@@ -275,7 +276,7 @@ def test_a_conditional_fit_is_probed_without_set_up_and_trained_to_the_same_bits
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
     bare, watched = train([]), train([monitor])
     assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
-    found = [r["values"] for r in read_journal(tmp_path / "run") if r["record"] == "probe"]
+    found = [r.values for r in read_journal(tmp_path / "run") if isinstance(r, SamplesChecked)]
     assert len(found) == 2
     assert found[-1]["modes_real"] == CLASSES
     assert {"missing_share", "separation", "d_acc_real"} <= found[-1].keys()
@@ -288,5 +289,5 @@ def test_a_conditional_fit_without_labels_in_sight_says_so(
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", real=DATA)
     gan.fit(DATA, NUMBERS, batch_size=64, epochs=1, verbose=0, callbacks=[monitor])
     said = capsys.readouterr().out
-    assert said.count("G takes labels and none were found beside the data") == 1
-    assert not [r for r in read_journal(tmp_path / "run") if r["record"] == "probe"]
+    assert said.count("G takes labels, and none were found with the data") == 1
+    assert not [r for r in read_journal(tmp_path / "run") if isinstance(r, SamplesChecked)]

@@ -12,6 +12,7 @@ from tiny import ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import SamplesChecked
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.probe import prober
 from keras_collapse.training.probe.pictures import BLUE, GREY, scatter
@@ -24,7 +25,7 @@ BACKEND = keras.backend.backend()
 
 
 def probes(folder: Path) -> list[dict[str, Any]]:
-    return [record for record in read_journal(folder) if record["record"] == "probe"]
+    return [record for record in read_journal(folder) if isinstance(record, SamplesChecked)]
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +38,8 @@ def test_a_fit_on_an_array_is_probed_without_set_up(tmp_path: Path) -> None:
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
     tiny_gan().fit(ring(512), batch_size=64, epochs=2, verbose=0, callbacks=[monitor])
     found = probes(tmp_path / "run")
-    assert [record["step"] for record in found] == [7, 15]
-    values = found[-1]["values"]
+    assert [record.step for record in found] == [7, 15]
+    values = found[-1].values
     assert values["modes_real"] == 8
     assert 0 < values["missing_share"] <= 1
     assert 0.5 <= values["separation"] <= 1
@@ -62,7 +63,7 @@ def test_a_collapsed_generator_is_named_live_and_afterwards(tmp_path: Path) -> N
 def test_samples_given_are_taken(tmp_path: Path) -> None:
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0, real=ring(256) + 5)
     tiny_gan().fit(ring(128), batch_size=64, verbose=0, callbacks=[monitor])
-    assert probes(tmp_path / "run")[0]["values"]["precision"] == 0
+    assert probes(tmp_path / "run")[0].values["precision"] == 0
 
 
 def test_a_loop_is_probed_with_samples_given(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_loop_is_probed_with_samples_given(tmp_path: Path) -> None:
     with monitor.watching(generator=gan.generator, discriminator=gan.discriminator):
         for _ in range(4):
             monitor.update(d_loss=0.7, g_loss=0.7)
-    assert [record["step"] for record in probes(tmp_path / "run")] == [1, 3]
+    assert [record.step for record in probes(tmp_path / "run")] == [1, 3]
 
 
 def test_a_look_beyond_its_share_of_the_time_is_a_picture_only(
@@ -79,9 +80,9 @@ def test_a_look_beyond_its_share_of_the_time_is_a_picture_only(
 ) -> None:
     gan = tiny_gan()
     looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(ring(256)))
-    looks = [looking.look(0)]
+    looks = [looking.check(0)]
     monkeypatch.setattr(prober, "SHARE", 1e-9)  # the first look may be compiled: it tells nothing
-    looks += [looking.look(1), looking.look(2)]
+    looks += [looking.check(1), looking.check(2)]
     assert [look is not None and look.probe is not None for look in looks] == [True, True, False]
     assert looks[2] is not None
     assert looks[2].samples.shape == (32, 2)
@@ -90,8 +91,8 @@ def test_a_look_beyond_its_share_of_the_time_is_a_picture_only(
 def test_data_out_of_gs_reach_is_not_compared() -> None:
     g = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="tanh")])
     looking = Prober(Networks(g, None, (4,)), RealData(100 * ring(256)))
-    assert "out of reach of G's tanh" in looking.blind
-    look = looking.look(0)
+    assert "which G's tanh cannot reach" in looking.unavailable_reason
+    look = looking.check(0)
     assert look is not None
     assert look.probe is None
 
@@ -101,7 +102,7 @@ def test_a_generator_that_draws_nan_is_no_crash() -> None:
     for variable in gan.generator.trainable_variables:
         variable.assign(np.full(variable.shape, np.nan, "float32"))
     looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(ring(256)))
-    look = looking.look(0)
+    look = looking.check(0)
     assert look is not None
     found = look.probe
     assert found is not None
@@ -160,7 +161,7 @@ def test_samples_of_any_shape_are_compared(shape: tuple[int, ...]) -> None:
     g = keras.Sequential(layers)
     d = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
     real = np.random.default_rng(0).normal(size=(256, *shape)).astype("float32")
-    look = Prober(Networks(g, d, (4,)), RealData(real)).look(0)
+    look = Prober(Networks(g, d, (4,)), RealData(real)).check(0)
     assert look is not None
     assert look.samples.shape == (32, *shape)
     assert look.probe is not None
@@ -170,7 +171,7 @@ def test_samples_of_any_shape_are_compared(shape: tuple[int, ...]) -> None:
 def test_real_samples_of_another_shape_are_not_compared() -> None:
     gan = tiny_gan()
     looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(np.zeros((64, 3))))
-    assert "shape (3,) and G's (2,)" in looking.blind
+    assert "shape (3,) and G's (2,)" in looking.unavailable_reason
 
 
 def test_why_samples_are_not_compared_is_said_once_and_stands_in_the_verdict(
@@ -181,8 +182,10 @@ def test_why_samples_are_not_compared_is_said_once_and_stands_in_the_verdict(
         gan.fit(ring(512), batch_size=32, epochs=10, verbose=0, callbacks=[monitor])
     why = "too few real samples to compare with. Received: 16. Give at least 32"
     said = capsys.readouterr().out
-    assert said.count(f"keras-collapse: samples are not compared with data: {why}.\n") == 1
-    assert monitor.verdict.reason == f"no failure found in 320 steps by its losses alone ({why})"
+    assert (
+        said.count(f"keras-collapse: cannot compare samples with the training data: {why}.\n") == 1
+    )
+    assert monitor.verdict.reason == f"no failure found in 320 steps from the losses alone ({why})"
     assert kc.diagnose(tmp_path / "run") == monitor.verdict
 
 

@@ -15,9 +15,10 @@ from tiny import GAN, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import SamplesChecked, SamplesUnavailable
 from keras_collapse.training.loops.train_on_batch import LoopWatch
 from keras_collapse.training.probe import prober
-from keras_collapse.training.probe.real_data import MOST_BYTES, REAL, PassingBy
+from keras_collapse.training.probe.real_data import MOST_BYTES, REAL, BatchReservoir
 
 pytestmark = pytest.mark.backend()
 
@@ -33,7 +34,7 @@ def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def probes(folder: Path) -> list[dict[str, Any]]:
-    return [record for record in read_journal(folder) if record["record"] == "probe"]
+    return [record for record in read_journal(folder) if isinstance(record, SamplesChecked)]
 
 
 class Batches(keras.utils.PyDataset):
@@ -81,10 +82,12 @@ def test_a_fit_on_a_pipeline_is_trained_to_the_same_bits_and_probed(
     found, said = probes(tmp_path / "run"), capsys.readouterr().out
     if BACKEND == "tensorflow":  # there batches are drawn inside of the compiled step
         assert not found
-        assert said.count("not compared with data: the data is out of reach") == 1
+        assert (
+            said.count("cannot compare samples with the training data: no training data could") == 1
+        )
     else:
-        assert [record["values"]["real"] for record in found] == [512, 512]  # from epoch 2 on
-        assert "not compared" not in said
+        assert [record.values["real"] for record in found] == [512, 512]  # from epoch 2 on
+        assert "cannot compare" not in said
     assert kc.diagnose(tmp_path / "run") == monitor.verdict
 
 
@@ -95,7 +98,7 @@ def test_a_fit_on_a_generator_is_probed(tmp_path: Path) -> None:
         generator(), steps_per_epoch=20, epochs=1, verbose=0, callbacks=[monitor]
     )
     [found] = probes(tmp_path / "run")
-    assert found["values"]["modes_real"] == 8
+    assert found.values["modes_real"] == 8
 
 
 @pytest.mark.backend("torch")
@@ -107,7 +110,7 @@ def test_a_fit_on_a_data_loader_is_probed(tmp_path: Path) -> None:
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
     tiny_gan(kind=OfTuples).fit(loader, epochs=2, verbose=0, callbacks=[monitor])
     [found] = probes(tmp_path / "run")
-    assert found["values"]["real"] == 512
+    assert found.values["real"] == 512
 
 
 @pytest.mark.backend("jax", "torch")
@@ -119,9 +122,9 @@ def test_too_few_samples_that_passed_by_are_said_at_the_end(
         generator(4), steps_per_epoch=3, epochs=1, verbose=0, callbacks=[monitor]
     )
     assert capsys.readouterr().out.count("too few real samples to compare with. Received: 12") == 1
-    assert [r["why"][:3] for r in read_journal(tmp_path / "run") if r["record"] == "blind"] == [
-        "too"
-    ]
+    assert [
+        r.reason[:3] for r in read_journal(tmp_path / "run") if isinstance(r, SamplesUnavailable)
+    ] == ["too"]
 
 
 # -- in loops ----------------------------------------------------------------------------------
@@ -157,13 +160,24 @@ def test_a_watched_loop_is_probed_and_trained_to_the_same_bits(tmp_path: Path) -
     assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
     found = probes(tmp_path / "run")
     assert found
-    assert 50 < found[-1]["values"]["real"] <= len(FEW)
+    assert 50 < found[-1].values["real"] <= len(FEW)
 
 
 def test_of_a_loop_only_real_batches_are_shown() -> None:
     parts, shown = networks(), []
-    ignore = lambda *_: None  # noqa: E731
-    watch = LoopWatch(*parts, ignore, ignore, shown.append, lambda f, *a: f(*a))
+
+    class Observes:
+        def guard(self, action: Any, *arguments: Any) -> None:
+            action(*arguments)
+
+        def report(self, finding: Any) -> None: ...
+
+        def see_step(self, *step: Any) -> None: ...
+
+        def see_batch(self, batch: Any) -> None:
+            shown.append(batch)
+
+    watch = LoopWatch(*parts, Observes())
     watch.start()
     train(parts, 4)
     watch.stop()
@@ -176,7 +190,7 @@ def test_of_a_loop_only_real_batches_are_shown() -> None:
 
 
 def test_no_sample_is_kept_twice_and_labels_stay_beside_theirs() -> None:
-    passing, labels = PassingBy((2,)), np.arange(512)
+    passing, labels = BatchReservoir((2,)), np.arange(512)
     rng = np.random.default_rng(0)
     while not passing.done:
         rows = rng.integers(0, 512, 16)
@@ -187,17 +201,17 @@ def test_no_sample_is_kept_twice_and_labels_stay_beside_theirs() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    passing = PassingBy((2,))
+    passing = BatchReservoir((2,))
     for seed in range(40):
         passing.take(ring(100, seed))
     assert passing.done
     assert len(passing.arrays[0]) == REAL
-    large = PassingBy((512, 512, 4))
+    large = BatchReservoir((512, 512, 4))
     assert large.most * 512 * 512 * 4 * 4 <= MOST_BYTES
 
 
 def test_what_is_kept_is_a_copy() -> None:
-    passing, buffer = PassingBy((2,)), DATA[:64].copy()
+    passing, buffer = BatchReservoir((2,)), DATA[:64].copy()
     passing.take(buffer)
     buffer[:] = 0
     assert np.array_equal(passing.arrays[0], DATA[:64])
@@ -205,7 +219,7 @@ def test_what_is_kept_is_a_copy() -> None:
 
 @pytest.mark.parametrize("batch", [None, 3, "x", np.zeros((8, 5)), [np.zeros(8)], {}])
 def test_a_batch_without_samples_ends_it(batch: Any) -> None:
-    passing = PassingBy((2,))
+    passing = BatchReservoir((2,))
     passing.take(batch)
     assert passing.done
     assert passing.arrays == []
@@ -215,7 +229,7 @@ def test_a_fault_ends_it_and_nothing_else() -> None:
     class Odd:
         shape = (8, 2)
 
-    passing = PassingBy((2,))
+    passing = BatchReservoir((2,))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         passing.take(Odd())

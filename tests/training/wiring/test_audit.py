@@ -37,6 +37,7 @@ from tiny import ring, weights
 
 import keras_collapse as kc
 from keras_collapse import cli
+from keras_collapse.training.wiring.audit import one_batch
 
 pytestmark = [pytest.mark.backend(), pytest.mark.slow("tensorflow", "jax")]
 
@@ -192,6 +193,47 @@ def test_bad_input_is_one_line_that_says_what_to_do() -> None:
         kc.audit(gan, np.zeros((BATCH, 7), "float32"))
     assert "\n" not in str(caught.value)
     assert all(np.array_equal(a, b) for a, b in zip(before, weights(gan), strict=True))
+
+
+class OfTriples(GAN):
+    """Takes ``(x, y, sample_weight)`` and counts its steps."""
+
+    steps = 0
+
+    def train_step(self, *arguments: Any) -> Any:
+        *state, data = arguments
+        assert len(data) == 3
+        self.steps += 1
+        return super().train_step(*state, data[0])
+
+
+def test_a_batch_with_sample_weights_is_one_step() -> None:
+    gan = build(OfTriples)
+    batch = (DATA, np.zeros(len(DATA)), np.ones(len(DATA)))
+    gan.steps = 0
+    assert kc.audit(gan, batch) == []
+    alone = gan.steps
+    gan.steps = 0
+    kc.audit(gan, tuple(part[:8] for part in batch))
+    assert gan.steps == alone  # the controlled steps come on top, whatever the batch holds
+    assert alone <= 7
+
+
+def test_of_tensors_a_batch_is_taken_and_not_a_sample() -> None:
+    tensor = ops.convert_to_tensor(ring(100))
+    assert one_batch(tensor).shape == (32, 2)
+    x, y = one_batch((tensor, np.arange(100)))
+    assert (x.shape, y.shape) == ((32, 2), (32,))
+    assert one_batch({"image": ring(100)})["image"].shape == (32, 2)
+
+
+def test_an_optimizer_that_serves_both_is_named_and_no_weights_are_printed() -> None:
+    gan = build(GAN)
+    one = keras.optimizers.Adam(1e-3)
+    gan.compile(d_optimizer=one, g_optimizer=one)
+    [finding] = kc.audit(gan, DATA)
+    assert (finding.kind, finding.severity) == ("shared_optimizer", "failed")
+    assert "value=" not in str(finding.evidence)
 
 
 PROGRAM = """

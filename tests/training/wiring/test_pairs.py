@@ -19,6 +19,7 @@ from tiny import GAN, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
+from keras_collapse.core.records import Fingerprint
 from keras_collapse.reproducibility.compare import Comparison, compare
 
 pytestmark = [pytest.mark.backend(), pytest.mark.slow("tensorflow", "jax")]
@@ -329,10 +330,10 @@ def test_another_keras_is_named() -> None:
         environment = os.environ | {"PYTHONPATH": path}
         command = [sys.executable, "-m", "keras_collapse.cli", "run", "--seed", "42", "train.py"]
         subprocess.run([*command, name], check=True, env=environment, capture_output=True)
-    assert next(read_journal("a"))["command"] == "keras-collapse run --seed 42 train.py a"
+    assert next(read_journal("a")).command == "keras-collapse run --seed 42 train.py a"
     found = compare("a", "b")
     assert "version.keras" in found.settings
-    last = [[r["weights"] for r in read_journal(name) if r["record"] == "fingerprint"][-1]
+    last = [[r.weights for r in read_journal(name) if isinstance(r, Fingerprint)][-1]
             for name in ("a", "b")]  # fmt: skip
     hashes = [[digest for _, digest in weights] for weights in last]
     assert found.identical is (hashes[0] == hashes[1])

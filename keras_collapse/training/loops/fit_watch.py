@@ -1,0 +1,82 @@
+"""What a ``fit`` shows besides its logs: its wiring, its batches, and calls of ``compile``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_collapse.core.guard import guarded
+from keras_collapse.reproducibility.fingerprints import batch_digest
+from keras_collapse.training.hooks.batches import BatchesSeen
+from keras_collapse.training.networks.discovery import Networks, optimizers_of
+from keras_collapse.training.observer import Observer
+from keras_collapse.training.wiring.fit_wiring import FitWiring, watch_fit
+from keras_collapse.training.wiring.recompilation import Compiles
+
+
+class FitWatch:
+    """Watches the fits of one model, one after another.
+
+    Args:
+        observer: takes what is found, and on JAX and PyTorch each batch.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._compiles = Compiles()
+        self._wiring: FitWiring | None = None
+        self._batches: BatchesSeen | None = None
+        self._digests: dict[int, str] = {}  # step to hash, until its log comes
+        self._next_batch_step = 0
+
+    def begin(self, model: Any, networks: Networks, step: int) -> None:
+        """Begin to watch a fit whose first training step is ``step``."""
+        self.leave()
+        recompiled = self._compiles.seen(list(optimizers_of(model).values()), step)
+        if recompiled is not None:
+            self._observer.report(recompiled)
+        self._wiring = guarded(FitWiring, watch_fit, model, networks)
+        self._batches = guarded(BatchesSeen, BatchesSeen, model, self._take)
+
+    def begin_epoch(self, step: int) -> None:
+        """Begin an epoch whose first training step is ``step``."""
+        self._next_batch_step = step
+        self._digests.clear()
+
+    def after_step(self, step: int) -> None:
+        """Report the wiring faults that show after training step ``step``."""
+        if self._wiring is not None:
+            for finding in self._wiring.after_step(step):
+                self._observer.report(finding)
+
+    def end_epoch(self, step: int) -> None:
+        """Report the wiring faults that the first epoch has shown; later ones show no more."""
+        if self._wiring is not None:
+            wiring, self._wiring = self._wiring, None
+            for finding in wiring.after_epoch(step):
+                self._observer.report(finding)
+
+    def data(self, step: int) -> Mapping[str, str] | None:
+        """The hash of a step's batch, once; None if the batch was not seen."""
+        digest = self._digests.pop(step, None)
+        return {"batch": digest} if digest else None
+
+    def leave(self) -> None:
+        """Remove all patches, also those of a fit that failed in its first step."""
+        for watcher in (self._wiring, self._batches):
+            if watcher is not None:
+                watcher.stop()
+        self._wiring = self._batches = None
+
+    def _take(self, batches: Sequence[Any]) -> None:
+        self._observer.guard(self._see, batches)
+
+    def _see(self, batches: Sequence[Any]) -> None:
+        if not batches:
+            return
+        self._next_batch_step += len(batches)
+        for batch in batches:
+            self._observer.see_batch(batch)
+        digest = batch_digest(batches)
+        if digest is not None:  # an execution of several steps logs its last one
+            self._digests[self._next_batch_step - 1] = digest

@@ -1,0 +1,101 @@
+"""All uses of private parts of Keras and TensorFlow, each with a fallback if it is missing.
+
+Seen in Keras 3.14.1 and 3.15.1 and TensorFlow 2.21. A release that moves one of these costs what
+its function's fallback says, never an error.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+
+def global_seed_generator() -> Any:
+    """Keras' global `SeedGenerator`, or None if there is none yet.
+
+    Private: ``keras.src.backend.common.global_state`` and ``keras.src.random.seed_generator``.
+    Fallback: None; a draw from it during a sample check would then change the training.
+    """
+    state, name = _global_state()
+    return state.get_global_attribute(name) if state is not None else None
+
+
+def forget_global_seed_generator() -> None:
+    """Remove Keras' global `SeedGenerator`, so that it is made when it is needed.
+
+    Private and fallback: as `global_seed_generator`; nothing is removed.
+    """
+    state, name = _global_state()
+    if state is not None:
+        state.set_global_attribute(name, None)
+
+
+def _global_state() -> tuple[Any, str]:
+    try:
+        from keras.src.backend.common import global_state
+        from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+    except ImportError:
+        return None, ""
+    return global_state, str(GLOBAL_SEED_GENERATOR)
+
+
+def tensorflow_generator() -> random.Random | None:
+    """The generator that TensorFlow's eager operations draw their seeds from.
+
+    Private: ``tensorflow.python.eager.context.context()._rng``, there once TensorFlow was seeded.
+    Fallback: None; eager random operations of a sample check then change those of the training.
+    """
+    try:
+        from tensorflow.python.eager import context
+    except ImportError:
+        return None
+    generator = getattr(context.context(), "_rng", None)
+    return generator if isinstance(generator, random.Random) else None
+
+
+def pipeline_stages(data: Any) -> Iterator[tuple[str, Any]]:
+    """The stages of a ``tf.data`` pipeline, last first: the kind, and the tensors it was made from.
+
+    Private: the classes of ``tensorflow.python.data``, their ``_input_dataset``, and ``_tensors``
+    of ``TensorSlice``.
+    Fallback: the stages end early, so that no arrays are found in the pipeline.
+
+    Yields:
+        Kind, such as ``"Shuffle"``, and its tensors in a list; None for stages without.
+    """
+    while type(data).__module__.startswith("tensorflow.python.data"):
+        kind = type(data).__name__.strip("_").removesuffix("Dataset").removesuffix("V2")
+        tensors = getattr(data, "_tensors", None)
+        yield kind, list(tensors) if tensors is not None else None
+        data = getattr(data, "_input_dataset", None)
+
+
+def sublayers(network: Any) -> list[Any]:
+    """All layers of a network, nested ones too.
+
+    Private: ``Layer._flatten_layers``. Fallback: the layers of ``network.layers``.
+    """
+    if network is None:
+        return []
+    flatten = getattr(network, "_flatten_layers", None)
+    return list(flatten() if flatten is not None else getattr(network, "layers", ()))
+
+
+def has_rate_schedule(optimizer: Any) -> bool:
+    """Whether the learning rate follows a schedule.
+
+    Private: ``Optimizer._learning_rate``. Fallback: False; the rate is then read as a number.
+    """
+    rate = getattr(optimizer, "_learning_rate", None)
+    return isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def optimizer_targets(optimizer: Any) -> list[Any]:
+    """The variables that ``optimizer.apply`` changes if it is called with gradients only.
+
+    Private: ``Optimizer._trainable_variables``. Fallback: none, so that the call tells nothing.
+    """
+    return list(getattr(optimizer, "_trainable_variables", ()))

@@ -1,0 +1,39 @@
+"""What the watchers of a training report to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from keras_collapse.core.findings import Finding
+
+
+class Observer(Protocol):
+    """Takes what is seen of a training, between its steps and within them."""
+
+    def guard(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Run our part of a training step, so that its error never reaches the training."""
+
+    def report(self, finding: Finding) -> None:
+        """Take a finding that rests on no reading, such as a wiring fault."""
+
+    def see_batch(self, batch: Any) -> None:
+        """Take a batch of real data: nested arrays or tensors."""
+
+
+class LoopObserver(Observer, Protocol):
+    """Takes the training steps of a loop as well."""
+
+    def see_step(
+        self,
+        logs: Mapping[str, Any],
+        rounding: Mapping[str, float] | None = None,
+        data: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the numbers of a training step that has ended.
+
+        Args:
+            logs: name to number.
+            rounding: name to the number's largest error; None if the numbers may be means.
+            data: name to hash of the data the step was given.
+        """
