@@ -1,6 +1,6 @@
 """Make the pictures of README and docs: ``make pictures``, or ``python docs/pictures/make.py``.
 
-It trains (six minutes on two cores), opens MLflow's UI and the report in Debian's Chromium, and
+It trains (ten minutes on two cores), opens MLflow's UI and the report in Debian's Chromium, and
 draws the panel as the terminal shows it. The trainings are kept in the given folder (by default
 ``build/pictures``), so that a second run only draws.
 """
@@ -40,7 +40,7 @@ DEMOS = {
     "ring-d_too_slow": ("--fault", "d_too_slow"),
 }
 TRIAGE = ("plan-b", "ring_gan.py:train", "--fault", "d_too_slow", "--batch-sizes",
-          "32,64,128", "--steps", "600", "--no-stop-early", "--out", "triage")  # fmt: skip
+          "32,64,128", "--steps", "1500", "--no-stop-early", "--out", "triage")  # fmt: skip
 SHOW_MORE = """
 for (const button of document.querySelectorAll("button, a")) {
   if (button.textContent === "Show more") button.click();

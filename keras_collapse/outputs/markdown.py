@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.outputs.style import evidence_of
 
 EMOJI = re.compile(r"(```.*?```|`[^`\n]*`)|:([\w+-]+):", re.DOTALL)
 """Code, in which MLflow leaves colons alone, or an emoji's name."""
@@ -26,7 +27,7 @@ def description(verdict: Verdict) -> str:
             "",
             "| evidence | |",
             "|---|---|",
-            *(f"| {name} | {value} |" for name, value in finding.evidence.items()),
+            *(f"| {name} | {value} |" for name, value in evidence_of(finding)),
             "",
             *(f"{number}. {advice}" for number, advice in enumerate(finding.advice, 1)),
         ]

@@ -109,12 +109,12 @@ class Delivery:
     def _note(self, item: Item) -> None:
         """Set the run's description: MLflow shows the first lines of it above everything else."""
         summary, break_, rest = item["text"].partition("\n\n")
-        shown = [
-            f"![{words}](get-artifact?path={name}&run_uuid={self.run_id})"
-            for name, words in item["pictures"].items()
-        ]
-        text = "\n\n".join([summary, *([" ".join(shown)] if shown else [])]) + break_ + rest
-        self._tags({"values": {"mlflow.note.content": text}})
+        if item["pictures"]:
+            names, titles = item["pictures"].keys(), item["pictures"].values()
+            shown = [f"![](get-artifact?path={name}&run_uuid={self.run_id})" for name in names]
+            rows = (titles, ["---"] * len(shown), shown)
+            summary += "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        self._tags({"values": {"mlflow.note.content": summary + break_ + rest}})
 
     def _rename(self, item: Item) -> None:
         current = str(self.client.get_run(self.run_id).info.run_name)

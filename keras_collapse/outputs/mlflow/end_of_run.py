@@ -24,13 +24,11 @@ from keras_collapse.outputs.style import SEVERITY, SYMBOL
 
 SAMPLE_TABLE = "sample_checks.csv"
 """Artifact with all statistics of all sample checks."""
-PICTURES = {
-    "samples_start.png": "first samples",
-    "samples_finding.png": "samples after the first finding",
-    "samples.png": "latest samples",
-}
-"""Sample grids of a run's folder. They are artifacts, and shown in the run's description: MLflow
-hides an image series behind the run's parameters until its chart is enlarged."""
+PICTURES = {"samples_start.png": "first samples", "samples.png": "latest samples"}
+"""Sample grids that the run's description shows: MLflow hides an image series behind the run's
+parameters until its chart is enlarged."""
+FILES = (*PICTURES, "samples_finding.png", FILE_NAME)
+"""Files of a run's folder that are artifacts."""
 LAST_SECONDS = 5.0
 """Longest time that the end of the process waits for the server."""
 TAIL_BYTES = 1_000_000
@@ -79,7 +77,7 @@ def put_end(
         reason: why the fit did not reach its end.
         abandoned: nobody else will end the run, even if it is not ours.
     """
-    for name in (*PICTURES, FILE_NAME):
+    for name in FILES:
         path = run_dir / name
         if path.exists():
             outbox.put("file", path=str(path.resolve()))

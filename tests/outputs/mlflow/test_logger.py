@@ -125,7 +125,13 @@ def test_sample_grids_are_one_series_and_a_final_picture(store: MlflowClient) ->
     callbacks = [kc.CollapseMonitor(verbose=0), logger]
     gan.fit(data, batch_size=32, epochs=3, verbose=0, callbacks=callbacks)
     names = [f.path for f in store.list_artifacts(logger.run_id)]
-    assert "samples.png" in names
+    assert {"samples.png", "samples_start.png"} <= set(names)
+    note = store.get_run(logger.run_id).data.tags["mlflow.note.content"]
+    verdict, _, titles, _, shown, *_ = note.splitlines()
+    assert verdict.startswith("**UNKNOWN")
+    assert titles == "| first samples | latest samples |"
+    for name in ("samples_start.png", "samples.png"):
+        assert f"![](get-artifact?path={name}&run_uuid={logger.run_id})" in shown
     images = [f.path for f in store.list_artifacts(logger.run_id, "images")]
     steps = {int(re.findall(r"step\D(\d+)", name)[0]) for name in images}
     assert steps == {1, 3, 5}
