@@ -19,7 +19,7 @@ from boot, so a corrected clock moves it a little. A reused pid starts later tha
 def this_process() -> dict[str, Any]:
     """Return what `lives` needs to recognise this process: pid, start time and host name."""
     pid = os.getpid()
-    started = psutil.Process(pid).create_time()
+    started = round(psutil.Process(pid).create_time())  # whole: a journal keeps nine digits only
     return {"pid": pid, "started": started, "host": socket.gethostname()}
 
 
@@ -43,7 +43,7 @@ def lives(process: Mapping[str, Any]) -> bool | None:
 
     >>> lives(this_process())
     True
-    >>> lives({**this_process(), "started": 0.0})
+    >>> lives({**this_process(), "started": 0})
     False
     """
     pid, started = process.get("pid"), process.get("started")

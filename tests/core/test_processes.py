@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from keras_collapse.core.journal import Journal, read_journal
 from keras_collapse.core.processes import lives, this_command, this_process
+from keras_collapse.core.records import SCHEMA, RunStarted
 
 SAY = "from keras_collapse.core.processes import this_command\nprint(this_command())\n"
 
@@ -37,6 +40,15 @@ def test_a_notebook_and_a_console_have_none(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable], input=SAY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
     assert this_command() != ""
+
+
+def test_a_process_is_recognised_by_what_its_journal_holds(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run")
+    journal.write(RunStarted(SCHEMA, time.time(), this_process()))
+    journal.close()
+    (record,) = read_journal(tmp_path / "run")
+    assert isinstance(record, RunStarted)
+    assert lives(record.process) is True
 
 
 def test_only_the_very_same_process_is_alive() -> None:
