@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release, beside the newest that the environment holds.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost report-cost wiring bench-detection zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table bench-detection zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
@@ -21,8 +21,9 @@ help:
 	@echo "             keras_collapse/triage/executors (a minute)"
 	@echo "make cost    what watching costs in each step, in microseconds"
 	@echo "make report-cost  seconds and size of a report of 100,000 steps"
-	@echo "make wiring  the slow tests of audit and pairs on TensorFlow and JAX, and the table of"
-	@echo "             programs; run it after a change in keras_collapse/training (8 minutes)"
+	@echo "make test-slow  the tests marked slow: audit, objectives and pairs on TensorFlow and JAX;"
+	@echo "             run it after a change in keras_collapse/training (6 minutes)"
+	@echo "make wiring-table  docs/wiring-table.md, from the programs of tests/training/wiring"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
@@ -63,8 +64,10 @@ cost: .venv/test-ready
 report-cost: .venv/test-ready
 	$(BIN)/python tests/costs/report.py
 
-wiring: .venv/test-ready
+test-slow: .venv/test-ready
 	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py --slow
+
+wiring-table: .venv/test-ready
 	$(BIN)/python tests/training/wiring/table.py .venv/keras-$(OLDEST_KERAS)
 
 bench-detection: .venv/test-ready

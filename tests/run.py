@@ -34,16 +34,26 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Job:
-    """One pytest process; ``suite`` as in tests/conftest.py."""
+    """One pytest process.
+
+    Args:
+        name: of the job.
+        suite: which tests it runs, see tests/conftest.py.
+        environment: its backend, and the Keras release if not the newest.
+        measured: whether its coverage counts; the other jobs run the same code again.
+    """
 
     name: str
     suite: str
     environment: dict[str, str] = field(default_factory=dict)
+    measured: bool = False
 
 
 def jobs() -> list[Job]:
-    found = [Job("no backend", "plain")]
-    found += [Job(name, "backend", {"KERAS_BACKEND": name}) for name in BACKENDS]
+    found = [Job("no backend", "plain", measured=True)]
+    found += [
+        Job(name, "backend", {"KERAS_BACKEND": name}, measured=name == "torch") for name in BACKENDS
+    ]
     oldest = os.environ.get("OLDEST_KERAS")
     if oldest:
         path = os.pathsep.join([str((ROOT / oldest).resolve()), str(ROOT)])
@@ -61,7 +71,9 @@ def slow_jobs() -> list[Job]:
 def run(job: Job) -> tuple[int, str]:
     """Run one job; its exit status and its output, which is printed as it comes."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
-    command += ["--suite", job.suite, "--doctest-modules", *sys.argv[2:]]
+    command += ["--suite", job.suite, "--doctest-modules"]
+    if job.measured:
+        command += ["--cov=keras_collapse", "--cov-append", "--cov-report="]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -79,6 +91,7 @@ def run(job: Job) -> tuple[int, str]:
 
 
 def main(chosen: list[Job]) -> int:
+    (ROOT / ".coverage").unlink(missing_ok=True)
     counts: dict[str, int] = {}
     worst = 0
     for job in chosen:
@@ -91,6 +104,9 @@ def main(chosen: list[Job]) -> int:
         for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", closing):
             counts[word] = counts.get(word, 0) + int(number)
     failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
+    if any(job.measured for job in chosen):
+        report = [sys.executable, "-m", "coverage", "report"]  # its floor is in pyproject.toml
+        worst = worst or subprocess.run(report, cwd=ROOT, check=False).returncode
     print(f"{counts.get('passed', 0)} passed, {failed} failed, {counts.get('skipped', 0)} skipped")
     return worst
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.plain_json import floats_of, json_value, mapping_of, object_of
 from keras_collapse.core.samples.probe import Probe
 
 SCHEMA = 1
@@ -22,7 +22,7 @@ class Record:
 
     def to_line(self) -> str:
         """The record as one line of JSON, without the line break."""
-        plain = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        plain = {one.name: json_value(getattr(self, one.name)) for one in fields(self)}
         return json.dumps({"record": self.kind, **plain}, separators=(",", ":"))
 
     @classmethod
@@ -65,7 +65,7 @@ class FitStarted(Record):
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(int(plain["step"]), _mapping(plain["facts"]))
+        return cls(int(plain["step"]), mapping_of(plain["facts"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +110,25 @@ class StepLogs(Record):
 
     def to_line(self) -> str:
         """As `Record.to_line`, several times faster: one is written at every training step."""
-        more = f',"rounding":{_object(self.rounding)}' if self.rounding is not None else ""
+        more = f',"rounding":{object_of(self.rounding)}' if self.rounding is not None else ""
         more += f',"data":{json.dumps(self.data, separators=(",", ":"))}' if self.data else ""
         return (
             f'{{"record":"logs","step":{self.step},"epoch":{self.epoch},'
-            f'"logs":{_object(self.logs)}{more}}}'
+            f'"logs":{object_of(self.logs)}{more}}}'
         )
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         errors = plain.get("rounding")
-        rounding = None if errors is None else _floats(errors)
-        logs = _floats(plain["logs"])
+        rounding = None if errors is None else floats_of(errors)
+        logs = floats_of(plain["logs"])
         data = plain.get("data")
         return cls(
             int(plain["step"]),
             int(plain["epoch"]),
             logs,
             rounding,
-            None if data is None else _mapping(data),
+            None if data is None else mapping_of(data),
         )
 
 
@@ -144,7 +144,7 @@ class EpochEnded(Record):
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        logs, rates = _floats(plain["logs"]), _floats(plain["rates"])
+        logs, rates = floats_of(plain["logs"]), floats_of(plain["rates"])
         return cls(int(plain["step"]), int(plain["epoch"]), logs, rates)
 
 
@@ -176,7 +176,7 @@ class SamplesChecked(Record):
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(int(plain["step"]), _floats(plain["values"]))
+        return cls(int(plain["step"]), floats_of(plain["values"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,39 +268,3 @@ def parse(line: str | bytes) -> Record:
         return KINDS[plain["record"]].from_plain(plain)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
-
-
-def _object(numbers: Mapping[str, float]) -> str:
-    """Names and numbers as a JSON object, faster than ``json.dumps``."""
-    inside = ",".join(
-        f"{json.dumps(name)}:{number:.9g}"
-        if math.isfinite(number)
-        else f'{json.dumps(name)}:"{number}"'
-        for name, number in numbers.items()
-    )
-    return f"{{{inside}}}"
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold; 9 digits keep a float32 exactly, numbers not finite become strings."""
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if math.isfinite(value) else str(value)
-    if isinstance(value, Finding):
-        return _plain(value.to_dict())
-    if isinstance(value, Verdict):
-        return _plain(value.to_dict(""))
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, str | int | bool | None) else str(value)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"an object is needed, not {value!r}")
-    return dict(value)
-
-
-def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(number) for name, number in numbers.items()}

@@ -1,4 +1,4 @@
-"""Fingerprints: hashes of weights, equal only where the weights are, to the bit, and of data."""
+"""Fingerprints: hashes of weights and of data, equal only if these are bit-identical."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import keras
 import numpy as np
 
 DIGEST_BYTES = 8
-"""Of one variable's hash: two that differ share it once in 10^19 pairs."""
+"""Length of a variable's hash: two that differ share one once in 10^19 pairs."""
 
 MOST_HASHED = 2**14
-"""Bytes of a batch to hash: of a larger one, evenly spaced values of every sample. A batch in
-another order or augmented otherwise differs in nearly all of its values."""
+"""Bytes of a batch that are hashed; of a larger one, evenly spaced values of every sample. A batch
+in another order or with another augmentation differs in nearly all of its values."""
 
 
 def fingerprints(networks: Iterable[Any]) -> list[tuple[str, str]]:
-    """(path, hash) of every variable of G and D: weights, running means, random generators.
+    """The (path, hash) of every variable of the networks: weights, moving means, seed generators.
 
-    In the order of the networks' variables, since automatic names count up within a process.
+    They are in the order of the networks' variables, since automatic names count up in a process.
     """
     variables = {id(v): v for network in networks for v in network.variables}
     return [(v.path, digest([v])[: 2 * DIGEST_BYTES]) for v in variables.values()]
@@ -37,7 +37,7 @@ def digest(variables: Iterable[Any]) -> str:
 
 
 def batch_digest(batch: Any) -> str | None:
-    """A hash of a batch of data; None where it is not in the host's memory.
+    """A hash of a batch of data; None if it is not in the host's memory.
 
     Args:
         batch: an array or tensor, or several in tuples, lists or dictionaries.
@@ -58,7 +58,7 @@ def batch_digest(batch: Any) -> str | None:
 
 
 def _in_host_memory(tensor: Any) -> np.ndarray | None:
-    """A tensor's values without waiting for a device; None of one that would have to be fetched."""
+    """A tensor's values; None if they would have to be fetched from a device."""
     if isinstance(tensor, np.ndarray | float | int):
         return np.asarray(tensor)
     device = str(getattr(tensor, "device", "cpu")).lower()

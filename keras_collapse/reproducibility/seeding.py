@@ -1,10 +1,8 @@
-"""Seeds: set what can be set, verify what can only be verified, and say which is which."""
+"""Seeding: set what can be set, verify what can only be verified, and report which is which."""
 
 from __future__ import annotations
 
 import gc
-import os
-import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,27 +16,26 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.events import events_of
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.guard import guarded
+from keras_collapse.reproducibility.determinism import (
+    NONDETERMINISTIC,
+    hash_seed,
+    make_deterministic,
+)
 from keras_collapse.reproducibility.known_good import read_known_good
 
-_NO_GPU = "no GPU, so neither cuDNN nor cuBLAS"
-_CUBLAS = "cuBLAS (set CUBLAS_WORKSPACE_CONFIG=:4096:8 before Python starts)"
-_XLA = "GPU operations (set XLA_FLAGS=--xla_gpu_deterministic_ops=true before Python starts)"
-_TENSORFLOW = "deterministic operations (TensorFlow; call seed_everything before anything is built)"
-# What makes two runs on this very machine differ.
-_NONDETERMINISTIC = (_CUBLAS, _XLA, _TENSORFLOW)
 LARGEST_SEED = 2**32 - 1
 """NumPy's global generator takes no larger one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeedReport:
-    """Each source of randomness, under what we could do about it.
+    """The sources of randomness, grouped by what could be done about them.
 
     Args:
         seed: the seed.
-        enforced: set by us, just now.
-        verified: found to be under control already.
-        unknown: beyond our sight; runs may differ because of it.
+        enforced: sources that were seeded or made deterministic by the call.
+        verified: sources found to be under control already.
+        unknown: sources that cannot be controlled or checked; runs may differ because of them.
         findings: ``seeded_too_late`` and ``nondeterministic``, where they apply.
     """
 
@@ -49,7 +46,7 @@ class SeedReport:
     findings: Sequence[Finding] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:
-        """The three lists by name, and the seed."""
+        """The seed and the three groups, by name."""
         return {
             "seed": self.seed,
             "enforced": list(self.enforced),
@@ -70,7 +67,7 @@ class SeedReport:
 @dataclass(slots=True)
 class _LastSeeding:
     seed: int | None = None
-    # Weights that existed before, by identity: variables compare elementwise.
+    # Weights that existed before, by identity, since variables compare elementwise.
     older: dict[int, weakref.ReferenceType[Any]] = field(default_factory=dict)
 
 
@@ -89,7 +86,7 @@ def seed_everything(seed: int) -> SeedReport:
         What was enforced, what was verified, and what stays unknown.
 
     Raises:
-        InputError: the seed is no whole number in that range.
+        InputError: the seed is not a whole number in that range.
 
     >>> report = seed_everything(42)
     >>> "NumPy's global generator" in report.enforced
@@ -97,10 +94,10 @@ def seed_everything(seed: int) -> SeedReport:
     """
     _check(seed)
     enforced = _seed_generators(seed)
-    operations = _make_deterministic(late=False)
+    operations = make_deterministic(seeded_too_late=False)
     _last.seed = seed
     _last.older = {id(o): weakref.ref(o) for o in gc.get_objects() if _is_variable(o)}
-    verified, unknown = _surroundings()
+    verified, unknown = hash_seed()
     unknown += ["the order of data that you shuffle yourself", "random generators of your own"]
     return SeedReport(
         seed,
@@ -111,14 +108,14 @@ def seed_everything(seed: int) -> SeedReport:
 
 
 class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
-    """Seeds the training from within a callbacks list, and says what came too late for that.
+    """Seeds a training from within the callbacks list, and reports what was seeded too late.
 
     At the first ``fit`` of a model it seeds all global generators, makes the backend's operations
-    deterministic (not TensorFlow's: only `seed_everything` can, since pipelines built before a
-    seed, as that of this ``fit``, would then be refused) and resets the state of every
-    ``SeedGenerator`` in the model (dropout masks, latents). Weights that exist already it can only
-    check: they are reproducible if `seed_everything` with the same seed ran before the model was
-    built. Later ``fit`` calls go on where the first one stopped.
+    deterministic (not TensorFlow's: only `seed_everything` can, since TensorFlow would refuse
+    pipelines that were built before a seed, as that of this ``fit``) and resets the state of every
+    ``SeedGenerator`` in the model (dropout masks, latents). Existing weights can only be checked:
+    they are reproducible if `seed_everything` with the same seed ran before the model was built.
+    Later ``fit`` calls continue where the first one stopped.
 
     Args:
         seed: in [0, 2**32 - 1], or the path of a triage's ``known_good.toml``: its first seed.
@@ -128,7 +125,7 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         report: the `SeedReport`, once training has begun.
 
     Raises:
-        InputError: the seed is no whole number in that range, or the file names none.
+        InputError: the seed is not a whole number in that range, or the file names none.
 
     Example::
 
@@ -157,11 +154,11 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
     def _control(self, model: Any) -> None:
         too_late = self._weights_too_late(model)
         enforced = _seed_generators(self.seed)
-        operations = _make_deterministic(late=True)
+        operations = make_deterministic(seeded_too_late=_last.seed is None)
         generators = _reset_seed_generators(model, self.seed)
         if generators:
             enforced.append(f"{generators} SeedGenerators of the model (dropout, latents)")
-        verified, unknown = _surroundings()
+        verified, unknown = hash_seed()
         if too_late:
             unknown.append(f"initial weights ({too_late})")
         else:
@@ -169,7 +166,7 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         unknown.append("the order of data already shuffled before fit")
         findings = [_seeded_too_late(self.seed, too_late)] if too_late else []
         unknown += operations.get("unknown", [])
-        risks = [source for source in unknown if source in _NONDETERMINISTIC]
+        risks = [source for source in unknown if source in NONDETERMINISTIC]
         if risks:
             findings.append(_nondeterministic(risks))
         self.report = SeedReport(
@@ -187,7 +184,7 @@ class SeedControl(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
             print(self.report)
 
     def _weights_too_late(self, model: Any) -> str:
-        """Why the initial weights cannot be this seed's; empty if they can."""
+        """Why the initial weights cannot come from this seed; empty if they can."""
         if _last.seed is None:
             return f"built before any seed; call seed_everything({self.seed}) before building"
         if _last.seed != self.seed:
@@ -220,77 +217,13 @@ def _seed_generators(seed: int) -> list[str]:
 
 
 def _reset_seed_generators(model: Any, seed: int) -> int:
-    """Give every SeedGenerator of the model a state derived from the seed and its place."""
+    """Set every SeedGenerator of the model to a state derived from the seed and its position."""
     others = getattr(model, "non_trainable_variables", ())
     states = [v for v in others if v.name == "seed_generator_state"]
     for place, state in enumerate(states):
         numbers = np.random.SeedSequence([seed, place]).generate_state(2)
         state.assign((numbers >> 1).astype("uint32"))  # below 2**31: fits an int32 as well
     return len(states)
-
-
-def _make_deterministic(late: bool) -> dict[str, list[str]]:
-    """Ask the backend for deterministic operations: what that enforced, or left unknown.
-
-    Args:
-        late: whether a training has begun, whose data pipeline exists.
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        if late and _last.seed is None:
-            return {"unknown": [_TENSORFLOW]}
-        tf.config.experimental.enable_op_determinism()
-        gpus = tf.config.list_physical_devices("GPU")
-        return {
-            "enforced": ["deterministic operations (TensorFlow, cuDNN among them)"],
-            "verified": [] if gpus else [_NO_GPU],
-            "unknown": _threads(tf.config.threading.get_intra_op_parallelism_threads()),
-        }
-    if backend == "torch":
-        import torch
-
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
-        done = ["deterministic operations (PyTorch, warning where there are none)"]
-        lists = {"enforced": done, "verified": [], "unknown": _threads(torch.get_num_threads())}
-        if not torch.cuda.is_available():
-            lists["verified"].append(_NO_GPU)
-        elif not os.environ.get("CUBLAS_WORKSPACE_CONFIG"):
-            lists["unknown"].append(_CUBLAS)
-        return lists
-    if backend == "jax":
-        import jax
-
-        if jax.default_backend() == "cpu":
-            done = ["deterministic operations (JAX on CPU)", _NO_GPU]
-            return {"verified": done, "unknown": _threads(0)}
-        if "deterministic_ops" in os.environ.get("XLA_FLAGS", ""):
-            return {"verified": ["deterministic operations (XLA_FLAGS)"]}
-        return {"unknown": [_XLA]}
-    return {"unknown": [f"operations of the {backend} backend"]}
-
-
-def _threads(count: int) -> list[str]:
-    """Sums over threads are the same from run to run, not from one thread count to another."""
-    return [f"thread count on another machine ({count or os.cpu_count()} here)"]
-
-
-def _surroundings() -> tuple[list[str], list[str]]:
-    """What only holds if it was so before Python started: the hash seed."""
-    value = _environment_at_start().get("PYTHONHASHSEED", "")
-    if value.isdigit():
-        return [f"hash seed (PYTHONHASHSEED={value})"], []
-    return [], ["hash seed (set PYTHONHASHSEED before Python starts)"]
-
-
-def _environment_at_start() -> Mapping[str, str]:
-    """The environment Python began with; later changes to os.environ do not reach the hash."""
-    if sys.platform == "linux":
-        raw = Path("/proc/self/environ").read_bytes().decode(errors="replace")
-        return dict(pair.split("=", 1) for pair in raw.split("\0") if "=" in pair)
-    return os.environ
 
 
 def _seeded_too_late(seed: int, why: str) -> Finding:
@@ -311,7 +244,7 @@ def _nondeterministic(sources: Sequence[str]) -> Finding:
         Severity.INFO,
         0,
         0,
-        f"Same seed, same run cannot be promised: {'; '.join(sources)}.",
+        f"Two runs with the same seed may differ: {'; '.join(sources)}.",
         {"sources": list(sources)},
         ("keras-collapse run --seed N script.py sets everything before Python starts.",),
     )

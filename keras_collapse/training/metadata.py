@@ -1,4 +1,4 @@
-"""What a run was: hyperparameters, versions and machine, by name, for outputs and the journal."""
+"""The facts of a run: hyperparameters, versions, data and machine, by name."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from keras_collapse.training.probe.real_data import arrays_of, fit_given
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "keras_collapse")
 OWN = ("autocast", "built", "compiled", "name", "stop_training", "supports_jit", "training")
-"""Attributes that Keras itself gives a model."""
+"""Attributes that every Keras model has."""
 DIGEST_ROWS = 4096
-"""Rows of each array, evenly spaced, that the data's digest is made of: a hash of gigabytes would
-hold up the training."""
+"""Evenly spaced rows of each array that the data's digest is made of: hashing gigabytes would delay
+the training."""
 
 
 def metric_names(model: keras.Model) -> set[str]:
-    """Names of the metrics that Keras resets when an epoch begins."""
+    """The names of the metrics that Keras resets when an epoch begins."""
     return {metric.name for metric in model.metrics}
 
 
 def facts_of(
     model: keras.Model, params: Mapping[str, Any], networks: Networks | None = None
 ) -> dict[str, Any]:
-    """Facts by name, each a plain value; ``summary`` holds a text for each network.
+    """The facts of a fit by name, each a plain value; ``summary`` holds a text for each network.
 
     Args:
         model: the GAN.
-        params: what Keras tells callbacks of ``fit``: epochs, steps.
-        networks: its G and D, where they are known.
+        params: the parameters that Keras gives to callbacks: epochs, steps.
+        networks: its G and D, as far as they are known.
     """
     facts: dict[str, Any] = {
         "model": model.name,
         "backend": keras.backend.backend(),
         "python": platform.python_version(),
         "device": _device(),
-        "parameters": _count(model),
     }
+    facts |= _parameters("parameters", model)
     facts |= {name: params[name] for name in ("epochs", "steps") if params.get(name) is not None}
     facts |= {f"version.{name}": version for name, version in _versions().items()}
     facts |= _settings(model)
@@ -59,7 +59,7 @@ def facts_of(
 
 
 def rates_of(model: keras.Model) -> dict[str, float]:
-    """Each optimizer's learning rate as it is now, by name."""
+    """The current learning rate of each optimizer, by name."""
     return {
         f"{name}.learning_rate": float(keras.ops.convert_to_numpy(optimizer.learning_rate))
         for name, optimizer in optimizers_of(model).items()
@@ -67,7 +67,7 @@ def rates_of(model: keras.Model) -> dict[str, float]:
 
 
 def _settings(model: keras.Model) -> dict[str, Any]:
-    """The model's own numbers and words, such as ``latent_dim`` or ``gp_weight``."""
+    """The model's own attributes that are numbers or strings, such as ``latent_dim``."""
     return {
         f"model.{name}": value
         for name, value in vars(model).items()
@@ -96,7 +96,7 @@ def _data_facts(model: keras.Model) -> dict[str, Any]:
 
 
 def _digest(arrays: list[Any]) -> str:
-    """A hash of some rows of each array and of its shape."""
+    """A hash of each array's shape and of some of its rows."""
     found = hashlib.blake2b(digest_size=8)
     for array in arrays:
         stride = max(-(-int(array.shape[0]) // DIGEST_ROWS), 1)
@@ -117,7 +117,7 @@ def _network_facts(networks: Networks) -> dict[str, Any]:
             continue
         layers = list(_layers(network))
         facts[f"{name}.layers"] = ", ".join(map(_words, layers))
-        facts[f"{name}.parameters"] = _count(network)
+        facts |= _parameters(f"{name}.parameters", network)
         rates = [str(layer.rate) for layer in layers if hasattr(layer, "rate")]
         if rates:
             facts[f"{name}.dropout"] = ", ".join(rates)
@@ -138,24 +138,21 @@ def _layers(network: keras.Model) -> Iterator[Any]:
 
 
 def _words(layer: Any) -> str:
-    """A layer in a word and its width: "Conv2D 64"."""
+    """A layer's class and width, such as "Conv2D 64"."""
     width = next((w for k in ("units", "filters") if (w := getattr(layer, k, None))), None)
     return f"{type(layer).__name__} {width}" if width else type(layer).__name__
 
 
-def _count(model: keras.Model) -> int:
-    return int(sum(_size(v) for v in model.weights))
-
-
-def _size(variable: Any) -> int:
-    size = 1
-    for length in variable.shape:
-        size *= length
-    return size
+def _parameters(name: str, model: keras.Model) -> dict[str, int]:
+    """The number of parameters under this name; nothing if the model is not built by then."""
+    try:
+        return {name: int(model.count_params())}
+    except ValueError:
+        return {}
 
 
 def _versions() -> dict[str, str]:
-    """Versions of the packages that are loaded; asking must import none."""
+    """The versions of the packages that are loaded; nothing is imported."""
     loaded = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
     return {name: str(getattr(module, "__version__", "?")) for name, module in loaded.items()}
 

@@ -1,4 +1,4 @@
-"""Keras' batches as training steps: in order, and counted over epochs and fits."""
+"""From Keras' batches to training steps: sorted, and counted over epochs and fits."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Any
 
 
 class StepCounter:
-    """Sorts the batches of a ``fit`` and tells which training step each one ends with.
+    """Sorts the batches of a ``fit`` and computes the training step that each one ends with.
 
-    Keras may hand batches over in threads, out of order, and numbers them anew in each epoch;
-    with several steps an execution it names only the last batch of each.
+    Keras may report batches from threads, out of order, and numbers them anew in each epoch; with
+    several steps per execution it reports only the last batch of each execution.
 
     Attributes:
-        next_step: the training step that follows the last one seen, 0-based.
-        epoch: the epoch now running, counted over all fits; -1 before the first.
-        epoch_start: the step it began with.
+        next_step: the training step after the latest one, 0-based.
+        epoch: the current epoch, counted over all fits; -1 before the first.
+        epoch_start: its first step.
+        steps_per_execution: training steps that one batch hook stands for.
 
     >>> counter = StepCounter()
     >>> counter.begin_fit(steps_per_execution=1, steps_per_epoch=2)
@@ -34,12 +35,12 @@ class StepCounter:
         self._next_batch = 0
 
     def begin_fit(self, steps_per_execution: int, steps_per_epoch: int | None) -> None:
-        """A fit begins; ``steps_per_epoch`` is None where its length is unknown."""
+        """Begin a fit; ``steps_per_epoch`` is None if unknown."""
         self.steps_per_execution = steps_per_execution
         self._steps_per_epoch = steps_per_epoch
 
     def begin_epoch(self, epoch: int) -> None:
-        """An epoch begins, numbered as Keras does: from ``initial_epoch``."""
+        """Begin an epoch, numbered as Keras does: from ``initial_epoch``."""
         if self.epoch < 0 and epoch > 0 and self._steps_per_epoch:
             self.next_step = epoch * self._steps_per_epoch  # a resumed run
         self.epoch += 1
@@ -48,17 +49,17 @@ class StepCounter:
         self._waiting.clear()
 
     def add(self, batch: int, logs: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Take a batch's log; give the logs whose turn has come, with their training steps."""
+        """Take a batch's log; yield the logs that are next in order, with their training steps."""
         self._waiting[batch] = logs
-        # With several steps an execution, an epoch of unknown length may end within one: which
-        # execution is the last, and so shorter than it says, shows only when another follows.
+        # With several steps per execution, an epoch of unknown length may end within one: whether
+        # an execution is complete shows only when another follows.
         ahead = self.steps_per_execution if self._length_unknown else 0
         while self._next_batch in self._waiting and self._next_batch + ahead in self._waiting:
             yield self._count(self._next_batch)
             self._next_batch += self.steps_per_execution
 
     def end_epoch(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Give the logs still waiting; of an execution that may be shorter than it says, none."""
+        """Yield the logs still waiting, except that of an execution that may be incomplete."""
         if not self._length_unknown:
             for batch in sorted(self._waiting):
                 yield self._count(batch)
@@ -76,5 +77,5 @@ class StepCounter:
 
 
 def plain_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """The entries of a log that are numbers."""
+    """The entries of a log that are numbers, as floats."""
     return {key: float(v) for key, v in logs.items() if isinstance(v, int | float)}

@@ -1,4 +1,4 @@
-"""What every detector is: readings in, findings out, and honest about what it could judge."""
+"""The interface of a detector: it takes readings or probes and reports findings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
 MOST_CLOSED = 16
-"""Findings that have ended which a detector keeps, the latest: a run may fail and heal for ever."""
+"""Resolved findings that a detector keeps, the latest: a run may fail and recover for ever."""
 
 
 def closed() -> deque[Finding]:
-    """A place for findings that have ended; it never grows beyond `MOST_CLOSED`."""
+    """An empty list of resolved findings that never grows beyond `MOST_CLOSED`."""
     return deque(maxlen=MOST_CLOSED)
 
 
@@ -25,8 +25,8 @@ class Detector(Protocol):
 
     Attributes:
         kind: the failure's name, as in its findings.
-        judged: on how many training steps it could say yes or no.
-        blind: why it could not judge the latest steps, in words; empty if it could.
+        steps_assessed: on how many training steps it could say yes or no.
+        unavailable_reason: why it could not assess the latest steps; empty if it could.
     """
 
     kind: str
@@ -34,11 +34,11 @@ class Detector(Protocol):
     unavailable_reason: str
 
     def update(self, reading: Reading) -> None:
-        """Take the next reading; its steps follow those of the last."""
+        """Take the next reading; its steps follow those of the previous one."""
 
     @property
     def findings(self) -> Sequence[Finding]:
-        """What is known by now, oldest first; a finding may still grow or heal."""
+        """The findings so far, oldest first; the latest may still grow or be resolved."""
 
 
 @runtime_checkable
@@ -47,15 +47,16 @@ class ProbeDetector(Protocol):
 
     Attributes:
         kind: the failure's name, as in its findings.
-        blind: why the latest probes leave it open whether this fails, in words; empty if not.
+        unavailable_reason: why the latest probes leave open whether this fails; empty if they do
+            not.
     """
 
     kind: str
     unavailable_reason: str
 
     def update_probe(self, probe: Probe) -> None:
-        """Take the next probe; its step follows that of the last."""
+        """Take the next probe; its step follows that of the previous one."""
 
     @property
     def findings(self) -> Sequence[Finding]:
-        """What is known by now, oldest first; a finding may still grow or heal."""
+        """The findings so far, oldest first; the latest may still grow or be resolved."""

@@ -1,4 +1,4 @@
-"""The discriminator tells everything apart and leaves the generator nothing to learn from."""
+"""The discriminator separates real from fake perfectly, so the generator learns little."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
 
 CERTAIN = 0.98
-"""Accuracy on real and on fake from which D tells everything apart. In the plane, no healthy run
-of the zoo shows 0.9 on both for 50 steps; on images good runs come near this for a while."""
+"""Accuracy on real and on fake from which D separates everything. On points in the plane, no
+healthy run of the benchmark shows 0.9 on both for 50 steps; on images good runs come close."""
 NO_LOSS = 0.05
-"""D's mean cross-entropy up to which it does, where no accuracies are reported."""
+"""D's mean cross-entropy up to which it does, if no accuracies are reported."""
 WARN_AFTER = 300
-"""Steps of it before a warning: D is ahead at the start of many good runs."""
+"""Steps before a warning: D is ahead at the start of many good runs."""
 FAIL_AFTER = 1000
-"""Steps of it before "failed", and only where G's samples are bad as well: with a D this sure, G's
-gradient vanishes (Arjovsky & Bottou, 2017), but many a good GAN has a strong D."""
+"""Steps before "failed", and only if G's samples are bad as well: with a D this certain, G's
+gradient vanishes (Arjovsky & Bottou, 2017), but many good GANs have a strong D."""
 
 _ADVICE = (
     "Lower D's learning rate or raise G's; train G more often than D.",
-    "Blunt D: dropout, noise on its inputs that fades (Arjovsky & Bottou, 2017), one-sided label "
+    "Weaken D: dropout, noise on its inputs that fades (Arjovsky & Bottou, 2017), one-sided label "
     "smoothing (Salimans et al., 2016), or spectral normalization (Miyato et al., 2018).",
     "Use the non-saturating loss, or a Wasserstein objective with gradient penalty.",
 )
@@ -29,7 +29,7 @@ _ADVICE = (
 class DiscriminatorDominates(PersistentCondition):
     """Finds ``discriminator_dominates``, from D's accuracies or else its cross-entropy.
 
-    Only bad samples beside it make a strong D a failure.
+    A strong D is a failure only if G's samples are bad.
 
     >>> detector = DiscriminatorDominates()
     >>> for step in range(400):
@@ -82,7 +82,8 @@ class DiscriminatorDominates(PersistentCondition):
             severity=Severity.FAILED if failed else Severity.WARNING,
             first_step=episode.first_step,
             last_step=episode.last_step,
-            message=f"The discriminator tells everything apart: {seen}. G learns little from it.",
+            message=f"The discriminator separates real from fake perfectly: {seen}. G learns "
+            "little from it.",
             evidence=evidence,
             advice=_ADVICE,
             resolved=episode.over,

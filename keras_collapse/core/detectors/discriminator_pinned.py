@@ -1,4 +1,4 @@
-"""The discriminator gives (nearly) one answer to everything it is shown."""
+"""The discriminator gives (nearly) the same answer to everything."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
 
 D_LOSS_BAND = (0.72, 0.75)
-"""The guide's "stuck high". With real and fake indistinguishable and a leaking generator step of
-relative weight w, D settles at p = (1 + w)/(2 + w): a loss of 0.7136 at w = 1/2, 0.7520 at 1."""
+"""D's loss in a collapse, "stuck high" in the triage guide (docs/guide-numbers.md). With real and
+fake indistinguishable and a leaking generator step of relative weight w, D settles at
+p = (1 + w)/(2 + w): a loss of 0.7136 at w = 1/2, 0.7520 at 1."""
 D_ACC_BAND = (0.49, 0.51)
-"""The guide's "50 % exactly", as the mean of a block prints it."""
+"""The triage guide's "50 % exactly", as the mean of a block prints it."""
 G_ACC_BAND = (0.99, 1.0)
-"""The guide's "99 %+": D calls all of G's samples real."""
+"""The triage guide's "99 %+": D calls all of G's samples real."""
 
 ONE_SIDED = 0.9
 """|accuracy on real - accuracy on fake| from which D counts as giving one answer. Exactly one
-answer gives 1; the book's healthy run averages below 0.8 over any 50 steps, even at its start."""
+answer gives 1; the healthy run published with Foster, "Generative Deep Learning" (2019), averages
+below 0.8 over any 50 steps, even at its start."""
 NO_SKILL = 0.1
-"""Real plus fake accuracy minus 1 (Youden's J: 0 tells nothing apart, 1 everything) below which
-D counts as telling nothing apart."""
+"""Real plus fake accuracy minus 1 (Youden's J: 0 separates nothing, 1 everything) below which D
+counts as separating nothing."""
 EXACT = 0.005
-"""How near to 50 % every single batch's accuracy must be where only their mean is reported: one
-answer gives 50 % exactly, chance scatters by 0.5/sqrt(2 * batch size), 0.011 at 1024."""
+"""How close to 50 % every batch's accuracy must be if only the mean of both halves is reported: one
+answer gives 50 % exactly; chance scatters by 0.5/sqrt(2 * batch size), 0.011 at 1024."""
 WORSE_THAN_CHANCE = 0.015
-"""Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise; a D
-that is trained on its own labels alone can always fall back on ln 2."""
+"""Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise: a D that
+is trained on its own labels only can always fall back to ln 2."""
 WARM_UP = 100
-"""First steps of a run, in which one answer counts for nothing: a fresh D gives one."""
+"""First steps of a run in which one answer does not count: an untrained D gives one."""
 WARN_AFTER = 100
-"""Steps of one answer before a warning. In healthy starts D swings between "all real" and "all
-fake" within tens of steps (26 at most in the book's run)."""
+"""Steps of one answer before a warning. In healthy starts D alternates between "all real" and "all
+fake" within tens of steps (26 at most in that published run)."""
 FAIL_AFTER = 200
 """Steps of one answer before "failed": twice the warning's."""
 
@@ -49,18 +51,18 @@ _ADVICE = (
 class DiscriminatorPinned(PersistentCondition):
     """Finds ``discriminator_pinned``, by the best evidence the readings hold.
 
-    `failed` only where G's samples are not known to be good (where G is good D cannot tell, and to
-    which side it errs is chance), and never where the losses show
-    another objective than cross-entropy, whose scores have no middle at 1/2.
+    It is ``failed`` only if G's samples are not known to be good (a D cannot separate good samples,
+    and to which side it errs is chance), and never if the losses show another objective than
+    cross-entropy, whose scores have no middle at 1/2.
 
-    In this order: accuracies on real and fake at opposite ends (the fake one may come from
-    G's accuracy); the guide's three bands; a mean accuracy of exactly 50 % in every batch; and,
-    where there are losses only, a D loss that stays above ln 2, which alone never says more than
-    ``warning``.
+    The evidence, in this order: accuracies on real and fake at opposite ends (the one on fake may
+    come from G's accuracy); the triage guide's three bands; a mean accuracy of exactly 50 % in
+    every batch; and, if there are losses only, a D loss that stays above ln 2, which alone is never
+    more than a ``warning``.
 
     Args:
-        row_steps: training steps that one step of the readings stands for at least.
-        d_loss_band, d_acc_band, g_acc_band: the guide's three bands.
+        row_steps: the least number of training steps that one step of the readings stands for.
+        d_loss_band, d_acc_band, g_acc_band: suspicious ranges of D's loss, D's and G's accuracy.
 
     >>> detector = DiscriminatorPinned()
     >>> for step in range(300):
@@ -99,7 +101,7 @@ class DiscriminatorPinned(PersistentCondition):
     # -- the rules -----------------------------------------------------------------------
 
     def _judge(self, block: Reading) -> bool | None:
-        """Does D give one answer on this block? None where the numbers cannot say."""
+        """Whether D gives one answer on this block; None if the numbers cannot tell."""
         self.unavailable_reason = ""
         self._losses_only = False
         halves = opposite_ends(block)
@@ -126,13 +128,13 @@ class DiscriminatorPinned(PersistentCondition):
         return self._judge_by_losses(block)
 
     def _judge_by_losses(self, block: Reading) -> bool | None:
-        """D loss alone cannot tell a pinned D from a balanced one; it can tell the extremes."""
+        """As `_judge`, by D's loss, which decides extremes only: near ln 2 a D may be either."""
         self._losses_only = True
         d_loss = self.form.normalised(block)
         if d_loss is None:
             self.unavailable_reason = (
                 "no accuracies were reported, and the losses do not begin as cross-entropies; "
-                "report d_acc_real and d_acc_fake to settle it"
+                "report d_acc_real and d_acc_fake to decide it"
             )
             return None
         error = block.uncertainty("d_loss") * self.form.scale
@@ -142,7 +144,7 @@ class DiscriminatorPinned(PersistentCondition):
             return False
         self.unavailable_reason = (
             "only losses were reported, and a D loss near ln 2 fits a healthy D as well as a "
-            "pinned one; report d_acc_real and d_acc_fake to settle it"
+            "pinned one; report d_acc_real and d_acc_fake to decide it"
         )
         return None
 
@@ -182,7 +184,7 @@ class DiscriminatorPinned(PersistentCondition):
             severity=Severity.FAILED if certain else Severity.WARNING,
             first_step=episode.first_step,
             last_step=episode.last_step,
-            message=f"The discriminator no longer tells real from fake: {seen}.",
+            message=f"The discriminator no longer separates real from fake: {seen}.",
             evidence=evidence,
             advice=_ADVICE,
             resolved=episode.over,
@@ -192,8 +194,8 @@ class DiscriminatorPinned(PersistentCondition):
 def opposite_ends(reading: Reading) -> tuple[float, float, float, float] | None:
     """D's accuracy on real and on fake, and the uncertainty of each; None if unknown.
 
-    Where the log has no halves, G's accuracy is the share of fakes that D calls real, so D is
-    right on the others; and the mean of the halves is D's accuracy.
+    Without separate halves, G's accuracy is the share of fakes that D calls real, so D is right on
+    the others; and D's accuracy is the mean of the halves.
     """
     real, fake = reading.get("d_acc_real"), reading.get("d_acc_fake")
     if real is not None and fake is not None:

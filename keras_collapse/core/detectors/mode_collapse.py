@@ -1,4 +1,4 @@
-"""G's samples cover only a part of the data, or repeat each other, and that does not get better."""
+"""G's samples cover only a part of the data or repeat each other, and do not improve."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVIDENCE = ("missing_share", "modes_real", "modes_covered", "coverage", "recall
 
 
 class ModeCollapse(NoProgress):
-    """Finds ``mode_collapse``, full or partial, from looks at G's samples beside real ones.
+    """Finds ``mode_collapse``, full or partial, from sample checks.
 
     >>> detector = ModeCollapse()
     >>> for step in range(0, 1600, 100):
@@ -33,8 +33,8 @@ class ModeCollapse(NoProgress):
 
     kind = "mode_collapse"
 
-    def is_mine(self, looks: Sequence[Probe]) -> bool:
-        return mostly_collapsed(looks)
+    def is_mine(self, checks: Sequence[Probe]) -> bool:
+        return mostly_collapsed(checks)
 
     def describe(self, probe: Probe) -> Finding:
         evidence = rounded(probe, _EVIDENCE)
@@ -47,6 +47,6 @@ class ModeCollapse(NoProgress):
             )
         if evidence.get("duplicate_share", 0.0) >= REPEATING:
             parts.append(f"{evidence['duplicate_share']:.0%} of them repeat another")
-        message = f"G's samples cover a part of the data only: {', '.join(parts)}."
+        message = f"G's samples cover only a part of the data: {', '.join(parts)}."
         step = probe.step
         return Finding(self.kind, Severity.WARNING, step, step, message, evidence, _ADVICE)

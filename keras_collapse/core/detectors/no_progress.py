@@ -1,4 +1,4 @@
-"""Samples that are bad and do not get better: what the detectors of samples share."""
+"""Base class of the detectors of samples: bad samples that do not get better."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
 STRETCH = 1100
-"""Steps over which samples must not have got better, once they never were good. Healthy runs of the
-zoo begin bad too and stand still for a while, 2 in 100 of the part for choosing for longer."""
+"""Steps without progress from which samples that never were good have failed. Healthy runs begin
+with bad samples too and may pause: 2 of 100 for longer than this (docs/benchmarks/detection.md)."""
 WARN_SHARE = 0.5
-"""Share of the stretch after which it is worth a warning."""
+"""Share of the stretch after which there is a warning."""
 RELAPSE = 400
-"""Steps of bad samples, better or not, from which a generator that was good has failed."""
+"""Steps of bad samples, improving or not, after which a generator that was good has failed."""
 RELAPSE_WARN = 100
 LEAST_CHECKS, MOST_CHECKS = 4, 2 * STRETCH
-"""Looks in a stretch: at least, for people whose epochs are long, and kept at most."""
+"""Sample checks in a stretch: at least, since epochs may be long, and kept at most."""
 ARRIVED = 2
-"""Good looks after which G was good once."""
+"""Good sample checks after which G counts as having been good."""
 HEALS_AFTER = 2
-"""Good looks, one after another, after which it has recovered."""
+"""Consecutive good sample checks after which G has recovered."""
 
 
 def rounded(probe: Probe, names: Sequence[str]) -> dict[str, float]:
-    """Those of the probe's numbers that were told, as a person reads them."""
+    """Those of the named numbers that the probe has, rounded for display."""
     return {name: round(probe.values[name], 4) for name in names if name in probe.values}
 
 
 class NoProgress(ABC):
-    """Follows bad looks, one after another, until they are a failure or end.
+    """Follows consecutive bad sample checks until they are a failure or end.
 
-    A detector of samples is one of these with its own `is_mine` and `describe`: every failure of
-    the samples is told by one detector only.
+    A detector of samples implements `is_mine` and `describe`, so that every failure of the samples
+    is reported by one detector only.
 
     Attributes:
-        blind: why the samples of the latest look are no failure yet although they are bad, in
-            words; empty where they are good, unknown, or this detector's failure.
+        unavailable_reason: why the latest samples, although bad, are not a failure yet; empty if
+            they are good, unknown, or this detector's failure.
     """
 
     kind = ""
 
     def __init__(self) -> None:
         self.unavailable_reason = ""
-        # The latest bad looks, one after another.
+        # The latest consecutive bad checks.
         self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
-        self._since = 0  # the step from which they have been so
+        self._since = 0  # the step of the first of them
         self._good = self._good_in_a_row = 0
-        self._failing = False  # the stretch is a failure, of this kind or of another's
+        self._failing = False  # the stretch is a failure, of this kind or of another
         self._mine = False
         self._open: Finding | None = None
         self._closed = closed()
 
     @abstractmethod
-    def is_mine(self, looks: Sequence[Probe]) -> bool:
-        """Whether these bad looks show this detector's failure, and not another's."""
+    def is_mine(self, checks: Sequence[Probe]) -> bool:
+        """Whether these bad checks show this detector's failure, and not another's."""
 
     @abstractmethod
     def describe(self, probe: Probe) -> Finding:
-        """The finding as the latest look shows it."""
+        """The finding as the latest check shows it."""
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -88,9 +88,9 @@ class NoProgress(ABC):
             self._failing = severity is not None
         self.unavailable_reason = "" if self._failing or not self._mine else self._pending(probe)
         if self._failing and self._mine:
-            self._tell(probe, severity or Severity.WARNING)
+            self._report(probe, severity or Severity.WARNING)
 
-    def _tell(self, probe: Probe, severity: Severity) -> None:
+    def _report(self, probe: Probe, severity: Severity) -> None:
         first = self._since if self._good >= ARRIVED else self._stretch[0].step
         if self._open is not None:
             first = self._open.first_step
@@ -99,24 +99,26 @@ class NoProgress(ABC):
         self._open = replace(found, first_step=first, severity=severity)
 
     def _severity(self, probe: Probe) -> Severity | None:
-        """How bad the stretch is by now; None if it is not a failure."""
-        looks = list(self._stretch)
-        if len(looks) < LEAST_CHECKS:
+        """The severity of the stretch so far; None if it is not a failure."""
+        checks = list(self._stretch)
+        if len(checks) < LEAST_CHECKS:
             return None
         if self._good >= ARRIVED:
             lasted = probe.step - self._since
             if lasted < RELAPSE_WARN:
                 return None
             return Severity.FAILED if lasted >= RELAPSE else Severity.WARNING
-        half = len(looks) // 2
-        lasted = probe.step - looks[0].step
+        half = len(checks) // 2
+        lasted = probe.step - checks[0].step
         share = min(lasted / STRETCH, 1.0)
-        if share < WARN_SHARE or better(looks[:half], looks[half:], share):
+        if share < WARN_SHARE or better(checks[:half], checks[half:], share):
             return None
         return Severity.FAILED if lasted >= STRETCH else Severity.WARNING
 
     def _pending(self, probe: Probe) -> str:
-        return f"{self.describe(probe).message} Whether that lasts cannot be told yet: train longer"
+        return (
+            f"{self.describe(probe).message} Too early to say whether this persists; train longer"
+        )
 
     def _recover(self) -> None:
         self.unavailable_reason = ""

@@ -1,4 +1,4 @@
-"""D's loss swings to and fro without settling, or G's samples come and go."""
+"""D's loss oscillates without settling, or G's samples turn good and bad again."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
 WINDOW = 1000
-"""Steps over which swings are measured."""
+"""Steps over which oscillations are measured."""
 SWING = 0.15
 """Standard deviation of D's mean cross-entropy over a window, in blocks of 25 steps, that counts
-as swinging: twice the largest of any healthy run of the zoo's part for choosing."""
+as oscillating: twice the largest of any healthy run of the benchmark's part for choosing."""
 TURNS = 6
-"""Times the loss must cross its own mean in a window: a drift or one jump is no swing."""
+"""Times the loss must cross its own mean in a window: a drift or one jump does not count."""
 FAIL_AFTER = 1000
-"""Steps of swinging before "failed", and only where G's samples are bad as well: GANs circle
-around their equilibrium (Mescheder et al., 2018), and good ones do it too."""
+"""Steps of oscillation before "failed", and only if G's samples are bad as well: GANs circle around
+their equilibrium (Mescheder et al., 2018), good ones too."""
 RELAPSES = 3
-"""Times that good samples turned bad within `MEMORY` steps, from which they come and go."""
+"""Times that good samples must turn bad within `MEMORY` steps for a finding."""
 MEMORY = 3000
 
 _ADVICE = (
     "Lower both learning rates, or Adam's beta_1 to 0.5 or 0 (Radford et al., 2016).",
     "Penalize D's gradient on real samples (R1, Mescheder et al., 2018).",
-    "Keep a moving average of G's weights and draw with that (Yazici et al., 2019).",
+    "Keep a moving average of G's weights and sample with it (Yazici et al., 2019).",
 )
 
 
 class NonConvergence(BlockDetector):
-    """Finds ``non_convergence``, from swings of D's cross-entropy or from relapses of the samples.
+    """Finds ``non_convergence``, from oscillations of D's cross-entropy or relapses of the samples.
 
-    Losses of other objectives have no common scale: there only the samples are judged.
+    Losses of other objectives have no common scale: there only the samples count.
 
     >>> detector = NonConvergence()
     >>> for step in range(3000):
@@ -83,14 +83,15 @@ class NonConvergence(BlockDetector):
                 severity=Severity.FAILED if failed else Severity.WARNING,
                 first_step=max(first, 0),
                 last_step=block.step,
-                message=f"D's loss swings by {deviation:.2f} around its mean and does not settle.",
+                message=f"D's loss oscillates by {deviation:.2f} around its mean and does not "
+                "settle.",
                 evidence=evidence,
                 advice=_ADVICE,
             )
         self._swinging = self._follow(self._swinging, found)
 
     def update_probe(self, probe: Probe) -> None:
-        """Take a probe: samples that were good and are bad again have relapsed."""
+        """Take a probe: samples that were good and are bad again are a relapse."""
         before = self.samples_bad
         super().update_probe(probe)
         if bad(probe) is None:
@@ -104,7 +105,7 @@ class NonConvergence(BlockDetector):
                 severity=Severity.WARNING,
                 first_step=self._recurring.first_step if self._recurring else self._relapses[0],
                 last_step=probe.step,
-                message=f"G's samples come and go: good ones turned bad {times} times within "
+                message=f"G's samples do not stay good: they turned bad {times} times within "
                 f"{MEMORY} steps.",
                 evidence={"relapses": times, "steps": MEMORY},
                 advice=_ADVICE,
@@ -112,7 +113,7 @@ class NonConvergence(BlockDetector):
         self._recurring = self._follow(self._recurring, found)
 
     def _follow(self, before: Finding | None, now: Finding | None) -> Finding | None:
-        """What stands now; what stood before and no longer does has healed."""
+        """The current finding; the one before, if it no longer holds, is resolved."""
         if before is not None and now is None:
             self._closed.append(replace(before, resolved=True))
         return now
@@ -124,7 +125,7 @@ class NonConvergence(BlockDetector):
 
 
 def swing(losses: Sequence[float]) -> tuple[float, int]:
-    """Standard deviation of a stretch of losses, and how often it crosses its mean.
+    """The standard deviation of some losses, and how often they cross their mean.
 
     >>> swing([1.0, 0.0, 1.0, 0.0])
     (0.5, 3)

@@ -1,4 +1,4 @@
-"""Is D's loss a cross-entropy, and in which form? Told by how a run begins, or not told."""
+"""Whether D's loss is a cross-entropy, and in which form, inferred from a run's first steps."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from math import log
 from keras_collapse.core.readings.reading import Reading
 
 CHANCE_AT_START = (0.55, 0.95)
-"""D's mean cross-entropy in a run's first steps: a fresh D answers about 1/2, hence ln 2 = 0.69.
-Twice that is the sum over both halves. Least squares begin near 0.25, 0.5 or 1, hinge at 1 or 2."""
+"""D's mean cross-entropy in a run's first steps: an untrained D answers about 1/2, hence
+ln 2 = 0.69. The sum over both halves is twice that. Least squares begin near 0.25, 0.5 or 1, hinge
+at 1 or 2."""
 G_AT_START = (0.3, 1.5)
 """|G's loss| in those steps, cross-entropies of either sign; a critic's G begins near 0."""
 START_STEPS = 10
-"""Steps that the first reading may cover at most to show how D began."""
+"""Most steps that the first reading may cover to show how D began."""
 
 
 class CrossEntropy:
-    """Turns D's loss into its mean cross-entropy, where it is one.
+    """Converts D's loss to its mean cross-entropy, if it is one.
 
-    Wasserstein, hinge and least-squares losses begin elsewhere and are never turned into one.
+    Wasserstein, hinge and least-squares losses begin at other values and are never converted.
 
     Args:
-        row_steps: training steps that one step of the readings stands for at least.
+        row_steps: the least number of training steps that one step of the readings stands for.
 
     >>> form = CrossEntropy()
     >>> form.update(Reading(0, 1, {"d_loss": 1.39, "g_loss": 0.7}))
@@ -36,12 +37,12 @@ class CrossEntropy:
 
     @property
     def scale(self) -> float:
-        """1 where D's loss is a mean cross-entropy, 1/2 where a sum of two, 0 where unknown."""
+        """1 if D's loss is a mean cross-entropy, 1/2 if a sum of two, 0 if that is unknown."""
         return self._scale or 0.0
 
     @property
     def is_other_objective(self) -> bool:
-        """Whether the run's first steps were seen, and show another objective."""
+        """Whether the run's first steps were seen and show another objective."""
         return self._other
 
     def update(self, reading: Reading) -> None:
@@ -54,7 +55,7 @@ class CrossEntropy:
             self._other = seen and self._scale == 0
 
     def normalised(self, reading: Reading) -> float | None:
-        """D's mean cross-entropy in this reading; None where it is not known to be one."""
+        """D's mean cross-entropy in this reading; None if it is not known to be one."""
         d_loss = reading.get("d_loss")
         return d_loss * self._scale if d_loss is not None and self._scale else None
 

@@ -1,4 +1,4 @@
-"""What detectors of readings share: blocks, episodes, and what the samples say beside them."""
+"""Base classes of detectors of readings: blocks, and conditions that last for a while."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from keras_collapse.core.readings.reading import Blocks, Reading, merge
 from keras_collapse.core.samples.probe import Probe
 
 BLOCK_STEPS = 25
-"""Steps in a block: one batch of 64 leaves 6 % of noise in an accuracy, 25 leave 1 %."""
+"""Steps in a block. One batch of 64 has 6 % of noise in an accuracy; 25 batches have 1 %."""
 HEALS_AFTER = 100
-"""Steps without it after which a condition is over."""
+"""Steps without the condition after which an episode is over."""
 
 
 class BlockDetector(ABC):
-    """Judges blocks of readings.
+    """Assesses blocks of readings.
 
     Args:
-        row_steps: training steps that one step of the readings stands for at least.
+        row_steps: the least number of training steps that one step of the readings stands for.
 
     Attributes:
         form: whether D's loss is a cross-entropy, and in which form.
-        samples_bad: what the latest look at G's samples showed; None before one that can tell.
+        samples_bad: whether the latest sample check was bad; None before a decisive one.
     """
 
     kind = ""
@@ -48,22 +48,22 @@ class BlockDetector(ABC):
             self.update_block(block)
 
     def update_probe(self, probe: Probe) -> None:
-        """Take a probe: what a D is worth depends on the samples beside it."""
+        """Take a probe: how a D is to be rated depends on G's samples."""
         answer = bad(probe)
         self.samples_bad = self.samples_bad if answer is None else answer
 
     @abstractmethod
     def update_block(self, block: Reading) -> None:
-        """Take the next block."""
+        """Assess the next block."""
 
     @property
     @abstractmethod
     def findings(self) -> Sequence[Finding]:
-        """As in `Detector`."""
+        """See `Detector`."""
 
 
 class PersistentCondition(BlockDetector):
-    """Finds a condition of D that lasts, one episode after another."""
+    """Finds a condition of D that persists, one episode after another."""
 
     def __init__(self, row_steps: int = 1) -> None:
         super().__init__(row_steps)
@@ -71,11 +71,11 @@ class PersistentCondition(BlockDetector):
 
     @abstractmethod
     def holds(self, block: Reading) -> bool | None:
-        """Whether the condition holds on this block; None where the numbers cannot say."""
+        """Whether the condition holds on this block; None if the numbers cannot tell."""
 
     @abstractmethod
     def describe(self, episode: Episode) -> Finding | None:
-        """The episode as a finding; None where it is none yet."""
+        """The finding of an episode; None if it is too short to be one."""
 
     def update_block(self, block: Reading) -> None:
         holds = self.holds(block)
@@ -97,15 +97,17 @@ class PersistentCondition(BlockDetector):
 
 @dataclass(slots=True)
 class Episode:
-    """Consecutive blocks on which a condition held; memory does not grow with its length.
+    """Consecutive blocks on which a condition held, in constant memory.
 
     Args:
         heals_after: training steps without the condition after which the episode is over.
 
     Attributes:
+        last_step: the last step on which it held.
         first: the first block on which it held; None before one.
         latest: the latest block, whether it held there or not.
-        mean: of those on which it held.
+        mean: the mean of the blocks on which it held.
+        over: whether the episode has ended.
     """
 
     heals_after: int
@@ -117,7 +119,7 @@ class Episode:
     _without: int = 0
 
     def add(self, block: Reading, holds: bool | None) -> None:
-        """Take the next block; ``None`` (cannot say) neither extends nor ends the episode."""
+        """Take the next block; ``None`` (undecided) neither extends nor ends the episode."""
         self.latest = block
         if holds:
             self.first = self.first or block
@@ -135,5 +137,5 @@ class Episode:
 
     @property
     def lasted(self) -> int:
-        """Training steps on which the condition held."""
+        """The number of training steps on which the condition held."""
         return self.mean.steps if self.mean else 0

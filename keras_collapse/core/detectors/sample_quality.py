@@ -1,7 +1,7 @@
-"""What one look at G's samples shows: collapsed, elsewhere or neither; and do looks get better?
+"""What one sample check shows: collapsed, off the data, or neither; and whether checks improve.
 
-The thresholds were chosen on the zoo's part for choosing (docs/benchmarks/detection.md), where
-together they flag 0.9 % of the looks that the oracle calls good and 99 % of those it calls bad.
+The thresholds were chosen on one part of the benchmark (docs/benchmarks/detection.md), where
+together they flag 0.9 % of the checks that are good by their labels and 99 % of the bad ones.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from math import log
 from keras_collapse.core.samples.probe import Probe
 
 MISSING = 0.4
-"""Share of the data that a look's samples miss from which it counts as collapsed. 99 % of the good
-looks show less."""
+"""Share of the data that the samples miss from which they count as collapsed. 99 % of the good
+checks show less."""
 NARROW = 1.25
-"""Mean distance between samples, in that of the data, up to which what is missing was dropped:
-samples that lie wider apart than the data have not arrived there."""
+"""Mean distance between samples, relative to that of the data, up to which missing parts count as
+dropped: samples that are further apart than the data have not reached it yet."""
 REPEATING = 0.5
-"""Share of samples that repeat another one from which a look counts as collapsed, whatever is
-missing. Perfect samples of the data repeat each other at 0.01 or so."""
+"""Share of samples that repeat another one from which they count as collapsed, whatever is missing.
+Samples of the data itself show about 0.01."""
 
 OFF_MANIFOLD = 0.2
-"""Precision up to which samples are not where the data is; 99 % of the good looks show more than
-0.44. Only where the data fill few dimensions: in many, a nearest-neighbour ball holds next to
+"""Precision up to which samples are off the data; 99 % of the good checks show more than 0.44. It
+applies only if the data fill few dimensions: in many, a nearest-neighbour ball holds next to
 nothing, and good drawings show 0.03."""
 FEW_DIMENSIONS = 4.0
-"""Intrinsic dimensions up to which that holds; in more, a rule of distances must do."""
+"""Intrinsic dimensions up to which that holds; in more, distances decide."""
 FAR = 4.0
-"""Distance to the data (sliced Wasserstein), in that of two halves of the data, from which samples
-lie elsewhere in any number of dimensions. Healthy runs come below 3, the camel GAN too."""
+"""Sliced Wasserstein distance to the data, relative to that of two halves of the data, from which
+samples are off the data in any number of dimensions. Healthy runs come below 3."""
 FAR_PRECISION = 0.1
-"""Precision up to which samples that are so far count as elsewhere."""
+"""Precision up to which samples that far away count as off the data."""
 
 GAINS = {"coverage": 0.03, "missing_share": -0.1, "precision": 0.03}
-"""Rise (or fall) of a mean from the first half of a stretch of looks to the second that counts as
-getting better (`standstill.STRETCH`)."""
+"""Change of a mean from the first half of a stretch of checks to the second that counts as progress
+(`no_progress.STRETCH`)."""
 NEARER = 0.2
-"""Fall of the logarithm of the distance to the data that does, 18 %."""
+"""Decrease of the logarithm of the distance to the data that counts as progress, 18 %."""
 
 
 def collapsed(probe: Probe) -> bool | None:
-    """Do the samples cover a part of the data only, or repeat each other? None: cannot tell."""
+    """Whether the samples cover only a part of the data or repeat each other; None if undecided."""
     if (probe.get("duplicate_share") or 0.0) >= REPEATING:
         return True
     missing, ratio = probe.get("missing_share"), probe.get("distance_ratio")
@@ -51,7 +51,7 @@ def collapsed(probe: Probe) -> bool | None:
 
 
 def off_manifold(probe: Probe) -> bool | None:
-    """Are the samples not where the data is? None: cannot tell."""
+    """Whether the samples are off the data; None if undecided."""
     precision, missing = probe.get("precision"), probe.get("missing_share")
     distance, near = probe.get("sliced_wasserstein"), probe.get("sliced_wasserstein_baseline")
     if precision is None or missing is None or distance is None or near is None:
@@ -63,32 +63,32 @@ def off_manifold(probe: Probe) -> bool | None:
 
 
 def bad(probe: Probe) -> bool | None:
-    """Collapsed or elsewhere; None where neither can be told."""
+    """Whether the samples are collapsed or off the data; None if both are undecided."""
     answers = (collapsed(probe), off_manifold(probe))
     if True in answers:
         return True
     return None if None in answers else False
 
 
-def mostly_collapsed(looks: Iterable[Probe]) -> bool:
-    """Are most of these bad looks of samples that lie where the data is, but only on a part of it?
+def mostly_collapsed(checks: Iterable[Probe]) -> bool:
+    """Whether most of these bad checks show samples on a part of the data, rather than off it.
 
-    Samples that repeat each other are collapsed wherever they lie.
+    Samples that repeat each other are collapsed wherever they are.
     """
     votes = [
-        (look.get("duplicate_share") or 0.0) >= REPEATING
-        or (collapsed(look) is True and off_manifold(look) is not True)
-        for look in looks
+        (check.get("duplicate_share") or 0.0) >= REPEATING
+        or (collapsed(check) is True and off_manifold(check) is not True)
+        for check in checks
     ]
     return 2 * sum(votes) > len(votes)
 
 
 def better(before: Sequence[Probe], after: Sequence[Probe], share: float = 1.0) -> bool:
-    """Are these looks better than those, by any measure?
+    """Whether later checks are better than earlier ones by any measure.
 
     Args:
         before, after: the two halves of a stretch.
-        share: of the gains that would be asked of a full stretch.
+        share: of the gains that a full stretch needs.
     """
     for name, gain in GAINS.items():
         if (_mean(after, name) - _mean(before, name)) / gain >= share:
@@ -96,11 +96,11 @@ def better(before: Sequence[Probe], after: Sequence[Probe], share: float = 1.0) 
     return _log_distance(after) <= _log_distance(before) - share * NEARER
 
 
-def _mean(looks: Sequence[Probe], name: str) -> float:
-    known = [probe.values[name] for probe in looks if name in probe.values]
+def _mean(checks: Sequence[Probe], name: str) -> float:
+    known = [probe.values[name] for probe in checks if name in probe.values]
     return sum(known) / len(known) if known else 0.0
 
 
-def _log_distance(looks: Sequence[Probe]) -> float:
-    known = [log(max(p.values.get("sliced_wasserstein", 1.0), 1e-6)) for p in looks]
+def _log_distance(checks: Sequence[Probe]) -> float:
+    known = [log(max(p.values.get("sliced_wasserstein", 1.0), 1e-6)) for p in checks]
     return sum(known) / len(known)

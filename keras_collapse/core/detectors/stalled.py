@@ -1,4 +1,4 @@
-"""G's samples are not where the data is, and come no nearer."""
+"""G's samples are off the data and do not get closer to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras_collapse.core.samples.probe import Probe
 
 _ADVICE = (
     "Check that both networks learn (keras-collapse audit) and that the data has G's scale.",
-    "Raise G's learning rate, or D's where D tells nothing apart; take noise off D's inputs and "
+    "Raise G's learning rate, or D's if D separates nothing; remove noise from D's inputs and "
     "labels.",
     "Repeat with another initialization of the weights.",
 )
@@ -20,7 +20,7 @@ _EVIDENCE = ("precision", "density", "coverage", "sliced_wasserstein",
 
 
 class Stalled(NoProgress):
-    """Finds ``stalled``, from looks at G's samples beside real ones.
+    """Finds ``stalled``, from sample checks.
 
     >>> detector = Stalled()
     >>> far = {"sliced_wasserstein": 2.0, "sliced_wasserstein_baseline": 0.1}
@@ -32,16 +32,16 @@ class Stalled(NoProgress):
 
     kind = "stalled"
 
-    def is_mine(self, looks: Sequence[Probe]) -> bool:
-        return not mostly_collapsed(looks)
+    def is_mine(self, checks: Sequence[Probe]) -> bool:
+        return not mostly_collapsed(checks)
 
     def describe(self, probe: Probe) -> Finding:
         evidence = rounded(probe, _EVIDENCE)
         among = (
-            f"{evidence['precision']:.0%} of them lie among real ones, and they"
+            f"{evidence['precision']:.0%} of them are among real ones, and they"
             if "precision" in evidence
             else "they"
         )
-        message = f"G's samples are not where the data is: {among} come no nearer."
+        message = f"G's samples are off the data: {among} do not get closer."
         step = probe.step
         return Finding(self.kind, Severity.WARNING, step, step, message, evidence, _ADVICE)

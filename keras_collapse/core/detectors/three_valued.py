@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def at_least(value: float, bound: float, uncertainty: float) -> bool | None:
-    """Is ``value >= bound``? None where the uncertainty leaves that open.
+    """Whether ``value >= bound``; None if the uncertainty leaves that open.
 
     >>> at_least(0.8, 0.7, 0.05), at_least(0.6, 0.7, 0.05), at_least(0.72, 0.7, 0.05)
     (True, False, None)
@@ -15,10 +15,10 @@ def at_least(value: float, bound: float, uncertainty: float) -> bool | None:
 
 
 def within(value: float, low: float, high: float, uncertainty: float) -> bool | None:
-    """Does ``value`` lie in [low, high]? None where the uncertainty is wider than the band.
+    """Whether ``value`` lies in [low, high]; None if the uncertainty is wider than the band.
 
-    A band is for a level known to about its width: ``value`` counts as inside where it is so
-    itself and its uncertainty is at most half of the width.
+    ``value`` counts as inside if it lies inside and its uncertainty is at most half of the band's
+    width.
 
     >>> within(0.73, 0.72, 0.75, 0.005), within(0.6, 0.72, 0.75, 0.005)
     (True, False)
@@ -31,7 +31,7 @@ def within(value: float, low: float, high: float, uncertainty: float) -> bool | 
 
 
 def both(*answers: bool | None) -> bool | None:
-    """All of the answers: False if one is, else None if one is, else True."""
+    """The conjunction: False if any answer is False, else None if any is None, else True."""
     if False in answers:
         return False
     return None if None in answers else True

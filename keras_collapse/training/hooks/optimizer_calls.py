@@ -1,4 +1,4 @@
-"""What a step's optimizers are handed, seen by standing in for their ``apply``."""
+"""The optimizer calls of a training step, observed by patching ``apply``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_collapse.training.networks.keras_internals import optimizer_targets
 
 G, D = "generator", "discriminator"
 MOST_UPDATES = 200
-"""Optimizer calls to remember: far more than the steps that are watched hold."""
+"""Optimizer calls that are kept: far more than the observed steps hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Update:
     """One call of an optimizer's ``apply``.
 
     Args:
-        optimizer: which one, by its place among those watched.
-        networks: the networks (`G`, `D`) among whose weights it was handed gradients.
-        norms: the gradient's Euclidean norm in each of them; empty where it was only traced.
+        optimizer: the index of the optimizer.
+        networks: the networks (`G`, `D`) whose weights it was given gradients for.
+        norms: the gradient's Euclidean norm in each network; empty if it was only traced.
     """
 
     optimizer: int
@@ -33,15 +33,18 @@ class Update:
 
 
 class UpdatesSeen:
-    """Notes which networks each optimizer is handed gradients for, while watching is on.
+    """Records which networks each optimizer gets gradients for, between `start` and `stop`.
 
-    It stands in for ``apply`` on each optimizer. Where the step is compiled, ``apply`` runs only
-    while it is traced: what is seen is then the compiled step itself, at no cost to any step.
+    It patches ``apply`` on each optimizer. In a compiled step, ``apply`` runs only while the step
+    is traced: what is recorded then holds for the compiled step, at no cost to any step.
 
     Args:
-        optimizers: those to watch.
+        optimizers: the optimizers to observe.
         generator, discriminator: the networks.
-        measure: gives the gradient norm of a list of gradients; without it none are taken.
+        measure: returns the norm of a list of gradients; without it no norms are recorded.
+
+    Attributes:
+        updates: the calls so far, in order.
     """
 
     def __init__(
@@ -56,24 +59,25 @@ class UpdatesSeen:
         self._owner = {id(v): D for v in discriminator.variables}
         self._owner |= {id(v): G for v in generator.variables}
         self._measure = measure
-        self._standing: list[MethodPatch] = []
+        self._patches: list[MethodPatch] = []
 
     @property
     def watching(self) -> bool:
-        """Whether it stands in just now."""
-        return bool(self._standing)
+        """Whether the optimizers are patched now."""
+        return bool(self._patches)
 
     def start(self) -> None:
+        """Patch every optimizer."""
         for place, optimizer in enumerate(self._optimizers):
-            make = functools.partial(self._standing_in, place, optimizer)
-            self._standing.append(MethodPatch(optimizer, "apply", make))
+            make = functools.partial(self._patched, place, optimizer)
+            self._patches.append(MethodPatch(optimizer, "apply", make))
 
     def stop(self) -> None:
-        """Leave every optimizer as it was; stopping twice is once."""
-        while self._standing:
-            self._standing.pop().remove()
+        """Restore every optimizer; stopping twice has no effect."""
+        while self._patches:
+            self._patches.pop().remove()
 
-    def _standing_in(
+    def _patched(
         self, place: int, optimizer: Any, original: Callable[..., Any]
     ) -> Callable[..., Any]:
         def apply(grads: Any, trainable_variables: Any = None) -> Any:

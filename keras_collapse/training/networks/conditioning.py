@@ -1,4 +1,4 @@
-"""Conditional networks: where their labels go in, beside the latent and beside the sample."""
+"""Conditional networks: how G takes labels with its latent, and D with its sample."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Shape = tuple[int | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a generator takes its labels.
+    """One way in which a generator takes labels.
 
     Args:
-        latent_shape: of one latent.
-        label_shape: of one label: () or (1,) for the number of its class, else one-hot (classes,).
-        position: of the latent among two inputs; None where there is one input, and the labels
-            stand in it behind the latent.
+        latent_shape: the shape of one latent.
+        label_shape: the shape of one label: () or (1,) for a class number, (classes,) if one-hot.
+        position: the position of the latent among two inputs; None if there is one input in which
+            the label follows the latent.
     """
 
     latent_shape: tuple[int, ...]
@@ -35,15 +35,15 @@ class Condition:
 def conditions_of(
     generator: Any, discriminator: Any = None, latent_size: int | None = None
 ) -> tuple[Condition, ...]:
-    """How a generator may take labels, likeliest first; empty where it takes none that are known.
+    """The ways in which a generator may take labels, likeliest first; empty if none is known.
 
-    Of two inputs that nothing tells apart each may be the latent: then it is for the data to say
-    which of them labels fit.
+    If nothing distinguishes its two inputs, each may be the latent; the data then decides which of
+    them the labels fit.
 
     Args:
         generator: a built network.
-        discriminator: shows by a wider input that labels are joined to both networks' inputs.
-        latent_size: the model's own ``latent_dim``, where it has one.
+        discriminator: a wider input of it shows that labels are appended to both networks' inputs.
+        latent_size: the model's own ``latent_dim``, if it has one.
     """
     inputs = inputs_of(generator)
     if len(inputs) == 2:
@@ -56,23 +56,23 @@ def conditions_of(
 
 
 def inputs_of(network: Any) -> list[tuple[str, Shape, str]]:
-    """The name, the shape of one sample and the dtype of each input; empty where unknown."""
+    """The name, the shape of one sample and the dtype of each input; empty if unknown."""
     try:
         struct = network.input if len(network.inputs) > 1 else network.inputs
         return [
             (" ".join([*map(str, path), tensor.name]), tuple(tensor.shape[1:]), str(tensor.dtype))
             for path, tensor in keras.tree.flatten_with_path(struct)
         ]
-    except (AttributeError, TypeError, ValueError):  # a model not built, or of calls alone
+    except (AttributeError, TypeError, ValueError):  # a model that is not built, or is subclassed
         return []
 
 
 def labels_like(labels: np.ndarray, shape: Shape) -> np.ndarray | None:
-    """Labels as an input takes them; None where they are of another kind.
+    """Labels as an input takes them; None if they are of another kind.
 
     Args:
         labels: (n,) or (n, 1) numbers of classes, or one-hot (n, classes).
-        shape: of one label at the input.
+        shape: the shape of one label at the input.
 
     >>> labels_like(np.array([2, 0]), (3,))
     array([[0., 0., 1.],
@@ -97,7 +97,7 @@ def labels_like(labels: np.ndarray, shape: Shape) -> np.ndarray | None:
 
 
 def given_to_g(generator: Any, condition: Condition, latents: Any, labels: np.ndarray) -> Any:
-    """Latents and labels as the generator takes them."""
+    """Latents and labels in the form that the generator takes."""
     if condition.position is None:
         return np.concatenate([latents, labels], axis=1, dtype="float32")
     parts = [latents, labels] if condition.position == 0 else [labels, latents]
@@ -105,10 +105,10 @@ def given_to_g(generator: Any, condition: Condition, latents: Any, labels: np.nd
 
 
 def given_to_d(discriminator: Any, samples: np.ndarray, labels: np.ndarray | None) -> list[Any]:
-    """Samples and their labels as the discriminator takes them.
+    """Samples and their labels in the forms that the discriminator may take.
 
     Returns:
-        The ways in which it may take them; empty where none is known.
+        One input for each way in which it may take them; empty if none is known.
     """
     inputs = inputs_of(discriminator)
     shapes = [shape for _, shape, _ in inputs]
@@ -140,13 +140,13 @@ def _beside(
 def _like_a_latent(
     name: str, shape: Shape, dtype: str, latent_size: int | None
 ) -> tuple[int, bool, bool, bool]:
-    """What speaks for an input being the latent, the strongest first."""
+    """Arguments for an input being the latent, strongest first."""
     named = bool(_LATENT.search(name)) - bool(_LABEL.search(name))
     return named, "float" in dtype, shape == (latent_size,), shape not in ((), (1,))
 
 
 def _widened_by(discriminator: Any, generator: Any) -> int:
-    """How many channels the discriminator takes beyond a sample's own; 0 where that is unknown."""
+    """How many more channels the discriminator takes than a sample has; 0 if unknown."""
     inputs, drawn = inputs_of(discriminator), getattr(generator, "output_shape", None)
     if len(inputs) != 1 or not isinstance(drawn, tuple):
         return 0
@@ -154,7 +154,7 @@ def _widened_by(discriminator: Any, generator: Any) -> int:
 
 
 def _widened(sample: Shape, shape: Shape) -> tuple[int, int] | None:
-    """The one axis on which an input is wider than a sample, and by how much."""
+    """The only axis on which an input is wider than a sample, and by how much; else None."""
     if len(sample) != len(shape) or None in (*sample, *shape):
         return None
     wider = [(i, b - a) for i, (a, b) in enumerate(zip(sample, shape, strict=True)) if a != b]  # type: ignore[operator]
@@ -162,11 +162,11 @@ def _widened(sample: Shape, shape: Shape) -> tuple[int, int] | None:
 
 
 def _joined(samples: np.ndarray, labels: np.ndarray, shape: Shape) -> Iterator[np.ndarray]:
-    """Samples with one-hot labels repeated behind their channels.
+    """Samples with one-hot labels appended as channels.
 
-    Twice where channels come last: Keras' own example of a conditional GAN reshapes the repeated
-    labels class by class, so that they fill one band of the image each and not one channel. Its
-    discriminator has learnt that, so both ways are tried.
+    Two forms if channels come last: Keras' own example of a conditional GAN reshapes the repeated
+    labels class by class, so that each fills a band of the image instead of a channel. Its
+    discriminator was trained with that, so both are tried.
     """
     found = _widened(samples.shape[1:], shape)
     onehot = labels_like(labels, (found[1],)) if found else None

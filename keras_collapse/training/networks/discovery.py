@@ -1,4 +1,4 @@
-"""Finding G, D and the latent's size on a model."""
+"""Find G, D and the latent size on a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Networks:
         generator: latents to samples, or None.
         discriminator: samples to scores, or None.
         latent_shape: the shape of one latent, without the batch, or None.
-        missing: what was not found, so that no samples are drawn, in words; empty if all was.
+        missing: what was not found, so that no samples can be drawn; empty if all was found.
         conditions: the ways in which the generator may take labels, likeliest first.
     """
 
@@ -50,16 +50,16 @@ class Networks:
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
-        """The shape of one sample of G's; None where it is unknown or varies."""
+        """The shape of one of G's samples; None if it is unknown or varies."""
         shape = getattr(self.generator, "output_shape", None)
         return shape[1:] if isinstance(shape, tuple) and None not in shape[1:] else None
 
 
 def find_networks(model: keras.Model) -> Networks:
-    """Look for G, D and the latent's shape on a GAN model.
+    """Find G, D and the latent shape on a GAN model.
 
-    By attribute (``generator``, ``gen``, ``g``; ``discriminator``, ``critic``, ``disc``, ``d``,
-    …), else by the names of its layers.
+    They are looked up by attribute (``generator``, ``gen``, ``g``; ``discriminator``, ``critic``,
+    ``disc``, ``d``, …), else by the names of the model's layers.
     """
     generator = _network(model, GENERATOR_NAMES, ("generator",))
     discriminator = _network(model, DISCRIMINATOR_NAMES, ("discriminator", "critic"))
@@ -67,14 +67,14 @@ def find_networks(model: keras.Model) -> Networks:
 
 
 def networks_of(generator: Any, discriminator: Any, model: Any = None) -> Networks:
-    """G, D and what G is called with.
+    """G, D and the inputs of G.
 
-    The latent's shape is the generator's input shape, else the model's ``latent_dim`` (or
-    ``noise_dim``, ``z_dim``, ``codings_size``, …); a conditional generator has both.
+    The latent shape is the generator's input shape, else the model's ``latent_dim`` (or
+    ``noise_dim``, ``z_dim``, ``codings_size``, …); a conditional generator needs both.
     """
     if generator is None:
         missing = (
-            "no generator was found; keep it as model.generator, or give it to "
+            "no generator was found; keep it as model.generator, or pass it to "
             "watching(generator=...)"
         )
         return Networks(None, discriminator, None, missing)
@@ -85,7 +85,7 @@ def networks_of(generator: Any, discriminator: Any, model: Any = None) -> Networ
     if shape is None:
         missing = (
             "the generator's latent size is unknown, or it takes more than a latent and a label; "
-            "say the size as model.latent_dim"
+            "set model.latent_dim to the size"
         )
     return Networks(generator, discriminator, shape, missing, conditions)
 
@@ -102,7 +102,7 @@ def _network(model: keras.Model, names: Sequence[str], parts: Sequence[str]) -> 
 
 
 def _latent_shape(generator: Any, size: int | None) -> tuple[int, ...] | None:
-    """The shape of one latent, by the generator's input or by a number that says so; or None."""
+    """The shape of one latent, from the generator's input or the given size; or None."""
     shape = getattr(generator, "input_shape", None) if getattr(generator, "built", False) else None
     if isinstance(shape, tuple) and len(shape) > 1 and all(isinstance(n, int) for n in shape[1:]):
         return tuple(shape[1:])
@@ -112,13 +112,13 @@ def _latent_shape(generator: Any, size: int | None) -> tuple[int, ...] | None:
 
 
 def _latent_size(*owners: Any) -> int | None:
-    """The number that one of them names as the latent's size."""
+    """The latent size that one of the owners names; or None."""
     sizes = (getattr(owner, name, None) for owner in owners for name in LATENT_NAMES)
     return next((size for size in sizes if isinstance(size, int)), None)
 
 
 def optimizers_of(model: keras.Model) -> dict[str, Any]:
-    """The optimizers that a model or its networks hold, by the names of their attributes."""
+    """The optimizers of a model and its networks, by the names of their attributes."""
     networks = find_networks(model)
     owners = {"": model, "discriminator.": networks.discriminator, "generator.": networks.generator}
     found: dict[int, tuple[str, Any]] = {}

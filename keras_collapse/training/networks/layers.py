@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 REACH = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, np.inf)}
-"""What a last activation can draw."""
+"""The range of a last activation."""
 SLACK = 0.05
-"""How far data may lie outside of it: antialiased or slightly noisy images do."""
+"""How far data may lie outside of that range, as antialiased or slightly noisy images do."""
 
 
 def last_activation(network: Any) -> str | None:
-    """The name of a network's last activation; None where it is linear or of unknown kind."""
+    """The name of a network's last activation; None if it is linear or unknown."""
     for layer in reversed(getattr(network, "layers", [])):
         if getattr(layer, "layers", None):
             return last_activation(layer)
@@ -27,6 +27,7 @@ def last_activation(network: Any) -> str | None:
 
 
 def batch_norms(network: Any) -> list[Any]:
+    """The network's trainable batch-norm layers, nested ones too."""
     found = []
     for layer in getattr(network, "layers", []):
         if type(layer).__name__ == "BatchNormalization" and layer.trainable:

@@ -47,7 +47,7 @@ def preserve_state(variables: Iterable[Any]) -> Iterator[None]:
 
 
 def _holds(variable: Any, value: np.ndarray) -> bool:
-    """Whether the variable has this value, bit by bit; a failed fit on JAX leaves it without one."""
+    """Whether the variable has this value, bit by bit; after a failed fit on JAX it has none."""
     try:
         now = np.asarray(keras.ops.convert_to_numpy(variable.value))
     except TypeError:

@@ -1,4 +1,4 @@
-"""Sampling G without the training noticing, and the samples as one picture."""
+"""Sampling from G without changing the training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_collapse.training.networks.preserve_state import preserve_state
 
 
 def infer(network: Any, inputs: Any) -> Any:
-    """What a network makes of an array, or several, in inference mode, with nothing left changed.
+    """Call a network in inference mode on an array, or several, and leave everything unchanged.
 
     Call it in the main thread and, on JAX during a fit, only after ``callback.model`` was read.
     """
@@ -22,11 +22,11 @@ def infer(network: Any, inputs: Any) -> Any:
 
 
 def draw(generator: Any, inputs: Any) -> np.ndarray:
-    """G's samples for these inputs; see `infer`.
+    """Draw G's samples for these inputs; see `infer`.
 
     Args:
         generator: the network.
-        inputs: latents, float32 (n, *latent_shape); of a conditional generator with their labels.
+        inputs: latents, float32 (n, *latent_shape), for a conditional generator with labels.
 
     Returns:
         The samples as float32 (n, ...).
@@ -36,7 +36,7 @@ def draw(generator: Any, inputs: Any) -> np.ndarray:
 
 
 def no_gradients() -> contextlib.AbstractContextManager[object]:
-    """Where gradients are recorded unasked, as in PyTorch, record none."""
+    """A context in which no gradients are recorded; only PyTorch records them unasked."""
     if keras.backend.backend() == "torch":
         import torch
 

@@ -1,4 +1,4 @@
-"""Who trains whom: which weights a training step moves, and what that says of the wiring."""
+"""The wiring of a ``fit``: which step updates which network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_collapse.reproducibility.fingerprints import digest
 from keras_collapse.training.hooks.optimizer_calls import D, G, Update, UpdatesSeen
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 
-# Variables that a forward pass moves, or that only count: no optimizer trains them.
+# Variables that a forward pass changes, or that count: no optimizer trains them.
 _STATES = (
     "moving_mean",
     "moving_variance",
@@ -26,7 +26,7 @@ _STATES = (
 
 
 def weights_of(network: Any) -> list[Any]:
-    """The variables an optimizer could train, whatever ``trainable`` says just now."""
+    """The variables that an optimizer could train, whatever ``trainable`` is now."""
     return [v for v in network.variables if v.trainable or _is_weight(v)]
 
 
@@ -35,12 +35,12 @@ def _is_weight(variable: Any) -> bool:
 
 
 def values_of(variables: Iterable[Any]) -> list[np.ndarray]:
-    """A copy of the variables' values."""
+    """Copies of the variables' values."""
     return [np.array(keras.ops.convert_to_numpy(v.value)) for v in variables]
 
 
 def moved(variables: Sequence[Any], before: Sequence[np.ndarray]) -> list[str]:
-    """Paths of the variables that differ, in any bit, from what they were."""
+    """The paths of the variables whose values differ from these in any bit."""
     return [
         variable.path
         for variable, old in zip(variables, before, strict=True)
@@ -49,10 +49,10 @@ def moved(variables: Sequence[Any], before: Sequence[np.ndarray]) -> list[str]:
 
 
 def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
-    """What the optimizers' calls of one whole D+G step say of the wiring.
+    """Find wiring faults in the optimizer calls of one complete D+G step.
 
     Args:
-        updates: in order; empty where none could be seen, which says nothing.
+        updates: the calls in order; if empty, there is no evidence and no finding.
         step: the training step they belong to.
     """
     if not updates:
@@ -66,8 +66,8 @@ def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
         kinds.append("generator_frozen")
     if not by[D] and not by["both"]:
         kinds.append("discriminator_frozen")
-    # Every optimizer that moves both belongs to the network it moves alone elsewhere; if it
-    # never does, to the network that no other optimizer moves alone.
+    # An optimizer that updates both belongs to the network it updates alone elsewhere; if it never
+    # does, to the network that no other optimizer updates alone.
     for optimizer in by["both"]:
         of_d = optimizer in by[D] or (bool(by[G]) and optimizer not in by[G])
         of_g = optimizer in by[G] or (bool(by[D]) and optimizer not in by[D])
@@ -88,17 +88,17 @@ def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
 
 
 EAGER_STEPS = 10
-"""Steps to wait for an update of each network where the step is not compiled: a loop may train G
-on every fifth step only. A compiled step holds all its updates when it is traced."""
+"""Steps to wait for an update of each network if the step is not compiled: it may train G on every
+fifth call only. A compiled step contains all its updates when it is traced."""
 
 
 class FitWiring:
-    """Watches the wiring of a ``fit``: the optimizers' calls in its first step, then the weights.
+    """Checks the wiring of a ``fit``: the optimizer calls in its first step, then the weights.
 
     Args:
         model: the GAN.
         generator, discriminator: its networks.
-        optimizers: those that may train them.
+        optimizers: the optimizers that may train them.
     """
 
     def __init__(
@@ -108,11 +108,11 @@ class FitWiring:
         self._networks = {G: generator, D: discriminator}
         self._digests = {name: digest(weights_of(n)) for name, n in self._networks.items()}
         self._seen = UpdatesSeen(optimizers, generator, discriminator)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._seen.start()
 
     def after_step(self, step: int) -> list[Finding]:
-        """Faults that show by now; call it after each step until the first epoch has ended."""
+        """The faults that show after this step; to be called until the first epoch has ended."""
         if not self._seen.watching:
             return []
         found = judge_updates(self._seen.updates, step)
@@ -124,7 +124,7 @@ class FitWiring:
         return self._new(found)
 
     def after_epoch(self, step: int) -> list[Finding]:
-        """Networks that no step of the epoch has changed, although they were handed gradients."""
+        """The networks that no step of the epoch has changed, although they got gradients."""
         self.stop()
         found = [
             fault(f"{name}_frozen", step, {"weights": "bit-identical since the run began"})
@@ -134,17 +134,17 @@ class FitWiring:
         return self._new(found)
 
     def stop(self) -> None:
-        """Stand in for the optimizers no longer."""
+        """Restore the optimizers."""
         self._seen.stop()
 
     def _new(self, findings: Sequence[Finding]) -> list[Finding]:
-        new = [f for f in findings if f.kind not in self._told]
-        self._told |= {f.kind for f in new}
+        new = [f for f in findings if f.kind not in self._reported]
+        self._reported |= {f.kind for f in new}
         return new
 
 
 def watch_fit(model: Any, networks: Networks) -> FitWiring | None:
-    """Begin to watch a fit's wiring; None where the networks or optimizers are out of sight."""
+    """Begin to check a fit's wiring; None if its networks or optimizers were not found."""
     g, d, optimizers = networks.generator, networks.discriminator, optimizers_of(model)
     if g is None or d is None or not (g.built and d.built and optimizers):
         return None
@@ -194,7 +194,7 @@ _FAULTS: Mapping[str, tuple[Severity, str, Sequence[str]]] = {
     ),
     "shared_optimizer": (
         Severity.WARNING,
-        "One optimizer instance moves both networks: its step count and rate serve two tasks.",
+        "One optimizer instance updates both networks: they share its step count and its rate.",
         (
             "Give each network an optimizer of its own: compile(d_optimizer=..., "
             "g_optimizer=...) with two instances.",
@@ -204,6 +204,6 @@ _FAULTS: Mapping[str, tuple[Severity, str, Sequence[str]]] = {
 
 
 def fault(kind: str, step: int, evidence: Mapping[str, Any]) -> Finding:
-    """The finding for a fault of the wiring, in the words of its kind."""
+    """The finding of a wiring fault of this kind."""
     severity, message, advice = _FAULTS[kind]
     return Finding(kind, severity, step, step, message, evidence, advice)

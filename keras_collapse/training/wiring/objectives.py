@@ -1,10 +1,10 @@
-"""What D's and G's losses ask of D's scores, found by controlled steps: labels, signs, targets.
+"""The direction in which D's and G's losses push D's scores, measured by controlled steps.
 
-Whatever the objective (cross-entropy, least squares, hinge, Wasserstein), D's loss must want the
-scores of real and of fake samples to move apart, and G's loss must want those of fakes to move
-against D's wish. Both are seen without reading a line of the step: D's answers are replaced by
-one score for everything, then those on real or on fake samples alone are raised a little, and the
-losses that the step reports say which way they want them.
+Whatever the objective (cross-entropy, least squares, hinge, Wasserstein), D's loss must push the
+scores of real and fake samples apart, and G's loss must push those of fakes in the opposite
+direction to D's. Both can be measured without knowing the step: D's outputs are replaced by one
+score for everything, then those on real or on fake samples only are raised a little, and the
+changes of the reported losses are their slopes.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.networks.layers import last_activation
 
 NUDGE = 0.1
-"""How far scores are raised: little beside the distance of two targets, much beside float32."""
+"""How far scores are raised: little compared with two targets' distance, much with float32."""
 BASES = {True: (0.3, 0.7), False: (-0.5, 0.5)}
-"""The scores that D is made to give everything, as probabilities or as numbers. A wish counts
-where it is the same at both: no base lies beyond both of two targets (0 and 1, -1 and 1), so what
-least squares truly asks of real and of fake samples differs at one base at least."""
+"""The scores that replace D's outputs, if they are probabilities or not. A direction counts if it
+is the same at both: no base lies beyond both of two targets (0 and 1, -1 and 1), so for correct
+least squares the directions on real and on fake samples differ at one base at least."""
 INDIFFERENT = 1e-3
-"""Slope of a loss below which it does not ask for anything: float32 leaves 1e-5 of noise."""
+"""Slope of a loss below which it has no direction: float32 leaves 1e-5 of noise."""
 
 Shift = tuple[float, float, float]
-"""The score of everything, and how much is added on real and on fake samples."""
+"""The base score, and what is added on real and on fake samples."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """Slopes of the losses in D's scores, at one score for everything; negative: raise it.
+class Slopes:
+    """Slopes of the losses in D's scores at one base score; negative pushes the score up.
 
     Args:
         d_real, d_fake: of D's loss, in the score on real and on fake samples.
@@ -51,18 +51,18 @@ class Wishes:
 
 def ask(
     step: Callable[[], Mapping[str, float]], discriminator: Any, fake: Sequence[np.ndarray | None]
-) -> list[Wishes]:
-    """Take the same step with shifted scores and see what its losses make of that.
+) -> list[Slopes]:
+    """Take the same step with shifted scores and measure the slopes of its losses.
 
     Args:
-        step: takes the training step, puts everything back, and returns its log.
+        step: takes the training step, undoes it, and returns its log.
         discriminator: the network.
         fake: for each call of D in that step which samples are G's, bool (batch,); None unknown.
 
     Returns:
-        The wishes at each of two scores, or at the first alone where they are right there. Empty
-        where the step does not tell: losses under unknown names, a D with several outputs or one
-        that returns images or classes, a step that fails on other scores.
+        The slopes at each of two base scores, or at the first only if they are right there. Empty
+        if they cannot be measured: unknown names of losses, a D with several outputs or with
+        images or classes as output, a step that fails on other scores.
     """
     shape = discriminator.output_shape
     scores = isinstance(shape, tuple) and (len(shape) == 1 or shape[-1] == 1)
@@ -75,13 +75,13 @@ def ask(
             with _shifted(discriminator, fake, shift):
                 try:
                     logs.append(_losses(step()))
-                except Exception:  # a step that does not bear other scores says nothing
+                except Exception:  # with other scores the step fails: no evidence
                     return []
         if not all(logs):
             return []
         middle, real, made = logs
         found.append(
-            Wishes(
+            Slopes(
                 (real["d_loss"] - middle["d_loss"]) / NUDGE,
                 (made["d_loss"] - middle["d_loss"]) / NUDGE,
                 (made["g_loss"] - middle["g_loss"]) / NUDGE,
@@ -92,42 +92,43 @@ def ask(
     return found
 
 
-def judge(wishes: Sequence[Wishes]) -> list[Finding]:
-    """``discriminator_objective`` and ``generator_objective``: losses that ask for the wrong thing.
+def judge(slopes: Sequence[Slopes]) -> list[Finding]:
+    """``discriminator_objective`` and ``generator_objective``: losses with a wrong direction.
 
-    >>> [f.kind for f in judge([Wishes(-2.0, -2.0, -1.0), Wishes(-1.0, -1.0, -1.0)])]
+    >>> [f.kind for f in judge([Slopes(-2.0, -2.0, -1.0), Slopes(-1.0, -1.0, -1.0)])]
     ['discriminator_objective']
-    >>> [f.kind for f in judge([Wishes(-3.0, -1.0, -3.0), Wishes(-1.0, 1.0, -1.0)])]
+    >>> [f.kind for f in judge([Slopes(-3.0, -1.0, -3.0), Slopes(-1.0, 1.0, -1.0)])]
     []
     """
-    if not wishes:
+    if not slopes:
         return []
     evidence = {
-        name: [round(getattr(w, slope), 4) for w in wishes]
+        name: [round(getattr(w, slope), 4) for w in slopes]
         for name, slope in (
             ("d_loss_slope_in_real_score", "d_real"),
             ("d_loss_slope_in_fake_score", "d_fake"),
             ("g_loss_slope_in_fake_score", "g_fake"),
         )
     }
-    if all(_same(w.d_real, w.d_fake) for w in wishes):
+    if all(_same(w.d_real, w.d_fake) for w in slopes):
         return [wrong_objective("discriminator_objective", 0, evidence)]
-    if all(_same(w.d_fake, w.g_fake) for w in wishes):
+    if all(_same(w.d_fake, w.g_fake) for w in slopes):
         return [wrong_objective("generator_objective", 0, evidence)]
     return []
 
 
 _WORDS = {
     "discriminator_objective": (
-        "D's loss asks for the same score on real and on fake samples: it is not taught to tell "
-        "them apart.",
+        "D's loss pushes the scores of real and of fake samples in the same direction: D does not "
+        "learn to separate them.",
         (
             "Use one label for real and the other for fake: ones for real, zeros for fake; in "
             "Wasserstein or hinge form check the sign of each half.",
         ),
     ),
     "generator_objective": (
-        "G's loss asks D to call its samples fake, as D's loss does: G is trained to be caught.",
+        "G's loss pushes the scores of its samples in the same direction as D's loss: G is trained "
+        "to be recognised.",
         (
             "In G's loss give fakes the label of real samples (ones), or in Wasserstein form use "
             "-mean(D(fake)).",
@@ -137,7 +138,7 @@ _WORDS = {
 
 
 def wrong_objective(kind: str, step: int, evidence: Mapping[str, Any]) -> Finding:
-    """The finding for a loss that asks for the wrong thing."""
+    """The finding of a loss with a wrong direction."""
     message, advice = _WORDS[kind]
     return Finding(kind, Severity.FAILED, step, step, message, evidence, advice)
 
@@ -147,7 +148,7 @@ def _same(a: float, b: float) -> bool:
 
 
 def _losses(logs: Mapping[str, float]) -> dict[str, float]:
-    """D's and G's loss, or nothing."""
+    """D's and G's loss; empty if one is missing or not finite."""
     try:
         keys = recognise_names(logs).keys
     except InputError:
@@ -160,7 +161,7 @@ def _losses(logs: Mapping[str, float]) -> dict[str, float]:
 
 
 def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> MethodPatch:
-    """Let D give one score to everything, with something added on real or on fake samples."""
+    """Replace D's outputs by one score, with something added on real or on fake samples."""
     base, on_real, on_fake = shift
     calls = iter(fake)
 

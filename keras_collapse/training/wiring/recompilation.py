@@ -1,4 +1,4 @@
-"""Models compiled anew in the middle of a training: their optimizers and metrics begin again."""
+"""Calls of ``compile`` during a training, which reset optimizers and metrics."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from keras_collapse.core.findings import Finding, Severity
 
 HABIT = 2
-"""Compiles after the first from which it is a habit, not a change of rates made on purpose."""
+"""Further calls from which they are a pattern, rather than one deliberate change of rates."""
 
 
 class Compiles:
-    """Notices that a model's optimizers are other objects than they were.
+    """Notices when a model's optimizers are replaced.
 
     Attributes:
-        count: how often they changed.
+        count: how often they were replaced.
     """
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Compiles:
         self._last: list[weakref.ReferenceType[Any]] = []
 
     def seen(self, optimizers: Sequence[Any], step: int) -> Finding | None:
-        """Look at them before the training step named; a finding where they have changed.
+        """Compare the optimizers before training step ``step``; a finding if they were replaced.
 
-        ``info`` at first, since a person may change rates so; ``warning`` where it goes on.
+        It is ``info`` at first, since rates may be changed that way, and ``warning`` if it repeats.
         """
         last, self._last = self._last, [weakref.ref(optimizer) for optimizer in optimizers]
         same = len(last) == len(optimizers) and all(
@@ -42,8 +42,8 @@ class Compiles:
             Severity.WARNING if self.count == HABIT else Severity.INFO,
             step,
             step,
-            "compile() was called again during the training: the optimizer's moments and step "
-            "count, and the metrics, began anew.",
+            "compile() was called again during the training, which resets the optimizer's moments "
+            "and step count, and the metrics.",
             {"compiles_since_the_first": self.count},
             (
                 "Compile once, before the loop. To change a rate, assign it: "

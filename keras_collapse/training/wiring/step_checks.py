@@ -1,4 +1,4 @@
-"""What the audit looks for in one step, besides who trains whom."""
+"""What the audit checks in one step besides which optimizer updates which network."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from keras_collapse.training.hooks.optimizer_calls import D, G, Update
 from keras_collapse.training.networks.layers import REACH, SLACK, batch_norms, last_activation
 
 EXPLODING = 1000.0
-"""Gradient norm of a first step from which it counts as exploding: Keras' initializers give norms
-of order 1, and unscaled data in [0, 255] thousands."""
+"""Gradient norm of a first step from which it counts as exploding: with Keras' initializers norms
+are of order 1, with unscaled data in [0, 255] thousands."""
 
 
 @dataclass
 class StepSeen:
-    """What one training step did.
+    """The record of one training step.
 
     Args:
         generator, discriminator: the networks.
-        updates: the optimizers' calls, in order, with gradient norms.
-        drawn: what G returned, call by call.
-        shown: what D was given, call by call; None where that was not one array.
+        updates: the optimizer calls, in order, with gradient norms.
+        drawn: G's outputs, call by call.
+        shown: D's inputs, call by call; None where that was not one array.
         losses: (loss, predictions) of each call of a Keras loss.
         moved: network to the paths of its weights that changed.
         states_moved: network to the paths of its other variables that changed.
@@ -42,7 +42,7 @@ class StepSeen:
 
 
 def check_ranges(seen: StepSeen) -> list[Finding]:
-    """``range_mismatch``: G cannot draw what the data hold, or only half of its range is used."""
+    """``range_mismatch``: the data exceed G's range, or use only half of it."""
     activation = last_activation(seen.generator)
     real = real_shown(seen)
     if activation not in REACH or real is None or real.size == 0:
@@ -55,7 +55,7 @@ def check_ranges(seen: StepSeen) -> list[Finding]:
         "data_max": round(most, 4),
     }
     if least < low - SLACK or most > high + SLACK:
-        return [_range(Severity.FAILED, "holds values that G's {0} never reaches", evidence)]
+        return [_range(Severity.FAILED, "contains values that G's {0} cannot reach", evidence)]
     if activation == "tanh" and least >= -SLACK and most > SLACK:
         return [_range(Severity.WARNING, "uses only half of the range of G's {0}", evidence)]
     return []
@@ -69,7 +69,8 @@ def _range(severity: Severity, what: str, evidence: dict[str, Any]) -> Finding:
         severity,
         0,
         0,
-        f"The data D is shown lie in {span}, which {words}: D can tell them apart by scale.",
+        f"The data that D is shown lie in {span}, which {words}: D can separate real from fake by "
+        "scale.",
         evidence,
         (
             "Scale the data to G's range: x / 127.5 - 1 for tanh, x / 255 for sigmoid, from "
@@ -79,7 +80,7 @@ def _range(severity: Severity, what: str, evidence: dict[str, Any]) -> Finding:
 
 
 def check_losses(seen: StepSeen) -> list[Finding]:
-    """``loss_activation_mismatch``: a sigmoid before from_logits=True, or none before False."""
+    """``loss_activation_mismatch``: a sigmoid with from_logits=True, or none with False."""
     for loss, predictions in seen.losses:
         from_logits = getattr(loss, "from_logits", None) or loss.get_config().get("from_logits")
         if from_logits is None or predictions.size == 0:
@@ -94,9 +95,9 @@ def check_losses(seen: StepSeen) -> list[Finding]:
 def _loss_mismatch(from_logits: bool, activation: str | None) -> Finding:
     if from_logits:
         what = "D ends in a sigmoid and the loss takes logits: the sigmoid is applied twice"
-        cure = "Set from_logits=False, or take D's sigmoid away."
+        cure = "Set from_logits=False, or remove D's sigmoid."
     else:
-        what = "D ends without a sigmoid and the loss takes probabilities: gradients are cut off"
+        what = "D ends without a sigmoid and the loss takes probabilities: gradients are clipped"
         cure = "Set from_logits=True, or end D in a sigmoid."
     return Finding(
         "loss_activation_mismatch",
@@ -112,7 +113,7 @@ def _loss_mismatch(from_logits: bool, activation: str | None) -> Finding:
 def check_mixed_batch_norm(seen: StepSeen) -> list[Finding]:
     """``mixed_batchnorm`` (Chintala et al., How to Train a GAN, 2016, hint 4).
 
-    Batch norm that is frozen on purpose (``trainable = False``) is left alone.
+    Frozen batch norm (``trainable = False``) is ignored.
     """
     shown = _arrays(seen)
     if not batch_norms(seen.discriminator) or not any(_is_mixed(x, seen.drawn) for x in shown):
@@ -123,8 +124,8 @@ def check_mixed_batch_norm(seen: StepSeen) -> list[Finding]:
             Severity.WARNING,
             0,
             0,
-            "D has batch norm and is shown real and fake samples in one batch: their shared "
-            "statistics give the answer away.",
+            "D has batch norm and is shown real and fake samples in one batch: their common "
+            "statistics reveal which is which.",
             {"batches": [len(x) for x in shown]},
             ("Call D on real and on fake samples separately, or use LayerNormalization.",),
         )
@@ -153,7 +154,7 @@ def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
 
 
 def check_gradients(seen: StepSeen) -> list[Finding]:
-    """``exploding_gradient``: not finite, or a norm far beyond a first step's."""
+    """``exploding_gradient``: a gradient that is not finite, or is far too large."""
     for update in seen.updates:
         for name, size in update.norms.items():
             if not np.isfinite(size) or size > EXPLODING:
@@ -186,11 +187,11 @@ SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
     check_losses,
     check_mixed_batch_norm,
 )
-"""Those that need no more than what D was shown and what G drew."""
+"""The checks that need only D's inputs and G's outputs."""
 
 
 def real_shown(seen: StepSeen) -> np.ndarray | None:
-    """What D was shown that G did not draw."""
+    """D's inputs that G did not draw, as one array; None if there are none."""
     parts = [x[~drawn_rows(x, seen.drawn)].ravel() for x in _arrays(seen)]
     return np.concatenate(parts) if parts else None
 
@@ -205,6 +206,6 @@ def _is_mixed(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> bool:
 
 
 def drawn_rows(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Which samples are G's, to the bit: bool (batch,)."""
+    """Which samples are bit-identical to one of G's: bool (batch,)."""
     fakes = {sample.tobytes() for batch in drawn for sample in batch}
     return np.array([sample.tobytes() in fakes for sample in shown], dtype=bool)

@@ -21,7 +21,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 HEAD = """# Programs and the faults found in them
 
 Every program of [`programs.py`](../tests/training/wiring/programs.py), trained for {steps} steps
-under the monitor. Made by `make wiring`; a cell is `ok` where exactly the
+under the monitor. Made by `make wiring-table`; a cell is `ok` where exactly the
 faults that the program has were found, by its step {steps} at the latest.
 
 """

@@ -351,10 +351,7 @@ gan.fit(ring(128), batch_size=32, epochs=2, verbose=0,
 """
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() == "torch",
-    reason="three processes: make wiring has it; the suite has trials, which are processes too",
-)
+@pytest.mark.slow  # three processes; the suite has trials, which are processes too
 def test_the_same_seed_in_fresh_processes_gives_the_same_bits() -> None:
     Path("train.py").write_text(SCRIPT.format(here=str(TESTS)))
     program = [sys.executable, "-m", "keras_collapse.cli"]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from programs import BACKEND, PROGRAMS, STEPS, Program
+from programs import PROGRAMS, STEPS, Program
 
 import keras_collapse as kc
 
 pytestmark = pytest.mark.backend()
 
-CHOSEN = PROGRAMS if BACKEND == "torch" else PROGRAMS[::4]
-"""Where steps are compiled the suite has every fourth program; `make wiring` runs all of them."""
+# Where steps are compiled the suite has every fourth program, and make test-slow the others.
+SLOW = pytest.mark.slow("tensorflow", "jax")
+CASES = [
+    pytest.param(program, id=program.name, marks=[SLOW] if place % 4 else [])
+    for place, program in enumerate(PROGRAMS)
+]
 ELSEWHERE = {"cumulative_metrics"}
 """Kinds that a Keras release brings, whatever the program."""
 
@@ -23,7 +27,7 @@ def test_there_are_enough_of_both() -> None:
     assert len(PROGRAMS) - len(faulty) >= 25
 
 
-@pytest.mark.parametrize("program", CHOSEN, ids=[program.name for program in CHOSEN])
+@pytest.mark.parametrize("program", CASES)
 def test_faults_are_named_and_nothing_else(program: Program) -> None:
     monitor = kc.CollapseMonitor(verbose=0)
     with warnings.catch_warnings(record=True) as caught:
