@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from keras_collapse.core import early_end
-from keras_collapse.core.early_end import EarlyEnd, Ending
+from keras_collapse.core import termination
+from keras_collapse.core.termination import EarlyEnd, Ending
 
 START = """
 import os, signal
-from keras_collapse.core.early_end import EarlyEnd
+from keras_collapse.core.termination import EarlyEnd
 class Owner: pass
 owner = Owner()
 EarlyEnd(owner, lambda ending: print("first", ending.status, ending.reason, flush=True))
@@ -62,7 +62,7 @@ def test_it_is_called_once_and_not_after_it_was_cancelled() -> None:
     del owner
     gc.collect()
     assert len(seen) == 1
-    assert early_end._waiting == []
+    assert termination._waiting == []
 
 
 def test_a_dropped_owner_is_an_early_end() -> None:
@@ -72,7 +72,7 @@ def test_a_dropped_owner_is_an_early_end() -> None:
     del owner
     gc.collect()
     assert len(seen) == 1
-    assert early_end._waiting == []
+    assert termination._waiting == []
 
 
 def test_a_notebooks_cell_that_fails_is_an_early_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_notebooks_cell_that_fails_is_an_early_end(monkeypatch: pytest.MonkeyP
     EarlyEnd(owner, lambda ending: seen.append(f"first {ending.reason}"))
     EarlyEnd(owner, lambda ending: seen.append(f"second {ending.reason}"))
     assert len(hooks) == 1
-    early_end._after_cell(SimpleNamespace(error_in_exec=None))
+    termination._after_cell(SimpleNamespace(error_in_exec=None))
     assert seen == []
-    early_end._after_cell(SimpleNamespace(error_in_exec=ValueError("mine")))
+    termination._after_cell(SimpleNamespace(error_in_exec=ValueError("mine")))
     assert seen == ["second ValueError: mine", "first ValueError: mine"]
