@@ -1,8 +1,11 @@
-"""``keras-collapse demo``: a GAN of the examples, trained under the monitor."""
+"""``keras-collapse demo``: train one of the example GANs under the monitor."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -11,11 +14,12 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
-from keras_collapse.keras_backend import choose_backend, quieten
+from keras_collapse.keras_backend import choose_backend, quiet_start
 
 PRESET = "small"
 EPOCHS = 9
-"""Of the 20 that the preset has: camels can be seen by then, after three minutes on two cores."""
+"""Of the preset's 20: camels are visible by then, after three minutes on two cores."""
+EXPERIMENT = "keras-collapse demo"
 
 
 def run_demo(
@@ -26,7 +30,15 @@ def run_demo(
     out: Path | None,
     ui: int | None,
 ) -> Verdict:
-    """Train the camel GAN, or one on a ring with a fault of the zoo; print the verdict.
+    """Train the camel GAN, or a GAN on a ring of Gaussians with a fault; print the verdict.
+
+    Args:
+        data: drawings to train on, a ``.npy`` file; synthetic ones if None.
+        seed: of everything random.
+        epochs: number of epochs; by default as many as show the result.
+        fault: the fault to build in; None for a correct GAN.
+        out: the run's folder; a new one in ``collapse_runs`` if None.
+        ui: the port at which to open MLflow's UI afterwards; not opened if None.
 
     Raises:
         InputError: no backend, a bad data file, seed, fault or folder, or a port in use; all
@@ -37,8 +49,10 @@ def run_demo(
     if ui is not None:
         _check_port(ui)
     backend = choose_backend()
-    quieten()
-    camel_gan, ring_gan = _example("camel_gan"), _example("ring_gan")
+    with quiet_start():
+        import keras_collapse as kc
+
+        camel_gan, ring_gan = _example("camel_gan"), _example("ring_gan")
     on_camels = fault is None or fault in camel_gan.FAULTS
     if not on_camels and fault not in ring_gan.CAUSES:
         known = ", ".join((*camel_gan.FAULTS, *ring_gan.CAUSES))
@@ -47,12 +61,10 @@ def run_demo(
         raise InputError(
             f"--data is for the camel GAN, which has no such fault. Received: {fault}."
         )
-
-    import keras_collapse as kc
-
     what = f"Camel GAN, preset {PRESET!r}" if on_camels else "A GAN on a ring of eight Gaussians"
     print(f"{what}, fault: {fault or 'none'}, seed {seed}, on Keras with {backend}", flush=True)
-    seeds = kc.seed_everything(seed)
+    with quiet_start():
+        seeds = kc.seed_everything(seed)  # imports TensorFlow under every backend
     try:
         if on_camels:
             gan, samples = camel_gan.build(PRESET, str(data) if data else None, seed, fault)
@@ -63,6 +75,10 @@ def run_demo(
         samples = camel_gan.whole_batches(samples, batch_size)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from None
+    logger = kc.MLflowLogger(
+        run_name=f"{'camel' if on_camels else 'ring'}-{fault or 'correct'}-{seed}",
+        experiment=None if _experiment_is_set() else EXPERIMENT,
+    )
     monitor = kc.CollapseMonitor(run_dir=out)
     monitor.open_journal()
     steps = len(samples) // batch_size
@@ -75,13 +91,11 @@ def run_demo(
         callbacks=[
             kc.SeedControl(seeds.seed, verbose=0),
             monitor,
-            kc.MLflowLogger(
-                run_name=f"{'camel' if on_camels else 'ring'}-{fault or 'correct'}-{seed}"
-            ),
+            logger,
             kc.LiveMonitor(),
         ],
     )
-    _say_next(monitor, ui)
+    _print_next(monitor, logger, ui)
     return monitor.verdict
 
 
@@ -96,7 +110,7 @@ def _check_port(port: int) -> None:
 
 
 def _example(name: str) -> Any:
-    """Import one of the examples: beside the package in a wheel, above it in a checkout."""
+    """Import an example: next to the package's modules in a wheel, above them in a checkout."""
     here = Path(__file__).parent
     folder = next(f for f in (here / "examples", here.parent / "examples") if f.is_dir())
     if str(folder) not in sys.path:
@@ -104,20 +118,24 @@ def _example(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _say_next(monitor: Any, ui: int | None) -> None:
-    """The exact next commands, and the UI if asked for."""
+def _experiment_is_set() -> bool:
+    return any(os.environ.get(name) for name in ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"))
+
+
+def _print_next(monitor: Any, logger: Any, ui: int | None) -> None:
+    """Print the exact next commands; open MLflow's UI if a port was given."""
     import mlflow
 
     store = mlflow.get_tracking_uri()
-    mlflow_ui = f"mlflow ui --backend-store-uri {store}"
+    command = ["mlflow", "ui", "--backend-store-uri", store]
     grid = monitor.run_dir / "samples.png"
     print(f"Samples:     {grid}" if grid.exists() else "Samples:     none were drawn")
-    print(f"Look again:  keras-collapse diagnose {monitor.run_dir}")
-    print(f"In MLflow:   {mlflow_ui}")
-    if ui is not None:
-        print(f"MLflow at http://127.0.0.1:{ui}, until Ctrl-C", flush=True)
-        command = [sys.executable, "-m", *mlflow_ui.split(), "--port", str(ui)]
-        try:
-            subprocess.run(command, check=False)
-        except KeyboardInterrupt:
-            print("MLflow's UI was closed.")
+    print(f"Diagnose:    keras-collapse diagnose {shlex.quote(str(monitor.run_dir))}")
+    print(f"In MLflow:   {shlex.join(command)}")
+    if ui is None:
+        return
+    address = f"http://127.0.0.1:{ui}"
+    print(f"This run:    {logger.link(address) or address}, until Ctrl-C", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run([sys.executable, "-m", *command, "--port", str(ui)], check=False)
+    print("MLflow's UI was closed.")

@@ -87,7 +87,7 @@ def test_every_source_says_what_the_monitor_said(live: Any) -> None:
 
 
 def test_a_run_that_mlflow_does_not_know_is_one_line(store: MlflowClient) -> None:  # noqa: ARG001
-    with pytest.raises(InputError, match="MLflow does not tell of run 'nobody'"):
+    with pytest.raises(InputError, match="cannot read run 'nobody'"):
         kc.diagnose("mlflow:nobody")
 
 

@@ -1,7 +1,7 @@
-"""Makes the pictures of README and docs: ``make pictures``, or ``python docs/pictures/make.py``.
+"""Make the pictures of README and docs: ``make pictures``, or ``python docs/pictures/make.py``.
 
-It trains (six minutes on two cores), opens MLflow's UI and the report in Debian's Chromium, and
-draws the panel as the terminal shows it. What was trained is kept in the folder given (by default
+It trains (ten minutes on two cores), opens MLflow's UI and the report in Debian's Chromium, and
+draws the panel as the terminal shows it. The trainings are kept in the given folder (by default
 ``build/pictures``), so that a second run only draws.
 """
 
@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
-from PIL import Image
+from browser import Shot, take
 from rich.console import Console
 
 from keras_collapse.outputs.followers.journal import JournalFollower
-from keras_collapse.outputs.mlflow.runs import bare_name
+from keras_collapse.outputs.mlflow.runs import MODEL_TRAINING, bare_name, run_link
 from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.terminal.run_panel import LivePanel
@@ -33,23 +33,25 @@ from keras_collapse.sources import examine, read
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples"
-"""Copied beside the runs: pictures show no folder of this machine."""
+"""Copied next to the runs, so that pictures show no folder of this machine."""
 DEMOS = {
     "camel-correct": ("--epochs", "6"),
     "camel-leak": ("--epochs", "6", "--fault", "leak"),
     "ring-d_too_slow": ("--fault", "d_too_slow"),
 }
-TRIAGE = ("plan-b", "ring_gan.py:train", "--fault", "d_too_slow", "--batch-sizes",
-          "32,64,128", "--steps", "600", "--no-stop-early", "--out", "triage")  # fmt: skip
-SETTLE_MS = 120_000
-"""Virtual time that MLflow's pages get to draw themselves."""
-METRICS = (190, 3560, 1110, 5480)
-"""Where on a run's page of metrics the readings are."""
+TRIAGE = ("plan-b", "ring_gan.py:train", "--batch-sizes", "32,64,128", "--steps", "1500",
+          "--no-stop-early", "--out", "triage", "--", "--fault", "d_too_slow")  # fmt: skip
+SHOW_MORE = """
+for (const button of document.querySelectorAll("button, a")) {
+  if (button.textContent === "Show more") button.click();
+}
+"""
+"""Unfold a run's description."""
 
 
 def train(folder: Path) -> None:
-    """Make the runs that are not there yet."""
-    command = [sys.executable, "-m", "keras_collapse.cli"]
+    """Train the runs that are missing."""
+    command = [str(Path(sys.executable).with_name("keras-collapse"))]
     for path in EXAMPLES.glob("*.py"):
         shutil.copy(path, folder)
     for name, options in DEMOS.items():
@@ -81,43 +83,38 @@ def server(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def shot(
-    address: str, name: str, width: int, height: int, part: tuple[int, int, int, int] | None = None
-) -> None:
-    """What Chromium shows at that address, or a part of it: left, top, right, bottom."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or "google-chrome"
-    subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-         f"--virtual-time-budget={SETTLE_MS}", f"--window-size={width},{height}",
-         f"--screenshot={HERE / name}", address],
-        check=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    if part is not None:
-        with Image.open(HERE / name) as whole:
-            cut = whole.crop(part)
-        cut.save(HERE / name)
-
-
 def of_mlflow(folder: Path) -> None:
-    """The run table, a run's page, its images, and the triage's trials compared."""
+    """The run table, a run's page, its charts, a triage's page and its trials compared."""
     with server(folder) as address:
         client = mlflow.MlflowClient(address)
-        runs = {bare_name(run.info.run_name): run for run in client.search_runs(["0"])}
-        failing = runs["camel-leak-42"].info.run_id
-        page = f"{address}/#/experiments/0/runs"
-        shot(page, "mlflow-table.png", 1500, 700)
-        shot(f"{page}/{failing}", "mlflow-run.png", 1500, 1000)
-        # The page is long: losses and the series of sample grids are its end.
-        shot(f"{page}/{failing}/model-metrics", "mlflow-metrics.png", 1500, 6000, METRICS)
-        (parent,) = [run for run in runs.values() if "plan-b" in str(run.info.run_name)]
-        children = client.search_runs(["0"], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+        runs = {
+            bare_name(run.info.run_name): run
+            for experiment in client.search_experiments()
+            for run in client.search_runs([experiment.experiment_id])
+        }
+        failing = runs["camel-leak-42"].info
+        (parent,) = [run.info for name, run in runs.items() if "plan-b" in name]
+        table = f"{address}/#/experiments/{failing.experiment_id}/runs?{MODEL_TRAINING}"
+        take(Shot(table, HERE / "mlflow-table.png", 1500, 420))
+        page = run_link(address, failing.experiment_id, failing.run_id)
+        assert page is not None
+        take(Shot(page, HERE / "mlflow-run.png", 1500, 1000, script=SHOW_MORE))
+        metrics = page.replace("?", "/model-metrics?")
+        take(Shot(metrics, HERE / "mlflow-metrics.png", 1500, 1450))
+        triage = run_link(address, parent.experiment_id, parent.run_id)
+        assert triage is not None
+        take(Shot(triage, HERE / "mlflow-triage.png", 1500, 1000, script=SHOW_MORE))
+        children = client.search_runs(
+            [parent.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.run_id}'"
+        )
         chosen = ",".join(f'"{run.info.run_id}"' for run in children)
-        shot(f'{address}/#/compare-runs?runs=[{chosen}]&experiments=["0"]', "mlflow-compare.png",
-             1500, 1100)  # fmt: skip
+        compare = f'runs=[{chosen}]&experiments=["{parent.experiment_id}"]&{MODEL_TRAINING}'
+        compared = f"{address}/#/compare-runs?{compare}"
+        take(Shot(compared, HERE / "mlflow-compare.png", 1500, 1100))
 
 
 def of_terminal(folder: Path) -> None:
-    """The last word and the panel."""
+    """The verdict and the live panel."""
     console = Console(record=True, width=96, force_terminal=True, file=io.StringIO())
     run = folder / "camel-leak"
     show(examine(read(run)).verdict, run.name, console=console)
@@ -139,7 +136,7 @@ def main(arguments: list[str]) -> None:
     train(folder)
     of_terminal(folder)
     report = write_run_report("camel-leak")
-    shot(report.resolve().as_uri(), "report.png", 1000, 1900)
+    take(Shot(report.resolve().as_uri(), HERE / "report.png", 1000, 1900, seconds=3))
     of_mlflow(folder)
 
 

@@ -37,15 +37,15 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     probes: list[Probe] = []
     settings: dict[str, Any] = {}
     context = RunContext(path if path.is_dir() else path.parent)
-    unavailable, ended = "", False
+    unavailable, ended = "", "the run has not ended, or was killed"
     for record in read_journal(path):
-        ended = isinstance(record, RunEnded)
         match record:
             case RunStarted():
                 context.command, context.cwd = record.command, record.cwd
                 context.began = record.time
             case FitStarted():
                 context.facts |= record.facts
+                ended = "the run has not ended, or was killed"
             case ReaderSettings():
                 settings = record.arguments()
             case StepLogs():
@@ -58,6 +58,8 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 reports.append(record.finding)
             case PictureSaved():
                 context.picture_steps[record.name] = record.step
+            case RunEnded():
+                ended = f"the run ended early: {record.ended_by}" if record.ended_by else ""
     if not rows:
         raise InputError(f"the journal in {str(path)!r} holds no step yet. Try again later.")
     if signals:
@@ -68,6 +70,6 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         reports=reports,
         probes=probes,
         unavailable_reason=unavailable,
-        notes=[] if ended else ["the run has not ended, or was killed"],
+        notes=[ended] if ended else [],
         context=context,
     )

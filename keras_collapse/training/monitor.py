@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import shlex
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -287,9 +286,4 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """End a fit or loop: record the verdict and print it."""
         self._fit.leave()
         finish()
-        if self.verbose:
-            from keras_collapse.outputs.terminal.summary import show
-
-            place = str(self.run_dir or "")
-            report = f"Report: keras-collapse report {shlex.quote(place)}" if place else ""
-            show(self.verdict, place, follow=report)
+        self._session.print_verdict()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
+import shlex
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,35 +12,28 @@ from typing import Any
 import numpy as np
 
 from keras_collapse.core.detectors import Detector, ProbeDetector
-from keras_collapse.core.errors import InputError
 from keras_collapse.core.events import RunEvents
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.guard import guarded
-from keras_collapse.core.readings.averaging import Averaging
-from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
-from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.core.records import (
     EpochEnded,
     FindingChanged,
     FindingReported,
     Fingerprint,
     FitStarted,
-    ReaderSettings,
     RunEnded,
     StepLogs,
 )
+from keras_collapse.core.termination import EarlyEnd, Ending
 from keras_collapse.reproducibility.fingerprints import fingerprints
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.on_failure import CollapseError, Reaction
 from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.probe.sample_checks import SampleChecks
 from keras_collapse.training.run_journal import RunJournal
-
-NAMES_PATIENCE = 10
-"""Logs without a GAN signal that are passed over before that is reported: some programs report
-nothing until their generator is trained for the first time."""
+from keras_collapse.training.step_reader import StepReader
 
 
 class MonitorSession:
@@ -68,23 +63,21 @@ class MonitorSession:
     ) -> None:
         self.picture: np.ndarray | None = None
         self.journal = RunJournal(folder)
-        self._signals = signals
         self._examiner = Examiner(detectors)
         self._reaction = reaction
         self._stop: Callable[[], None] = lambda: None
-        self._reader: Reader | None = None
-        self._nameless = 0  # logs without a signal, before the first with one
-        self._no_signal = ""  # what the latest of them held, until that is reported
-        self._absent: list[str] = []  # names of signals that were reported as missing
+        self._logs = StepReader(signals, self.journal)
         self._events = RunEvents()
         self._networks = Networks()
         self._checks = SampleChecks(self.journal, self._examiner, verbose)
         self._off = False
+        self._early: EarlyEnd | None = None
+        self._verbose = verbose
 
     @property
     def verdict(self) -> Verdict:
         """The verdict as of now; ``unknown`` before anything was seen."""
-        return self._examiner.verdict(self._reader.averaging if self._reader else None)
+        return self._examiner.verdict(self._logs.averaging)
 
     def begin(
         self,
@@ -114,6 +107,10 @@ class MonitorSession:
         facts = {**facts, **events.facts, "run_dir": str(self.journal.folder)}
         self.journal.write(FitStarted(next_step, facts))
         events.publish("on_run", facts)
+        if self._early is not None:  # the fit before was interrupted, and its run continues
+            self._early.cancel()
+        # Created after those of the outputs, so it is called first: they read the verdict.
+        self._early = EarlyEnd(self, functools.partial(_end_early, weakref.ref(self)))
 
     # -- the observer ------------------------------------------------------------------------
 
@@ -166,12 +163,11 @@ class MonitorSession:
                 their batch's own; None for float32's.
             data: name to hash of the data the step was given.
         """
-        if self._reader is None and not self._set_reader(logs, means, origin, rounding is not None):
+        if not self._logs.knows(logs, means, origin, certain=rounding is not None):
             return
-        assert self._reader is not None
         self.journal.write(StepLogs(step, epoch, logs, rounding, data))
         self._events.publish("on_logs", step, logs)
-        self._react(self._judge(self._reader.read(step, logs, epoch, rounding)))
+        self._react(self._judge(self._logs.read(step, logs, epoch, rounding)))
 
     def end_epoch(
         self, step: int, epoch: int, logs: Mapping[str, float], rates: Mapping[str, float]
@@ -181,7 +177,7 @@ class MonitorSession:
         self._events.publish("on_epoch", step, epoch, rates)
         self.fingerprint(step)
         self.journal.flush()
-        self._warn_of_missing_names()
+        self._logs.warn_of_missing_names()
 
     def fingerprint(self, step: int) -> None:
         """Record hashes of G's and D's variables as they are after this step."""
@@ -206,14 +202,16 @@ class MonitorSession:
         self._react(changed)
 
     def finish(self) -> None:
-        """Finalise the fit or loop: judge readings held back, record and publish the verdict."""
-        changed: list[Finding] = []
+        """Finalise the fit or loop: assess readings held back, record and publish the verdict."""
+        if self._early is not None:
+            self._early.cancel()
+            self._early = None
         self._checks.settle()
-        if self._reader is not None:
-            changed = self._judge(self._reader.close())
-            for finding in self._reader.findings():
-                self._examiner.report(finding)
-        self._warn_of_missing_names()
+        readings, of_form = self._logs.close()
+        changed = self._judge(readings)
+        for finding in of_form:
+            self._examiner.report(finding)
+        self._logs.warn_of_missing_names()
         for finding in self._events.take_posted():
             self.report(finding)
         verdict = self.verdict
@@ -222,50 +220,23 @@ class MonitorSession:
         for finding in changed:
             self._reaction.to(finding, self._stop, lambda: None)
 
+    def print_verdict(self) -> None:
+        """Print the verdict as of now, if not silent, and the command that shows the rest."""
+        if self._verbose:
+            from keras_collapse.outputs.terminal.summary import show
+
+            place = str(self.journal.folder or "")
+            report = f"Report: keras-collapse report {shlex.quote(place)}" if place else ""
+            show(self.verdict, place, follow=report)
+
+    def end_early(self, ending: Ending) -> None:
+        """Record the verdict so far of a fit that will not reach its end, and print it."""
+        guarded("CollapseMonitor", lambda: self._judge(self._logs.close()[0]))
+        self.journal.write(RunEnded(self.verdict, ending.reason), flush=True)
+        if not ending.terminated:
+            self.print_verdict()
+
     # -- inside --------------------------------------------------------------------------
-
-    def _set_reader(
-        self, logs: Mapping[str, float], means: Collection[str], origin: int, certain: bool
-    ) -> bool:
-        """Decide by the first log with a signal how all are read; False while there is none."""
-        given = {s: name for s, name in (self._signals or {}).items() if name in logs}
-        try:
-            keys = set(recognise_names(logs, given).keys.values())
-        except InputError as error:
-            self._nameless += 1
-            self._no_signal = str(error)
-            if self._nameless == NAMES_PATIENCE:
-                self._warn_of_missing_names()
-            return False
-        of_metrics = keys & set(means)
-        settings = ReaderSettings(
-            dict(self._signals) if self._signals else None,
-            "batch" if certain else None,
-            str(Averaging.EPOCH if of_metrics else Averaging.BATCH),
-            origin,
-            sorted(means) if of_metrics and not certain else None,
-        )
-        self.journal.write(settings)
-        self._reader = Reader(**settings.arguments(), relative_rounding=FLOAT32_ROUNDING)
-        return True
-
-    def _warn_of_missing_names(self) -> None:
-        """Warn, once each, if no log has held a signal, or none has held a name of ``signals``."""
-        if self._reader is None:
-            if self._no_signal and self._nameless <= NAMES_PATIENCE:
-                self._nameless = NAMES_PATIENCE + 1
-                warnings.warn(
-                    f"CollapseMonitor has nothing to assess: {self._no_signal}", stacklevel=2
-                )
-            return
-        absent = self._reader.absent
-        if absent and absent != self._absent:
-            self._absent = absent
-            warnings.warn(
-                f"signals: no log has held {', '.join(map(repr, absent))} so far. "
-                f"Received: {', '.join(self._reader.received)}.",
-                stacklevel=2,
-            )
 
     def _judge(self, readings: Sequence[Reading]) -> list[Finding]:
         changed: list[Finding] = []
@@ -287,3 +258,10 @@ class MonitorSession:
 
     def _switch_off(self, _: object) -> None:
         self._off = True
+
+
+def _end_early(session: weakref.ReferenceType[MonitorSession], ending: Ending) -> None:
+    """End a session that still exists; a monitor that was dropped has nobody to report to."""
+    found = session()
+    if found is not None:
+        found.end_early(ending)

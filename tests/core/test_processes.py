@@ -1,12 +1,19 @@
-"""What started a process is said so that it can be repeated."""
+"""Which process writes a run: the command that repeats it, and whether it is alive."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from keras_collapse.core.processes import this_command
+import psutil
+import pytest
+
+from keras_collapse.core.journal import Journal, read_journal
+from keras_collapse.core.processes import lives, this_command, this_process
+from keras_collapse.core.records import SCHEMA, RunStarted
 
 SAY = "from keras_collapse.core.processes import this_command\nprint(this_command())\n"
 
@@ -33,3 +40,34 @@ def test_a_notebook_and_a_console_have_none(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable], input=SAY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
     assert this_command() != ""
+
+
+def test_a_process_is_recognised_by_what_its_journal_holds(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run")
+    journal.write(RunStarted(SCHEMA, time.time(), this_process()))
+    journal.close()
+    (record,) = read_journal(tmp_path / "run")
+    assert isinstance(record, RunStarted)
+    assert lives(record.process) is True
+
+
+def test_only_the_very_same_process_is_alive() -> None:
+    process = this_process()
+    assert lives(process) is True
+    assert lives({**process, "started": process["started"] - 3600}) is False  # a reused pid
+    assert lives({**process, "pid": 4194305}) is False
+    assert lives({**process, "host": "elsewhere"}) is None
+    assert lives({}) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no zombies")
+def test_a_zombie_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = psutil.Process(child.pid).create_time()
+    process = {**this_process(), "pid": child.pid, "started": started}
+    assert lives(process) is True
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended and is not collected
+    assert lives(process) is False
+    child.wait()
+    assert lives(process) is False

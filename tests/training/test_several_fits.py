@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import subprocess
+import sys
 import warnings
 import weakref
 from pathlib import Path
@@ -14,13 +16,15 @@ import keras
 import numpy as np
 import pytest
 from camel_gan import GAN
+from paths import TESTS
 from programs import ONES, REAL, latents, networks
 from rich.console import Console
 from tiny import diverging_gan, once, ring, tiny_gan
 
 import keras_collapse as kc
+from keras_collapse import sources
 from keras_collapse.core.journal import read_journal
-from keras_collapse.core.records import Fingerprint
+from keras_collapse.core.records import Fingerprint, RunEnded
 from keras_collapse.outputs.subscriber import Subscriber
 
 pytestmark = pytest.mark.backend()
@@ -245,3 +249,46 @@ def test_smoothed_labels_are_told_apart(tmp_path: Path) -> None:
             gan.train_on_batch(latents, np.full((16, 1), 0.7))
     [first, *_] = [r.logs for r in read_journal(tmp_path / "run") if r.kind == "logs"]  # type: ignore[attr-defined]
     assert {"d_loss_real", "d_loss_fake", "d_loss", "g_loss"} <= first.keys()
+
+
+# -- fits that never reach their end -----------------------------------------------------------
+
+PROGRAM = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+import keras
+from tiny import ring, tiny_gan
+import keras_collapse as kc
+
+class End(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            {how}
+
+gan = tiny_gan()
+gan.fit(ring(64), batch_size=32, epochs=5, verbose=0,
+        callbacks=[kc.CollapseMonitor(run_dir="run"), End()])
+"""
+
+
+@once
+@pytest.mark.parametrize(
+    ("how", "status", "reason"),
+    [
+        ("raise ValueError('no such layer')", 1, "ValueError: no such layer"),
+        ("raise KeyboardInterrupt", -2, "KeyboardInterrupt"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -15, "SIGTERM"),
+    ],
+)
+def test_a_fit_that_is_cut_off_leaves_its_verdict(how: str, status: int, reason: str) -> None:
+    program = PROGRAM.format(here=str(TESTS), how=how)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    *_, last = read_journal("run")
+    assert isinstance(last, RunEnded)
+    assert last.ended_by == reason
+    assert (last.verdict.status, last.verdict.steps) == ("unknown", 4)
+    assert sources.read("run").notes == [f"the run ended early: {reason}"]
+    assert ("Report: keras-collapse report run" in done.stdout) == (reason != "SIGTERM")

@@ -1,4 +1,4 @@
-"""Follows a journal while it grows, and tells a listener what it says."""
+"""Follow a journal while it grows and pass on what is new."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from keras_collapse.core.records import (
 from keras_collapse.outputs.run_state import RunState
 
 SILENT_SECONDS = 30.0
-"""Without a word for so long, and for ten times the usual, a run is said to be silent."""
+"""A run is silent if its journal has not grown for this long and for ten times the usual pause."""
 
 
 class JournalFollower:
-    """Reads what a run's journal has said since the last time.
+    """Reads what is new in a run's journal.
 
     Args:
-        folder: the run's.
-        state: is told.
+        folder: the run's folder, or its journal.
+        state: receives what is new.
 
     Raises:
         InputError: there is no journal.
@@ -46,15 +46,15 @@ class JournalFollower:
         self._run: RunStarted | None = None
         self._lines = 0
         self._picture = 0.0
-        self._usual = 0.0
-        self._heard = 0.0
+        self._usual_pause = 0.0
+        self._last_write = 0.0
         if not self.path.exists():
             raise InputError(
                 f"no {FILE_NAME} in {str(folder)!r}. Give the folder of a run that has begun."
             )
 
     def read(self) -> None:
-        """Read on; a line that is not whole yet waits.
+        """Poll for new records; an incomplete last line waits for its rest.
 
         Raises:
             InputError: a line is not as this version writes it.
@@ -67,8 +67,8 @@ class JournalFollower:
         for line in lines:
             self._lines += 1
             self._take(record_of(line, self.path, self._lines))
-        self._look_at_picture()
-        self._see_silence(bool(lines))
+        self._read_picture()
+        self._check_silence(bool(lines))
 
     def _take(self, record: Record) -> None:
         state = self.state
@@ -94,7 +94,7 @@ class JournalFollower:
             case RunEnded():
                 state.on_verdict(record.verdict, None)
 
-    def _look_at_picture(self) -> None:
+    def _read_picture(self) -> None:
         import numpy as np
         from PIL import Image
 
@@ -108,11 +108,11 @@ class JournalFollower:
         except OSError:  # there is none, or none yet
             return
 
-    def _see_silence(self, spoke: bool) -> None:
+    def _check_silence(self, has_grown: bool) -> None:
         written = self.path.stat().st_mtime
-        if spoke and self._heard:
-            self._usual = max(0.9 * self._usual, written - self._heard)
-        self._heard = written
+        if has_grown and self._last_write:
+            self._usual_pause = max(0.9 * self._usual_pause, written - self._last_write)
+        self._last_write = written
         state = self.state
         state.at(self._run.time if self._run is not None else written, written)
         quiet = time.time() - written
@@ -120,8 +120,9 @@ class JournalFollower:
         if state.verdict is not None:
             return
         if self._run is not None and lives(self._run.process) is False:
-            state.ended = f"its process is gone since {_ago(quiet)}: it was killed, or crashed"
-        elif quiet > max(SILENT_SECONDS, 10 * self._usual):
+            last = f"last record {_ago(quiet)} ago"
+            state.ended = f"its process is gone ({last}): it was killed, or crashed"
+        elif quiet > max(SILENT_SECONDS, 10 * self._usual_pause):
             state.silent = quiet
 
 

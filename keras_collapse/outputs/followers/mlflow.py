@@ -1,4 +1,4 @@
-"""Follows a run on a tracking server, and tells a listener what it says."""
+"""Follow a run on an MLflow tracking server and pass on what is new."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.followers.journal import SILENT_SECONDS
+from keras_collapse.outputs.mlflow.mlflow_internals import latest_metrics
 from keras_collapse.outputs.run_state import RunState
+from keras_collapse.sources.mlflow_run import READINGS, SAMPLES
 
 ASK_SECONDS = 1.5
-"""Between two questions to the server."""
+"""Pause between two requests to the server."""
 WHOLE_SECONDS = 60.0
-"""Between two readings of all that was logged; in between the latest numbers do."""
-MISSING = "samples/missing_share"
+"""Pause between two fetches of all metric histories; in between, the latest values are fetched."""
+MISSING = f"{SAMPLES}missing_share"
 
 
 class MLflowFollower:
-    """Asks a tracking server what it knows of a run.
+    """Reads a run from a tracking server, again and again.
 
     Args:
         run_id: the run.
         tracking_uri: MLflow's own setting if None.
-        state: is told.
+        state: receives what is new.
 
     Raises:
-        InputError: the server does not answer, or knows no such run.
+        InputError: the server does not answer, or has no such run.
     """
 
     def __init__(self, run_id: str, tracking_uri: str | None, state: RunState) -> None:
@@ -42,6 +44,8 @@ class MLflowFollower:
         self._whole = 0.0
         self._last: dict[str, int] = {}
         self._image = ""
+        self._prefix = ""
+        self._metrics: list[Any] = []
         self._run = self._ask()
         facts = {k: int(v) if v.isdigit() else v for k, v in self._run.data.params.items()}
         state.on_run({"model": self._run.info.run_name, **facts})
@@ -52,23 +56,27 @@ class MLflowFollower:
         try:
             return self._client.get_run(self.run_id)
         except MlflowException as error:
-            said = " ".join(str(error).split())[:200]
+            reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"MLflow at {self._uri} does not tell of run {self.run_id!r} ({said}). Give a "
+                f"cannot read run {self.run_id!r} from MLflow at {self._uri} ({reason}). Give a "
                 "run's id, and --tracking-uri or MLFLOW_TRACKING_URI."
             ) from None
 
     def read(self) -> None:
-        """Ask, if it is time.
+        """Fetch what is new, if `ASK_SECONDS` have passed.
 
         Raises:
-            InputError: the server does not answer any more.
+            InputError: the server no longer answers.
         """
         now = time.monotonic()
         if now - self._asked < ASK_SECONDS and self._asked:
             return
         self._asked = now
         self._run = self._ask()
+        self._metrics = latest_metrics(self._client, self._run)
+        # Autologging uses the bare names for its epochs.
+        ours = any(m.key.startswith(READINGS) for m in self._metrics)
+        self._prefix = READINGS if ours else ""
         if now - self._whole > WHOLE_SECONDS or not self._whole:
             self._whole = now
             self._read_histories()
@@ -79,8 +87,8 @@ class MLflowFollower:
         self._read_end()
 
     def _read_histories(self) -> None:
-        """All steps of the signals that this has not heard of."""
-        prefix = "readings/" if "readings/d_loss" in self._run.data.metrics else ""
+        """Pass on all steps that are new."""
+        prefix = self._prefix
         found: dict[int, dict[str, float]] = {}
         for signal in SIGNALS:
             if prefix + signal in self._run.data.metrics:
@@ -95,8 +103,9 @@ class MLflowFollower:
         self.state.at(times[0], times[1])
 
     def _read_latest(self) -> None:
-        metrics = {m.key.removeprefix("readings/"): m for m in self._run.data._metric_objs}
-        known = {k: m for k, m in metrics.items() if k in SIGNALS and m.step > self.state.step}
+        metrics = {m.key: m for m in self._metrics}
+        latest = {s: metrics[k] for s in SIGNALS if (k := self._prefix + s) in metrics}
+        known = {s: m for s, m in latest.items() if m.step > self.state.step}
         if known:
             step = max(m.step for m in known.values())
             values = {k: m.value for k, m in known.items()}
@@ -116,7 +125,7 @@ class MLflowFollower:
         if tags.get("collapse.verdict") in ("failed", "warning") and first.isdigit():
             severity = Severity(tags["collapse.verdict"])
             kind = tags.get("collapse.cause", "")
-            message = "The run's page in MLflow has the evidence and what to do."
+            message = "The run's page in MLflow has the evidence and the advice."
             self.state.on_finding(Finding(kind, severity, int(first), self.state.step, message))
 
     def _read_picture(self) -> None:
@@ -137,15 +146,15 @@ class MLflowFollower:
     def _read_end(self) -> None:
         state, info, tags = self.state, self._run.info, self._run.data.tags
         quiet = time.time() - max(
-            [m.timestamp / 1000 for m in self._run.data._metric_objs],
+            [m.timestamp / 1000 for m in self._metrics],
             default=info.start_time / 1000,
         )
         state.silent = quiet if info.status == "RUNNING" and quiet > 2 * SILENT_SECONDS else 0.0
         if info.status in ("KILLED", "FAILED"):
-            state.ended = f"{info.status}: {tags.get('collapse.ended', 'it did not end well')}"
+            state.ended = f"{info.status}: {tags.get('collapse.ended', 'no reason recorded')}"
         elif info.status == "FINISHED" and state.verdict is None:
-            said = tags.get("collapse.verdict", "unknown")
-            status = Status(said) if said in set(Status) else Status.UNKNOWN
+            word = tags.get("collapse.verdict", "unknown")
+            status = Status(word) if word in set(Status) else Status.UNKNOWN
             note = tags.get("mlflow.note.content", "").partition("**")[2].partition("**")[0]
             reason = note.partition(": ")[2].rstrip(".")
             findings = tuple(state.standing)

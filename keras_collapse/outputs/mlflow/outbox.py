@@ -1,169 +1,234 @@
-"""What waits for a tracking server: a folder that outlives the server, the training, the machine.
+"""What waits to be sent to MLflow: a folder that survives the server, the training and a reboot.
 
-``target.json`` says which run it is for, ``items.jsonl`` holds what is to be sent, a line each, in
-order, and ``sent`` how many bytes of it have arrived. The training writes; a `Sender` reads, in its
-thread or, after the training, in ``keras-collapse sync``.
+Each file has one writer:
+
+- ``items.jsonl``: the training; one item to be sent a line, in order.
+- ``files/``: the training; pictures that belong to items.
+- ``state.json``: the sender; the run it sends to, and how much has arrived.
+- ``refused.jsonl``: the sender; items that could not be sent, each with the reason.
+
+The sender is a thread of the training's process or, after the training, ``keras-collapse sync``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.atomic_files import write, write_json
+from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.processes import lives, this_process
 
 FOLDER = "mlflow"
-"""In the run's folder."""
-ITEMS, TARGET, SENT, FILES = "items.jsonl", "target.json", "sent", "files"
+"""Name of the outbox in the run's folder."""
+ITEMS, STATE, REFUSED, FILES = "items.jsonl", "state.json", "refused.jsonl", "files"
+BEGIN, END, BROKEN = "begin", "end", "broken"
+"""Kinds of items: a fit begins, a fit has ended, a line that is not valid JSON."""
 Item = dict[str, Any]
 
 
+class OutboxError(Exception):
+    """The outbox cannot be read or written: its folder was deleted, or the disk is full."""
+
+
 class Outbox:
-    """One folder of things to send.
+    """One run's outbox.
 
     Args:
-        folder: made if missing.
+        folder: created if missing.
+        **state: the first state of a new outbox; without it the existing state is read.
+
+    Attributes:
+        state: what the sender knows: ``tracking_uri``, ``run_id``, ``own`` (whether the run is ours
+            to end), ``sent`` (bytes of the items that have arrived), and more.
 
     Raises:
-        OSError: it cannot be made or written to.
+        OSError: the folder cannot be created or written to.
+        InputError: the state cannot be read or written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **state: Any) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a SIGTERM handler may put while the same thread puts
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / ITEMS).open("a", encoding="utf-8")
-        weakref.finalize(self, self._file.close)
+        if state:
+            self.state: Item = {"sent": 0, "ended": False, "sender": this_process(), **state}
+            write_json(folder / STATE, self.state)
+        else:
+            self.state = _read_state(folder / STATE)
+        self._file = os.open(folder / ITEMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        weakref.finalize(self, os.close, self._file)
+
+    # -- the training's side -------------------------------------------------------------------
 
     def put(self, kind: str, **fields: Any) -> None:
-        """Add an item: the operating system has it when this returns, so no kill can take it.
+        """Add an item. The operating system has it when this returns, so no kill can lose it.
 
         Args:
-            kind: what it is; `Sender` has a method for each.
-            **fields: plain values.
-        """
-        line = json.dumps({"kind": kind, "time": int(time.time() * 1000), **fields}, default=str)
-        with self._lock:
-            self._file.write(line + "\n")
-            self._file.flush()
+            kind: the kind of item; `Sender` has a method for each.
+            **fields: values that JSON can hold.
 
-    def place_for(self, name: str) -> Path:
-        """Where a file that goes with an item is to be put."""
+        Raises:
+            OSError: it cannot be written.
+        """
+        item = {"kind": kind, "time": int(time.time() * 1000), **fields}
+        line = (json.dumps(item, default=str) + "\n").encode()
+        with self._lock:
+            while line:  # a disk that is nearly full takes a part
+                line = line[os.write(self._file, line) :]
+
+    def path_for(self, name: str) -> Path:
+        """Return where a file that belongs to an item is to be saved.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
         (self.folder / FILES).mkdir(exist_ok=True)
         return self.folder / FILES / name
 
-    # -- where to ----------------------------------------------------------------------------
-
-    @property
-    def target(self) -> Item:
-        """Which run it is for; empty before that is known.
-
-        Raises:
-            InputError: the file is broken.
-        """
-        path = self.folder / TARGET
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {str(path)!r} ({error}). Remove the folder.") from None
+    # -- the sender's side ---------------------------------------------------------------------
 
     def note(self, **fields: Any) -> None:
-        """Say which run it is for, or more of it."""
-        write_json(self.folder / TARGET, {**self.target, **fields})
+        """Change the state.
+
+        Raises:
+            OutboxError: it cannot be written.
+        """
+        self.state = {**self.state, **fields}
+        with _own_files(self.folder):
+            (self.folder / STATE).stat()  # a deleted folder is not made again
+            write_json(self.folder / STATE, self.state)
 
     def claim(self) -> None:
-        """Say that this process writes and sends, until `release`."""
-        self.note(**this_process(), ended=False)
-
-    def end(self) -> None:
-        """Say that nothing more will be put; this process may still send."""
-        self.note(ended=True)
+        """Record that this process sends, until `release`."""
+        self.note(sender=this_process())
 
     def release(self) -> None:
-        """Say that nobody writes or sends."""
-        self.note(pid=None)
-
-    @property
-    def writer(self) -> str:
-        """Who has claimed it: ``"nobody"``, ``"alive"``, ``"killed"`` if it died before its end."""
-        target = self.target
-        if not target.get("pid"):
-            return "nobody"
-        if lives(target) is not False:
-            return "alive"
-        return "nobody" if target.get("ended") else "killed"
-
-    # -- what is to be sent --------------------------------------------------------------------
-
-    @property
-    def sent(self) -> int:
-        """Bytes of the items that have arrived."""
-        try:
-            place = int((self.folder / SENT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return 0
-        return place if place <= (self.folder / ITEMS).stat().st_size else 0  # else see `clear`
-
-    def arrived(self, place: int) -> None:
-        """All up to here has arrived."""
-        write(self.folder / SENT, str(place))
-
-    def clear(self) -> None:
-        """All has arrived: give the room back."""
-        with self._lock:
-            if not self.waiting():
-                self._file.truncate(0)
-                self.arrived(0)
+        """Record that no process sends."""
+        self.note(sender=None)
 
     def next(self, most: int) -> list[tuple[Item, int]]:
-        """The next whole items, at most so many, each with the place where it ends."""
+        """Return the next items, at most that many, each with the position where it ends.
+
+        Raises:
+            OutboxError: they cannot be read.
+        """
         found: list[tuple[Item, int]] = []
-        with (self.folder / ITEMS).open("rb") as file:
-            place = self.sent
-            file.seek(place)
-            for line in file:
-                if not line.endswith(b"\n") or len(found) == most:
-                    break
-                place += len(line)
-                found.append((json.loads(line), place))
+        position = self._sent()
+        for line in self._lines(position):
+            if len(found) == most:
+                break
+            position += len(line)
+            found.append((_parse(line), position))
         return found
 
-    def last_step(self, names: Collection[str]) -> int:
-        """The last step of which one of these metrics was put, sent or not; -1 if of none."""
-        last = -1
-        with (self.folder / ITEMS).open("rb") as file:
-            for line in file:
-                item = json.loads(line) if line.endswith(b"\n") else {}
-                if any(name in names for name in item.get("values", ())):
-                    last = max(last, item.get("step", -1))
-        return last
+    def arrived(self, position: int) -> None:
+        """Record that all items up to this position have arrived or were set aside."""
+        self.note(sent=position)
+
+    def set_aside(self, item: Item, reason: str) -> None:
+        """Keep an item that cannot be sent, with the reason, as one line of JSON."""
+        with _own_files(self.folder), (self.folder / REFUSED).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"reason": reason, "item": item}) + "\n")
+
+    def clear(self) -> None:
+        """Free the disk space of the items if all have arrived."""
+        with self._lock, _own_files(self.folder):
+            if not self.waiting():
+                os.truncate(self.folder / ITEMS, 0)
+                self.arrived(0)
+
+    # -- for both ------------------------------------------------------------------------------
+
+    @property
+    def has_sender(self) -> bool:
+        """Whether a process sends this outbox now; True if that cannot be known."""
+        sender = self.state.get("sender")
+        return sender is not None and lives(sender) is not False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last fit has put its end."""
+        ended = bool(self.state["ended"])
+        for line in self._lines(self._sent()):
+            kind = _parse(line)["kind"]
+            if kind in (BEGIN, END):
+                ended = kind == END
+        return ended
 
     def waiting(self) -> int:
-        """Items that have not arrived."""
-        with (self.folder / ITEMS).open("rb") as file:
-            file.seek(self.sent)
-            return sum(line.endswith(b"\n") for line in file)
+        """Return the number of items that have not arrived."""
+        return sum(1 for _ in self._lines(self._sent()))
+
+    def last_step(self, names: Collection[str]) -> int:
+        """Return the last step at which one of these metrics was put; -1 if none was."""
+        last = -1
+        for line in self._lines(0):
+            item = _parse(line)
+            if any(name in names for name in item.get("values", ())):
+                last = max(last, item.get("step", -1))
+        return last
+
+    def _lines(self, position: int) -> Iterator[bytes]:
+        """Whole lines from a position on; a last one that is being written is left out."""
+        with _own_files(self.folder), (self.folder / ITEMS).open("rb") as file:
+            file.seek(position)
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line
+
+    def _sent(self) -> int:
+        with _own_files(self.folder):
+            size = (self.folder / ITEMS).stat().st_size
+        # A kill inside `clear` leaves the position of items that are gone.
+        sent = int(self.state["sent"])
+        return sent if sent <= size else 0
 
 
 def outboxes(folder: Path) -> list[Path]:
-    """The outboxes of a run's folder, or of all runs in a folder.
+    """Return the outboxes of a run's folder, or of all runs in a folder.
 
     Raises:
         InputError: there is none.
     """
-    found = sorted(path.parent for path in folder.rglob(f"{FOLDER}/{TARGET}"))
+    found = sorted(path.parent for path in folder.rglob(f"{FOLDER}/{STATE}"))
     if not found:
         raise InputError(
-            f"{str(folder)!r} holds nothing that was to be sent to MLflow. Give the folder of a "
-            "run that had an MLflowLogger, or of all runs."
+            f"nothing in {str(folder)!r} was to be sent to MLflow. Give the folder of a run that "
+            "had an MLflowLogger, or a folder of such runs."
         )
     return found
+
+
+@contextlib.contextmanager
+def _own_files(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise OutboxError(f"{folder} was deleted") from None
+    except (OSError, InputError) as error:
+        raise OutboxError(f"cannot use {folder}: {error}") from None
+
+
+def _parse(line: bytes) -> Item:
+    try:
+        item = json.loads(line)
+        if isinstance(item["kind"], str):
+            return dict(item)
+    except (ValueError, KeyError, TypeError):
+        pass
+    return {"kind": BROKEN, "line": line.decode(errors="replace").rstrip("\n")}
+
+
+def _read_state(path: Path) -> Item:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {str(path)!r} ({error}). Remove its folder.") from None

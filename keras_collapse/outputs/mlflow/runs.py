@@ -1,4 +1,4 @@
-"""The run in MLflow that is logged to, made where MLflow's own settings say; needs no Keras."""
+"""Find or create runs and experiments in MLflow, and link to them; needs no Keras."""
 
 from __future__ import annotations
 
@@ -7,20 +7,47 @@ import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from keras_collapse.outputs.mlflow.mlflow_internals import context_tags
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 LONGEST_TAG = 8000
-"""Characters of a tag, so of the description."""
+"""Characters of a tag, and so of the description."""
 DEFAULT_EXPERIMENT = "0"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of the experiments that we create: their kind is then "Machine learning", not inferred. An
+experiment of the user's keeps its tags. (MLflow 3.17 opens an experiment as "GenAI" whatever its
+kind, so links also say `MODEL_TRAINING`.)"""
+MODEL_TRAINING = "workflowType=machine_learning"
+"""Query of a link that opens MLflow 3 in its "Model training" view."""
 PARENT = "mlflow.parentRunId"
-"""The tag by which MLflow knows a child."""
+"""Tag by which MLflow knows a child run."""
 COMMIT = "mlflow.source.git.commit"
 FOUND = ("▲", "✘")
-"""Before the name of a run in which something was found: a warning, a failure."""
+"""Symbols in front of a run's name if something was found: a warning, a failure."""
+SYMBOLS = ("✔", "?", *FOUND)
 TOKEN = "mlflow.collapse.token"
-"""The tag (hidden in the UI, as all that begin so) by which a run is found again whose making was
-asked for, but never answered."""
+"""Tag (hidden in the UI, as all of this prefix) that identifies a run whose creation was requested
+but not confirmed."""
+
+
+def run_link(tracking_uri: str, experiment_id: str, run_id: str) -> str | None:
+    """Return the address of a run's page in MLflow's UI, or None if the store has no server.
+
+    Args:
+        tracking_uri: the store's address.
+        experiment_id: of the run's experiment.
+        run_id: the run.
+
+    >>> run_link("http://localhost:5000", "0", "a1b2")
+    'http://localhost:5000/#/experiments/0/runs/a1b2?workflowType=machine_learning'
+    >>> run_link("sqlite:///mlflow.db", "0", "a1b2")
+    """
+    if not tracking_uri.startswith(("http://", "https://")):
+        return None
+    page = f"{tracking_uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{page}?{MODEL_TRAINING}"
 
 
 def new_run(
@@ -28,35 +55,35 @@ def new_run(
     name: str | None = None,
     experiment: str | None = None,
     parent_run_id: str | None = None,
-) -> str:
-    """Make a run and give its id.
+) -> Any:
+    """Create a run and return it.
 
     Args:
         client: of the store.
-        name: of the run; MLflow makes one up if None.
-        experiment: its name, made if missing; MLflow's own setting if None.
-        parent_run_id: the run that it is a child of.
+        name: of the run; MLflow generates one if None.
+        experiment: name of its experiment, created if missing; MLflow's own setting if None.
+        parent_run_id: the parent of the run.
     """
-    return str(_new(client, experiment_of(client, experiment), name, parent_run_id).info.run_id)
+    return _new(client, experiment_of(client, experiment), name, parent_run_id)
 
 
 def bare_name(name: str) -> str:
-    """A run's name without the symbol that says what was found in it.
+    """Return a run's name without the symbol of its verdict.
 
     >>> bare_name("✘ my-gan")
     'my-gan'
     """
-    return name[2:] if name.startswith(tuple(f"{symbol} " for symbol in FOUND)) else name
+    return name[2:] if name.startswith(tuple(f"{symbol} " for symbol in SYMBOLS)) else name
 
 
 def find_or_make(client: MlflowClient, wanted: Mapping[str, Any], began: int) -> tuple[Any, bool]:
-    """The run that is wanted, and whether it continues an earlier training.
+    """Return the requested run and whether it continues an earlier training.
 
     Args:
         client: of the store.
         wanted: ``run_name``, ``experiment``, ``parent_run_id``, ``token``, and ``resume``:
             whether to continue the latest run of that name that has not finished.
-        began: when the training began, Unix milliseconds.
+        began: start of the training, Unix milliseconds.
     """
     experiment = experiment_of(client, wanted["experiment"])
     made = client.search_runs([experiment], f"tags.`{TOKEN}` = '{wanted['token']}'")
@@ -73,14 +100,14 @@ def find_or_make(client: MlflowClient, wanted: Mapping[str, Any], began: int) ->
 
 
 def experiment_of(client: MlflowClient, name: str | None) -> str:
-    """The id of the experiment of that name, made if missing; by MLflow's settings if None."""
+    """Return an experiment's id, creating it if missing; by MLflow's own settings if None."""
     from mlflow.environment_variables import MLFLOW_EXPERIMENT_ID, MLFLOW_EXPERIMENT_NAME
 
     name = name or MLFLOW_EXPERIMENT_NAME.get()
     if not name:
         return str(MLFLOW_EXPERIMENT_ID.get() or DEFAULT_EXPERIMENT)
     found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name))
+    return str(found.experiment_id if found else client.create_experiment(name, tags=KIND))
 
 
 def _new(
@@ -91,22 +118,19 @@ def _new(
     more: Mapping[str, str] | None = None,
     began: int | None = None,
 ) -> Any:
-    from mlflow.tracking.context.registry import resolve_tags
-
-    tags = {k: v for k, v in resolve_tags().items() if v} | dict(more or {})
+    tags = context_tags() | dict(more or {})
     commit = _commit()
     if commit:
-        tags.setdefault(COMMIT, commit)  # MLflow itself knows it for scripts only
+        tags.setdefault(COMMIT, commit)  # MLflow sets it for scripts only
     if parent_run_id is not None:
         tags[PARENT] = parent_run_id
     return client.create_run(experiment, start_time=began, run_name=name, tags=tags)
 
 
 def _commit() -> str:
-    """The working folder's commit; empty where it is in no repository."""
+    """Return the working folder's git commit; empty outside of a repository."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        asked = ["git", "rev-parse", "HEAD"]
-        return subprocess.run(
-            asked, capture_output=True, text=True, check=True, timeout=5
-        ).stdout.strip()
+        command = ["git", "rev-parse", "HEAD"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5)
+        return found.stdout.strip()
     return ""

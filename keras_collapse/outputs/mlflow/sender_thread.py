@@ -1,4 +1,4 @@
-"""The thread that sends an outbox while the training goes on; never in its way."""
+"""The thread that sends an outbox to MLflow while the training goes on."""
 
 from __future__ import annotations
 
@@ -7,85 +7,126 @@ import time
 import warnings
 
 from keras_collapse.core.guard import guarded
-from keras_collapse.outputs.mlflow.outbox import Outbox
+from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
-from keras_collapse.outputs.mlflow.system_metrics import Machine
+from keras_collapse.outputs.mlflow.system_metrics import SystemMetrics
 
 ROUND_SECONDS = 2.0
-"""Between looks into the outbox: what the UI lags."""
+"""Pause between two rounds: the delay of MLflow's UI."""
 AGAIN_SECONDS = (1.0, 30.0)
-"""First and longest pause before a server that did not answer is asked again."""
+"""First and longest pause before a server that did not answer is tried again."""
 
 
 class SenderThread(threading.Thread):
-    """Sends until all of a run that has ended has arrived.
+    """Sends until everything of a run that has ended has arrived.
 
     Args:
         outbox: to send.
 
     Attributes:
-        trouble: why the last round failed; empty where it did not.
-        machine: the gauges that are read besides.
+        trouble: why the last round failed; empty if it did not.
+        fault: why nothing more can be logged on this machine; empty if it can.
+        system: the system metrics that are logged too.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         super().__init__(name="keras-collapse-mlflow", daemon=True)
         self.trouble = ""
-        self.machine = Machine()
+        self.fault = ""
+        self.system = SystemMetrics()
         self._outbox = outbox
         self._sender = Sender(outbox)
         self._finishing = False
+        self._over = False
+        self._deciding = threading.RLock()  # a SIGTERM handler may interrupt its holder
         self._wake = threading.Event()
-        self._turned = threading.Event()
+        self._round_done = threading.Event()
 
     def run(self) -> None:
+        try:
+            self._outbox.claim()
+            self._send_until_over()
+        except OutboxError as error:
+            self.abandon(str(error))
+        except Exception as error:  # ours; a thread's traceback would help nobody
+            self.abandon(f"{type(error).__name__}: {error}")
+        if self.fault and not self.trouble:
+            guarded(SenderThread, self._sender.fail, f"the log is incomplete: {self.fault}")
+
+    def _send_until_over(self) -> None:
         pause, longest = AGAIN_SECONDS
-        while True:
-            guarded(self.machine, self.machine.note, self._outbox, off=Machine.stop)
+        while not self.fault:
+            guarded(self.system, self.system.put, self._outbox, off=SystemMetrics.stop)
             try:
-                finishing = self._finishing  # asked first: what is put later has its own round
+                finishing = self._finishing  # read first: what is put later has its own round
                 self._sender.send()
                 self.trouble, pause = "", AGAIN_SECONDS[0]
-                if finishing:
-                    self._outbox.clear()
-                    self._outbox.release()
+                if finishing and self._decide_over():
                     return
             except Unreachable as error:
-                self._say_once(error)
+                self._report_once(error)
                 self.trouble = str(error)
                 pause = min(2 * pause, longest)
-            self._turned.set()
+            self._round_done.set()
             self._wake.wait(pause if self.trouble else ROUND_SECONDS)
             self._wake.clear()
 
-    def _say_once(self, error: Exception) -> None:
+    def _decide_over(self) -> bool:
+        with self._deciding:
+            if self._finishing:
+                self._outbox.clear()
+                self._outbox.release()
+                self._over = True
+            return self._over
+
+    def _report_once(self, error: Exception) -> None:
         if not self.trouble:
             warnings.warn(
-                f"MLflow does not answer; what is logged waits in {self._outbox.folder} and is "
-                f"sent when it does. Reason: {str(error)[:300]}",
+                f"MLflow does not answer. The log waits in {self._outbox.folder} and is sent when "
+                f"it does. Reason: {str(error)[:300]}",
                 stacklevel=2,
             )
 
-    def go_on(self) -> None:
-        """Another fit of the same run has begun."""
-        self._finishing = False
+    def abandon(self, fault: str) -> None:
+        """Give up on this run, with one warning; the thread ends the run as FAILED."""
+        with self._deciding:
+            reported, self.fault = self.fault, self.fault or fault
+        if not reported:
+            warnings.warn(
+                f"The rest of this run is not logged to MLflow; the training goes on. "
+                f"Reason: {fault[:300]}",
+                stacklevel=2,
+            )
+        self._wake.set()
 
-    def finish(self, seconds: float) -> bool:
-        """Nothing more will be put: wait until all has arrived, while the server answers.
-
-        Where it does not, the thread goes on trying as long as the process lives.
+    def go_on(self) -> bool:
+        """Prepare for another fit of the same run.
 
         Returns:
-            Whether all has arrived.
+            Whether the thread still sends; if not, a new one is needed.
         """
-        self._outbox.end()
+        with self._deciding:
+            self._finishing = False
+            return not self._over
+
+    def finish(self, seconds: float) -> bool:
+        """Wait until everything has arrived, as long as the server answers.
+
+        If it does not, the thread keeps trying as long as the process lives.
+
+        Args:
+            seconds: longest time to wait.
+
+        Returns:
+            Whether everything has arrived.
+        """
         self._finishing = True
         until = time.monotonic() + seconds
         while self.is_alive() and time.monotonic() < until:
-            self._turned.clear()
+            self._round_done.clear()
             self._wake.set()
-            while self.is_alive() and not self._turned.wait(0.05) and time.monotonic() < until:
+            while self.is_alive() and not self._round_done.wait(0.05) and time.monotonic() < until:
                 pass
             if self.trouble:
                 break
-        return not self.is_alive()
+        return not self.is_alive() and not self.fault

@@ -1,4 +1,4 @@
-"""``keras-collapse sync``: sends what MLflow had not taken when the training ended."""
+"""``keras-collapse sync``: send what MLflow had not received when a training ended."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
-from keras_collapse.outputs.mlflow.outbox import Outbox, outboxes
+from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError, outboxes
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
+from keras_collapse.sources.mlflow_run import READINGS
 
 KILLED = "its process was killed"
 
@@ -21,47 +22,49 @@ def sync(folder: Path) -> list[str]:
         A line for each run.
 
     Raises:
-        InputError: nothing was ever to be sent, or the server does not answer.
+        InputError: there is no outbox, it cannot be used, or the server does not answer.
     """
     return [_sync(path) for path in outboxes(folder)]
 
 
 def _sync(path: Path) -> str:
-    outbox = Outbox(path)
-    run_dir = path.parent
-    if outbox.writer == "alive":
-        return f"{run_dir}: the process that trained it lives, and sends it"
-    if outbox.writer == "killed":
-        _end_killed(outbox, run_dir)
-    outbox.claim()
-    waiting = outbox.waiting()
+    outbox, run_dir = Outbox(path), path.parent
+    if outbox.has_sender:
+        return f"{run_dir}: its training is running and sends it"
     try:
-        Sender(outbox, again=True).send()
-    except Unreachable as error:
-        raise InputError(
-            f"MLflow does not answer ({str(error)[:300]}). {waiting} items of {str(run_dir)!r} "
-            "still wait. Start the server, and try again."
-        ) from None
-    finally:
-        outbox.release()
-    outbox.clear()
-    target = outbox.target
-    return f"{run_dir}: {waiting} items sent to run {target['run_id']} at {target['tracking_uri']}"
+        outbox.claim()
+        if not outbox.ended:
+            _end_killed(outbox, run_dir)
+        waiting = outbox.waiting()
+        try:
+            Sender(outbox, again=True).send()
+        except Unreachable as error:
+            raise InputError(
+                f"MLflow does not answer ({str(error)[:300]}). {waiting} items of "
+                f"{str(run_dir)!r} still wait. Start the server and try again."
+            ) from None
+        finally:
+            outbox.release()
+        outbox.clear()
+    except OutboxError as error:
+        raise InputError(str(error)) from None
+    state = outbox.state
+    where = f"run {state['run_id']} at {state['tracking_uri']}" if waiting else "MLflow"
+    return f"{run_dir}: {waiting} items sent to {where}"
 
 
 def _end_killed(outbox: Outbox, run_dir: Path) -> None:
-    """What the training itself would have put last, from its journal."""
+    """Put what the training would have put last, from its journal."""
     try:
         run = sources.read(run_dir)
+        examined = sources.examine(run)
     except InputError:  # it was killed before its first step
-        run = None
-    if run is not None:
-        prefix = outbox.target["prefix"]
-        known = outbox.last_step([prefix + signal for signal in SIGNALS])
-        for reading in sources.examine(run).readings:  # the last ones were still weighed up
+        pass
+    else:
+        known = outbox.last_step([READINGS + signal for signal in SIGNALS])
+        for reading in examined.readings:  # the last ones were still held back
             if reading.step > known:
-                named = {prefix + signal: value for signal, value in reading.values.items()}
+                named = {READINGS + signal: value for signal, value in reading.values.items()}
                 outbox.put("metrics", step=reading.step, values=named)
-        put_verdict(outbox, sources.examine(run).verdict)
-    put_end(outbox, str(run_dir), "KILLED" if outbox.target["own"] else None, KILLED)
-    outbox.release()
+        put_verdict(outbox, run_dir, examined.verdict, run.probes)
+    put_end(outbox, run_dir, "KILLED", KILLED)

@@ -1,60 +1,45 @@
-"""How busy the machine is, by MLflow's own gauges: CPU and memory, and each GPU."""
+"""CPU, memory and GPU use during a training, from MLflow's own monitors."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import Any
 
+from keras_collapse.outputs.mlflow.mlflow_internals import system_monitors
 from keras_collapse.outputs.mlflow.outbox import Outbox
 
 EVERY_SECONDS = 10.0
-"""Between two readings of the gauges, as MLflow itself has it."""
+"""Time between two measurements, MLflow's own default."""
 
 
-class Machine:
-    """Reads the gauges that there are; they need ``pip install 'keras-collapse[system]'``.
+class SystemMetrics:
+    """Measures CPU and memory, and the GPUs if ``nvidia-ml-py`` is installed.
 
     Attributes:
-        step: the training step, as of now.
+        step: the current training step; set by the logger.
     """
 
     def __init__(self) -> None:
         self.step = 0
-        self._gauges: list[Any] | None = None
+        self._monitors: list[Any] | None = None
         self._last = 0.0
 
     def stop(self) -> None:
-        """Read them no more."""
-        self._gauges = []
+        """Measure no more."""
+        self._monitors = []
 
-    def note(self, outbox: Outbox) -> None:
-        """Put the readings into the outbox, if it is time."""
+    def put(self, outbox: Outbox) -> None:
+        """Put a measurement into the outbox if `EVERY_SECONDS` have passed since the last one."""
         now = time.monotonic()
-        if self._gauges == [] or now - self._last < EVERY_SECONDS:
+        if self._monitors == [] or now - self._last < EVERY_SECONDS:
             return
         self._last = now
-        if self._gauges is None:
-            self._gauges = _gauges()
+        if self._monitors is None:
+            self._monitors = system_monitors()
         values: dict[str, float] = {}
-        for gauge in self._gauges:
-            gauge.collect_metrics()
-            values |= {f"system/{k}": v for k, v in gauge.aggregate_metrics().items()}
-            gauge.clear_metrics()
+        for monitor in self._monitors:
+            monitor.collect_metrics()
+            values |= {f"system/{k}": v for k, v in monitor.aggregate_metrics().items()}
+            monitor.clear_metrics()
         if values:
             outbox.put("metrics", step=self.step, values=values)
-
-
-def _gauges() -> list[Any]:
-    """Those whose package, and whose device, is here."""
-    found: list[Any] = []
-    with contextlib.suppress(ImportError):
-        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-
-        found.append(CPUMonitor())
-    with contextlib.suppress(ImportError, RuntimeError):
-        import pynvml  # noqa: F401
-        from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
-
-        found.append(GPUMonitor())
-    return found

@@ -1,7 +1,7 @@
-"""The triage as a parent run in MLflow: ``python -m keras_collapse.outputs.mlflow.triage_run``.
+"""A triage as a parent run in MLflow: ``python -m keras_collapse.outputs.mlflow.triage_run``.
 
-In a process of its own, so that the runner stays small: ``open NAME`` prints the run's id,
-``close RUN_ID FOLDER`` gives it the report, the tags and the artifacts.
+It runs in a process of its own, so that the triage does not load MLflow: ``open`` prints the run as
+JSON, ``close`` logs the report, the tags and the artifacts to it.
 """
 
 from __future__ import annotations
@@ -10,51 +10,68 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.findings import Status
+from keras_collapse.outputs.markdown import without_emoji
 from keras_collapse.outputs.mlflow.runs import LONGEST_TAG, PARENT, new_run
+from keras_collapse.outputs.style import SYMBOL
 
 RUN_FILE = "mlflow_run.json"
+ARTIFACTS = ("triage.json", "report.md", "report.html", "curves.png", "known_good.toml")
 
 
-def open_run(name: str, folder: Path, tracking_uri: str | None) -> dict[str, Any]:
-    """The parent run of this folder, made at first asking: its id and where it is tracked.
+def open_run(name: str, folder: Path, tracking_uri: str | None) -> dict[str, str]:
+    """Create the parent run of a triage's folder, or reopen it if the triage is resumed.
+
+    Args:
+        name: the triage's title.
+        folder: of the triage; the answer is kept in it.
+        tracking_uri: the server; MLflow's own setting if None.
+
+    Returns:
+        ``run_id``, ``experiment_id``, ``tracking_uri`` and ``name``.
 
     Raises:
-        InputError: MLflow cannot be reached.
+        InputError: MLflow does not answer.
     """
     kept = folder / RUN_FILE
-    known = kept.read_text() if kept.exists() else ""
-    answer = _ask("open", name, tracking_uri or "", json.loads(known)["run_id"] if known else "")
-    found: dict[str, Any] = json.loads(answer)
+    known = json.loads(kept.read_text())["run_id"] if kept.exists() else ""
+    answer = _call("open", name, tracking_uri or "", known)
+    found: dict[str, str] = {**json.loads(answer), "name": name}
     write_json(kept, found)
     return found
 
 
-def close_run(run: dict[str, Any], folder: Path) -> None:
-    """Give the parent its report.
+def close_run(run: Mapping[str, str], folder: Path) -> None:
+    """Log the results in a triage's folder to its parent run, and end it.
+
+    Args:
+        run: as `open_run` returned it.
+        folder: of the triage.
 
     Raises:
-        InputError: MLflow cannot be reached; the results are in the folder.
+        InputError: MLflow does not answer; the results stay in the folder.
     """
-    _ask("close", run["run_id"], run["tracking_uri"], str(folder))
+    _call("close", run["run_id"], run["tracking_uri"], run["name"], str(folder))
 
 
-def _ask(*arguments: str) -> str:
+def _call(*arguments: str) -> str:
     command = [sys.executable, "-m", "keras_collapse.outputs.mlflow.triage_run", *arguments]
-    patient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
     done = subprocess.run(
-        command, env={**patient, **os.environ}, capture_output=True, text=True, check=False
+        command, env={**patience, **os.environ}, capture_output=True, text=True, check=False
     )
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        said = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]
         raise InputError(
-            f"MLflow cannot be reached ({said[:300]}). Start its server, give another "
-            "--tracking-uri, or --no-mlflow; what had finished is kept."
+            f"MLflow does not answer ({reason[:300]}). Start its server, give another "
+            "--tracking-uri, or --no-mlflow; finished trials are kept."
         )
     return lines[-1]
 
@@ -65,49 +82,65 @@ def _open(name: str, tracking_uri: str, known: str) -> None:
     uri = tracking_uri or mlflow.get_tracking_uri()
     client = mlflow.MlflowClient(uri)
     if known:
-        client.update_run(known, status="RUNNING")
-        run_id = known
-    else:
-        run_id = new_run(client, name)
-    print(json.dumps({"run_id": run_id, "tracking_uri": uri}))
+        client.update_run(known, status="RUNNING", name=name)
+    run = client.get_run(known) if known else new_run(client, name)
+    info = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
+    print(json.dumps({**info, "tracking_uri": uri}))
 
 
-def _close(run_id: str, tracking_uri: str, folder: Path) -> None:
+def _close(run_id: str, tracking_uri: str, name: str, folder: Path) -> None:
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri)
     found = json.loads((folder / "triage.json").read_text(encoding="utf-8"))
-    held = [cure["cure"] for cure in found["cure"] if cure["held"]]
-    failed = sum(t["verdict"].get("verdict") == "failed" for t in found["trials"])
+    cause, verdict = found["root_cause"], _verdict(found["root_cause"])
+    confirmed = [cure["cure"] for cure in found["cure"] if cure["held"]]
     report = (folder / "report.md").read_text(encoding="utf-8").splitlines()
-    note = "\n".join(line for line in report if not line.startswith("!["))  # it shows no pictures
+    note = "\n".join(line for line in report if not line.startswith("!["))  # no pictures there
     tags = {
-        "collapse.verdict": "healthy" if found["root_cause"] == "none" else "failed",
-        "collapse.cause": found["root_cause"],
+        "collapse.verdict": str(verdict),
+        "collapse.cause": cause,
         "collapse.first_step": "",
-        "collapse.cure": ", ".join(held) or "none",
-        "mlflow.note.content": note,
+        "collapse.cure": ", ".join(confirmed) or "none",
+        "mlflow.note.content": without_emoji(note),
     }
-    if found["root_cause"] == "inconclusive":
-        tags["collapse.verdict"] = "unknown"
-    for name, value in tags.items():
-        client.set_tag(run_id, name, value[:LONGEST_TAG])
+    for tag, value in tags.items():
+        client.set_tag(run_id, tag, value[:LONGEST_TAG])
+    failed = sum(t["verdict"].get("verdict") == "failed" for t in found["trials"])
     client.log_metric(run_id, "trials", len(found["trials"]))
     client.log_metric(run_id, "trials_failed", failed)
     known = client.get_run(run_id).data.params
-    for name in ("plan", "experiment", "backend", "steps"):
-        if name not in known:
-            client.log_param(run_id, name, found[name])
-    for name in ("triage.json", "report.md", "report.html", "curves.png", "known_good.toml"):
-        if (folder / name).exists():
-            client.log_artifact(run_id, str(folder / name))
+    for param in ("plan", "experiment", "backend", "steps"):
+        if param not in known:
+            client.log_param(run_id, param, found[param])
+    for file in ARTIFACTS:
+        if (folder / file).exists():
+            client.log_artifact(run_id, str(folder / file))
     _end_orphans(client, run_id)
+    client.update_run(run_id, name=_name(verdict, cause, name))
     client.set_terminated(run_id, "FINISHED")
     print("done")
 
 
+def _verdict(cause: str) -> Status:
+    """Return the verdict that a root cause amounts to."""
+    return {"none": Status.HEALTHY, "inconclusive": Status.UNKNOWN}.get(cause, Status.FAILED)
+
+
+def _name(verdict: Status, cause: str, title: str) -> str:
+    """Return the parent run's name: a run table shows names first.
+
+    >>> _name(Status.FAILED, "weak_discriminator", "plan-b gan.py:train")
+    '✘ failed, weak discriminator: plan-b gan.py:train'
+    >>> _name(Status.HEALTHY, "none", "full gan.py:train")
+    '✔ healthy: full gan.py:train'
+    """
+    why = f", {cause.replace('_', ' ')}" if cause != "none" else ""
+    return f"{SYMBOL[verdict]} {verdict}{why}: {title}"
+
+
 def _end_orphans(client: Any, parent: str) -> None:
-    """Children whose process was killed would stay RUNNING for ever."""
+    """End the children whose process was killed: they would stay RUNNING for ever."""
     experiment = client.get_run(parent).info.experiment_id
     children = client.search_runs(
         [experiment], f"tags.`{PARENT}` = '{parent}' AND attributes.status = 'RUNNING'"
@@ -122,7 +155,8 @@ def main() -> None:
     if what == "open":
         _open(*rest)
     else:
-        _close(rest[0], rest[1], Path(rest[2]))
+        run_id, tracking_uri, name, folder = rest
+        _close(run_id, tracking_uri, name, Path(folder))
 
 
 if __name__ == "__main__":

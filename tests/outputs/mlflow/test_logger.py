@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shutil
 import subprocess
@@ -44,18 +46,18 @@ def train(
 
 def test_every_reading_is_a_metric_at_its_true_step(store: MlflowClient) -> None:
     monitor, run_id = train()
-    history = store.get_metric_history(run_id, "d_loss")
+    history = store.get_metric_history(run_id, "readings/d_loss")
     assert [m.step for m in history] == list(range(320))
     assert len({m.timestamp for m in history}) > 1
     metrics = set(store.get_run(run_id).data.metrics)
-    rates = {"optimizer.learning_rate", "d_optimizer.learning_rate", "epoch"}
-    said = {"collapse.severity"}
+    rates = {f"training/{name}.learning_rate" for name in ("optimizer", "d_optimizer")}
     own = {name for name in metrics if not name.startswith(("samples/", "system/"))}
-    assert own == {*SIGNALS, *rates, *said}
-    rates_seen = store.get_metric_history(run_id, "d_optimizer.learning_rate")
+    readings = {f"readings/{signal}" for signal in SIGNALS}
+    assert own == {*readings, *rates, "training/epoch", "collapse.severity"}
+    rates_seen = store.get_metric_history(run_id, "training/d_optimizer.learning_rate")
     assert [m.step for m in rates_seen] == list(range(15, 320, 16))
-    looks = store.get_metric_history(run_id, "samples/missing_share")
-    assert looks[0].step == 15
+    checks = store.get_metric_history(run_id, "samples/missing_share")
+    assert checks[0].step == 15
     values = [m.value for m in history[:16]]
     assert np.std(values) > 0
     assert monitor.verdict.steps == 320
@@ -123,7 +125,13 @@ def test_sample_grids_are_one_series_and_a_final_picture(store: MlflowClient) ->
     callbacks = [kc.CollapseMonitor(verbose=0), logger]
     gan.fit(data, batch_size=32, epochs=3, verbose=0, callbacks=callbacks)
     names = [f.path for f in store.list_artifacts(logger.run_id)]
-    assert "samples.png" in names
+    assert {"samples.png", "samples_start.png"} <= set(names)
+    note = store.get_run(logger.run_id).data.tags["mlflow.note.content"]
+    verdict, _, titles, _, shown, *_ = note.splitlines()
+    assert verdict.startswith("**UNKNOWN")
+    assert titles == "| first samples | latest samples |"
+    for name in ("samples_start.png", "samples.png"):
+        assert f"![](get-artifact?path={name}&run_uuid={logger.run_id})" in shown
     images = [f.path for f in store.list_artifacts(logger.run_id, "images")]
     steps = {int(re.findall(r"step\D(\d+)", name)[0]) for name in images}
     assert steps == {1, 3, 5}
@@ -158,7 +166,7 @@ def test_two_fits_of_a_monitor_are_one_run(store: MlflowClient) -> None:
     for _ in range(2):
         gan.fit(ring(64), batch_size=32, epochs=2, verbose=0, callbacks=[monitor, logger])
     assert len(store.search_runs(["0"])) == 1
-    history = store.get_metric_history(logger.run_id, "d_loss")
+    history = store.get_metric_history(logger.run_id, "readings/d_loss")
     assert [m.step for m in history] == list(range(8))
 
 
@@ -180,19 +188,45 @@ def test_a_run_can_be_watched_from_the_tracking_server(store: MlflowClient) -> N
 
 @once
 def test_a_run_that_no_server_knows_cannot_be_watched(store: MlflowClient) -> None:  # noqa: ARG001
-    with pytest.raises(InputError, match="does not tell of run 'nobody'"):
+    with pytest.raises(InputError, match="cannot read run 'nobody'"):
         watched_mlflow_run("nobody", None)
 
 
 @once
-def test_an_experiment_can_be_named(store: MlflowClient) -> None:
-    gan, logger = tiny_gan(), kc.MLflowLogger(experiment="camels", run_name="first")
-    callbacks = [kc.CollapseMonitor(verbose=0), logger]
-    gan.fit(ring(64), batch_size=32, verbose=0, callbacks=callbacks)
-    experiment = store.get_experiment_by_name("camels")
-    assert experiment is not None
-    (run,) = store.search_runs([experiment.experiment_id])
-    assert run.info.run_name == "first"
+def test_an_experiment_is_created_for_model_training_and_a_users_is_left_alone(
+    store: MlflowClient,
+) -> None:
+    store.create_experiment("mine", tags={"team": "vision"})
+    kind = {"mlflow.experimentKind": "custom_model_development"}
+    for name, tags in (("camels", kind), ("mine", {"team": "vision"})):
+        logger = kc.MLflowLogger(experiment=name, run_name="first")
+        callbacks = [kc.CollapseMonitor(verbose=0), logger]
+        tiny_gan().fit(ring(64), batch_size=32, verbose=0, callbacks=callbacks)
+        experiment = store.get_experiment_by_name(name)
+        assert experiment is not None
+        (run,) = store.search_runs([experiment.experiment_id])
+        assert run.info.run_name == "first"
+        known = {k: v for k, v in experiment.tags.items() if k in ("team", *kind)}
+        assert known == tags
+
+
+@once
+def test_a_sample_check_has_eight_charts_and_all_its_statistics_in_an_artifact(
+    store: MlflowClient,
+) -> None:
+    _, run_id = train(epochs=3)
+    run = store.get_run(run_id)
+    charts = {name for name in run.data.metrics if name.startswith("samples/")}
+    assert 0 < len(charts) <= 8
+    text = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/sample_checks.csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert rows[0]["step"] == "15"
+    assert len(rows[0]) > 20
+    for name in charts:
+        history = store.get_metric_history(run_id, name)
+        assert [m.step for m in history] == [int(row["step"]) for row in rows]
+        values = [float(row[name.removeprefix("samples/")]) for row in rows]
+        assert [m.value for m in history] == pytest.approx(values)
 
 
 @once
@@ -226,14 +260,16 @@ def test_a_store_that_fails_costs_nothing_and_what_it_missed_can_be_sent_later(
     shutil.copy(prepared_store, tmp_path / "later" / "mlflow.db")
     assert monitor.run_dir is not None
     (line,) = sync(monitor.run_dir)
-    assert "the process that trained it lives" in line
-    Outbox(monitor.run_dir / FOLDER).note(pid=4194305)  # as if it had ended
+    assert "its training is running" in line
+    Outbox(monitor.run_dir / FOLDER).release()  # as if it had ended
     (line,) = sync(monitor.run_dir)
     assert "items sent" in line
     store = mlflow.MlflowClient(uri)
     (found,) = store.search_runs(["0"])
     assert found.info.status == "FINISHED"
-    assert [m.step for m in store.get_metric_history(found.info.run_id, "d_loss")] == [*range(32)]
+    assert [m.step for m in store.get_metric_history(found.info.run_id, "readings/d_loss")] == [
+        *range(32)
+    ]
     (line,) = sync(monitor.run_dir)
     assert " 0 items" in line
 
@@ -257,12 +293,12 @@ def test_a_training_that_is_started_again_goes_on_in_its_run(
     more: Any = {"run_id": before.run_id} if given == "id" else {"resume": True}
     after = part("second", 5, 2, **more)
     assert after.run_id == before.run_id
-    history = store.get_metric_history(before.run_id, "d_loss")
+    history = store.get_metric_history(before.run_id, "readings/d_loss")
     assert [m.step for m in history] == list(range(10))
     assert store.get_run(before.run_id).info.status == "FINISHED"
 
 
-def test_beside_autologging_no_name_is_used_twice(store: MlflowClient) -> None:
+def test_with_autologging_no_name_is_used_twice(store: MlflowClient) -> None:
     mlflow.keras.autolog(log_models=False)
     try:
         _, run_id = train(epochs=3)

@@ -103,7 +103,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
 
     def until_something_arrived() -> None:
         for _ in range(300):
-            if logger._outbox is not None and logger._outbox.sent > 5000:
+            if logger._outbox is not None and logger._outbox.state["sent"] > 5000:
                 return
             time.sleep(0.1)
         raise TimeoutError("nothing arrived")
@@ -122,11 +122,11 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     (run,) = client.search_runs(["0"])
     assert run.info.run_id == logger.run_id
     assert run.info.status == "FINISHED"
-    for name in ("d_loss", "g_acc"):
+    for name in ("readings/d_loss", "readings/g_acc"):
         history = client.get_metric_history(run.info.run_id, name)
         assert [m.step for m in history] == list(range(240))
-    looks = [m.step for m in client.get_metric_history(run.info.run_id, "samples/coverage")]
-    assert looks == sorted(set(looks))
+    checks = [m.step for m in client.get_metric_history(run.info.run_id, "samples/coverage")]
+    assert checks == sorted(set(checks))
     assert "journal.jsonl" in {f.path for f in client.list_artifacts(run.info.run_id)}
     assert sum(p.stat().st_size for p in (monitor.run_dir / "mlflow").glob("items*")) == 0
 
@@ -182,9 +182,49 @@ def test_after_kill_9_sync_sends_the_rest_and_says_that_it_was_killed(store: Any
     (run,) = store.search_runs(["0"])
     assert run.info.status == "KILLED"
     assert run.data.tags["collapse.ended"] == "its process was killed"
-    steps = [m.step for m in store.get_metric_history(run.info.run_id, "d_loss")]
+    steps = [m.step for m in store.get_metric_history(run.info.run_id, "readings/d_loss")]
     assert steps == list(range(10))
     assert run.data.tags["collapse.verdict"] == kc.diagnose("run").status
+
+
+TERMINATED = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+import keras, mlflow
+from tiny import ring, tiny_gan
+import keras_collapse as kc
+
+class End(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+{active}
+gan = tiny_gan()
+gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,
+        callbacks=[kc.CollapseMonitor(run_dir="run", verbose=0), kc.MLflowLogger(), End()])
+"""
+
+
+@pytest.mark.parametrize("active", ["", "mlflow.start_run()"])
+def test_after_sigterm_the_run_is_killed_and_has_a_verdict(store: Any, active: str) -> None:
+    program = TERMINATED.format(here=str(TESTS), active=active)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    (run,) = store.search_runs(["0"])
+    assert run.info.status == "KILLED"
+    assert run.data.tags["collapse.ended"] == "SIGTERM"
+    assert run.data.tags["collapse.verdict"] == "unknown"
+    assert active or str(run.info.run_name).startswith("? unknown")
+    steps = [m.step for m in store.get_metric_history(run.info.run_id, "readings/d_loss")]
+    assert steps == list(range(len(steps)))
+    assert "journal.jsonl" in {f.path for f in store.list_artifacts(run.info.run_id)}
+    (line,) = sync(Path("run"))  # nothing is left, and it stays KILLED
+    assert ": 0 items" in line
+    assert store.get_run(run.info.run_id).info.status == "KILLED"
 
 
 ENDED = """
@@ -226,3 +266,5 @@ def test_a_run_that_did_not_end_well_is_never_finished(
     (run,) = store.search_runs(["0"])
     assert run.info.status == status, done.stderr
     assert said in run.data.tags["collapse.ended"]
+    assert str(run.info.run_name).startswith("? unknown")
+    assert run.data.tags["collapse.verdict"] == "unknown"

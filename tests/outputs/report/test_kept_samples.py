@@ -24,7 +24,7 @@ SOUGHT = {1: Severity.INFO, 2: Severity.WARNING, 3: Severity.WARNING, 4: Severit
 class Worsening:
     """Warns at the second look and fails at the fourth."""
 
-    kind, blind = "worsening", ""
+    kind, unavailable_reason = "worsening", ""
 
     def __init__(self) -> None:
         self.sample_checks = 0
