@@ -56,7 +56,8 @@ def build_gan(target: str) -> tuple[Any, Any]:
         InputError: there is no backend or no such function, or it returns something else.
     """
     keras_backend.choose_backend()
-    keras_backend.quieten()
+    with keras_backend.quiet_start():
+        import keras  # noqa: F401
     built = run(f"{target}()", load_function(target))
     if not isinstance(built, tuple) or len(built) != 2:
         raise InputError(

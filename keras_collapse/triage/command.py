@@ -32,11 +32,13 @@ def triage(**values: Any) -> int:
     from keras_collapse.outputs.report.triage_report import show_diagnosis
 
     options = Options(**values)
-    found = run_triage(options, Console(stderr=options.as_json))
+    found, view = run_triage(options, Console(stderr=options.as_json))
     if options.as_json:
         print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
     else:
         show_diagnosis(found.to_dict(), found.spec.folder)
+        if view:
+            print(f"MLflow:     {view}")
     return int(found.problem)
 
 
@@ -45,12 +47,15 @@ triage.__signature__ = inspect.signature(Options, eval_str=True)  # type: ignore
 triage.__annotations__ = get_type_hints(Options, include_extras=True)
 
 
-def run_triage(options: Options, console: Console) -> TriageResult:
+def run_triage(options: Options, console: Console) -> tuple[TriageResult, str]:
     """Run the triage that the options describe; all results are in its folder afterwards.
 
     Args:
         options: the command line.
         console: where progress is shown.
+
+    Returns:
+        The results, and how to view them in MLflow; empty if they were not logged.
 
     Raises:
         InputError: the options are invalid, or the triage could not be run.
@@ -80,7 +85,7 @@ def run_triage(options: Options, console: Console) -> TriageResult:
     write_report(spec.folder, report, f"keras-collapse {shlex.join(sys.argv[1:])}")
     if options.mlflow:
         triage_run.close_run(parent, spec.folder)
-    return found
+    return found, triage_run.how_to_view(parent) if options.mlflow else ""
 
 
 def executor_of(options: Options, spec: TriageSpec) -> Executor:

@@ -45,6 +45,7 @@ class JournalFollower:
         self._reader: Reader | None = None
         self._run: RunStarted | None = None
         self._lines = 0
+        self._ended_by = ""
         self._picture = 0.0
         self._usual_pause = 0.0
         self._last_write = 0.0
@@ -93,6 +94,7 @@ class JournalFollower:
                 state.on_finding(record.finding)
             case RunEnded():
                 state.on_verdict(record.verdict, None)
+                self._ended_by = record.ended_by
 
     def _read_picture(self) -> None:
         import numpy as np
@@ -118,6 +120,7 @@ class JournalFollower:
         quiet = time.time() - written
         state.silent, state.ended = 0.0, ""
         if state.verdict is not None:
+            state.ended = f"the run ended early: {self._ended_by}" if self._ended_by else ""
             return
         if self._run is not None and lives(self._run.process) is False:
             last = f"last record {_ago(quiet)} ago"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,10 +19,12 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Status
 from keras_collapse.outputs.markdown import without_emoji
-from keras_collapse.outputs.mlflow.runs import LONGEST_TAG, PARENT, new_run
+from keras_collapse.outputs.mlflow.runs import LONGEST_TAG, PARENT, new_run, run_link
 from keras_collapse.outputs.style import SYMBOL
 
 RUN_FILE = "mlflow_run.json"
+UI = "http://localhost:5000"
+"""Where ``mlflow ui`` serves by default."""
 ARTIFACTS = ("triage.json", "report.md", "report.html", "curves.png", "known_good.toml")
 
 
@@ -58,6 +61,22 @@ def close_run(run: Mapping[str, str], folder: Path) -> None:
         InputError: MLflow does not answer; the results stay in the folder.
     """
     _call("close", run["run_id"], run["tracking_uri"], run["name"], str(folder))
+
+
+def how_to_view(run: Mapping[str, str]) -> str:
+    """Return the address of a triage's run in MLflow's UI, with the command that serves it.
+
+    >>> run = {"tracking_uri": "sqlite:///mlflow.db", "experiment_id": "0", "run_id": "a1b2"}
+    >>> print(how_to_view(run))  # doctest: +NORMALIZE_WHITESPACE
+    http://localhost:5000/#/experiments/0/runs/a1b2?workflowType=machine_learning
+    (first: mlflow ui --backend-store-uri sqlite:///mlflow.db)
+    """
+    place = run["experiment_id"], run["run_id"]
+    link = run_link(run["tracking_uri"], *place)
+    if link is not None:
+        return link
+    store = shlex.quote(run["tracking_uri"])
+    return f"{run_link(UI, *place)}  (first: mlflow ui --backend-store-uri {store})"
 
 
 def _call(*arguments: str) -> str:
