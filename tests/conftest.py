@@ -96,6 +96,17 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def shifted_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SEED_SHIFT set, every training of a test gets another seed than it asks for."""
+    shift = int(os.environ.get("SEED_SHIFT", "0"))
+    if shift:
+        import keras
+
+        original = keras.utils.set_random_seed
+        monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: original(seed + shift))
+
+
 @pytest.fixture(scope="session")
 def prepared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One SQLite database, made once: MLflow takes seconds for it."""
