@@ -73,7 +73,7 @@ def run(job: Job) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
     command += ["--suite", job.suite, "--doctest-modules"]
     if job.measured:
-        command += ["--cov=keras_collapse", "--cov-append", "--cov-report="]
+        command += ["--cov=keras_collapse", "--cov-append", "--cov-report=", "--cov-fail-under=0"]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -55,14 +55,16 @@ def test_it_trains_and_prints_the_next_commands(few: Path, tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
     assert f"Drawings: 256 from {few}" in done.stdout
     assert "step 8/8" in done.stdout
-    assert "UNKNOWN: too few steps" in done.stdout  # and never "healthy" after eight steps
+    assert (
+        "UNKNOWN: discriminator_pinned needs 250 usable steps" in done.stdout
+    )  # and never "healthy" after eight steps
     (run,) = (tmp_path / "collapse_runs").iterdir()
     assert f"keras-collapse diagnose collapse_runs/{run.name}" in done.stdout
     assert (run / "samples.png").exists()
     assert f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db" in done.stdout
     again = [sys.executable, "-m", "keras_collapse.cli", "diagnose", str(run)]
     said = subprocess.run(again, capture_output=True, text=True, check=True).stdout
-    assert "UNKNOWN: too few steps" in said
+    assert "needs 250 usable steps" in said
 
 
 @pytest.mark.parametrize(

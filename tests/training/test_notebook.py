@@ -58,7 +58,7 @@ def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(
     client.execute(env=dict(os.environ))
     said = [text_of(cell) for cell in notebook.cells]
     assert "UNKNOWN" in said[2]
-    assert "too few steps" in said[2]
+    assert "needs 250 usable steps" in said[2]
     assert "\x1b[31mTraceback" not in "".join(said)
     assert "Received: 'nonsense'" in said[3]
     assert said[4].strip().endswith("10")

@@ -113,7 +113,9 @@ def test_a_loop_gets_journal_seeds_and_mlflow(store: MlflowClient, tmp_path: Pat
     run = store.get_run(logger.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["seed"] == "4"
-    assert [m.step for m in store.get_metric_history(logger.run_id, "g_loss")] == list(range(8))
+    assert [m.step for m in store.get_metric_history(logger.run_id, "readings/g_loss")] == list(
+        range(8)
+    )
     assert run.data.tags["collapse.verdict"] == monitor.verdict.status
     assert kc.diagnose(tmp_path / "run") == monitor.verdict
     records = [record.kind for record in read_journal(tmp_path / "run")]
