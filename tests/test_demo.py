@@ -55,9 +55,8 @@ def test_it_trains_and_prints_the_next_commands(few: Path, tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
     assert f"Drawings: 256 from {few}" in done.stdout
     assert "step 8/8" in done.stdout
-    assert (
-        "UNKNOWN: discriminator_pinned needs 250 usable steps" in done.stdout
-    )  # and never "healthy" after eight steps
+    # Never "healthy" after eight steps.
+    assert "UNKNOWN: discriminator_pinned needs 250 usable steps" in done.stdout
     (run,) = (tmp_path / "collapse_runs").iterdir()
     assert f"keras-collapse diagnose collapse_runs/{run.name}" in done.stdout
     assert (run / "samples.png").exists()
