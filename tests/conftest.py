@@ -107,6 +107,17 @@ def shifted_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: original(seed + shift))
 
 
+@pytest.fixture
+def offline_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Weights & Biases without a server; it remembers a test's folder until it is torn down."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    yield
+    import wandb
+
+    wandb.teardown()
+
+
 @pytest.fixture(scope="session")
 def prepared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One SQLite database, made once: MLflow takes seconds for it."""

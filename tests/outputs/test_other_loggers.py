@@ -39,11 +39,10 @@ def test_tensorboard_holds_the_very_readings_and_the_verdict() -> None:
     assert events.Scalars("rates/d_optimizer.learning_rate")[0].step == 3
 
 
-def test_wandb_gets_readings_and_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("offline_wandb")
+def test_wandb_gets_readings_and_the_verdict() -> None:
     import wandb
 
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
     with wandb.init(project="mine") as run:
         monitor = fit(kc.WandbLogger(), tiny_gan())
         assert wandb.run is run  # a person's own run is left open

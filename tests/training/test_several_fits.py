@@ -140,10 +140,10 @@ def test_switched_off_is_only_said_of_what_is() -> None:
         lambda: Ear("mine"),
     ],
 )
+@pytest.mark.usefixtures("offline_wandb")
 def test_outputs_can_be_deep_copied_before_and_after_a_fit(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     one = make()
     fresh = copy.deepcopy([one])[0]

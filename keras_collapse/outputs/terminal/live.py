@@ -115,9 +115,11 @@ class LiveMonitor(Subscriber):
         with self._lock:
             if self._screen is None or (now < self._next and not force):
                 return
+            # CPU time: on a busy machine a drawing may wait for long, at no cost for the training.
+            began = time.thread_time()
             self._screen.draw()
-            then = time.monotonic()
-            self._next = then + max(REFRESH_SECONDS, (then - now) / SHARE)
+            took = time.thread_time() - began
+            self._next = time.monotonic() + max(REFRESH_SECONDS, took / SHARE)
 
     def _print_some(self) -> None:
         """Print a line at regular intervals of steps."""
