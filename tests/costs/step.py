@@ -1,4 +1,4 @@
-"""What watching costs in each training step, in microseconds of CPU time.
+"""The cost of the monitor in each training step, in microseconds of CPU time.
 
     python tests/costs/step.py
 
@@ -8,10 +8,13 @@ rounds; the median of the rounds and their middle half are printed.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 from tiny import ring, tiny_gan

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+from keras_collapse.outputs.style import evidence_of
 from keras_collapse.outputs.terminal.summary import plain, show
 
 pytestmark = pytest.mark.backend()
@@ -112,3 +113,8 @@ def test_markup_in_what_a_person_named_stays_text() -> None:
     )
     assert "[red]not markup[/red]" in said
     assert "[bold]x" in said
+
+
+def test_an_empty_list_of_evidence_is_written_as_nothing() -> None:
+    finding = Finding("generator_frozen", Severity.FAILED, 0, 0, "No step.", {"changed_by": []})
+    assert evidence_of(finding) == [("changed_by", "nothing")]
