@@ -37,11 +37,10 @@ class Stalled(NoProgress):
 
     def describe(self, probe: Probe) -> Finding:
         evidence = rounded(probe, _EVIDENCE)
-        among = (
-            f"{evidence['precision']:.0%} of them are among real ones, and they"
-            if "precision" in evidence
-            else "they"
-        )
-        message = f"G's samples are off the data: {among} do not get closer."
+        far = ""
+        if evidence.get("sliced_wasserstein_baseline", 0.0) > 0:
+            times = evidence["sliced_wasserstein"] / evidence["sliced_wasserstein_baseline"]
+            far = f" {times:.1f} times as far from it as one half of the data is from the other,"
+        message = f"G's samples are off the data,{far} and do not get closer."
         step = probe.step
         return Finding(self.kind, Severity.WARNING, step, step, message, evidence, _ADVICE)
