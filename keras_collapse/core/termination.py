@@ -83,11 +83,13 @@ class Ending:
         status: ``"FAILED"`` after an exception, ``"KILLED"`` after Ctrl-C or SIGTERM.
         reason: in words.
         terminated: the process is about to die of SIGTERM.
+        explained: whether an exception or a signal is known to be the reason.
     """
 
     status: Literal["FAILED", "KILLED"]
     reason: str
     terminated: bool = False
+    explained: bool = True
 
     @classmethod
     def of(cls, error: BaseException | None) -> Ending:
@@ -97,7 +99,7 @@ class Ending:
         'ValueError: no such layer'
         """
         if error is None:
-            return cls("FAILED", "fit did not end")
+            return cls("FAILED", "fit did not end", explained=False)
         status: Any = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         return cls(status, f"{type(error).__name__}: {error}".rstrip(": "))
 

@@ -106,7 +106,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._session = MonitorSession(
             self._given_folder,
             self.signals,
-            self.detectors,
+            copy.deepcopy(self.detectors),  # their state belongs to one run
             Reaction(self.on_failure, self.verbose),
             self.verbose,
         )
@@ -220,6 +220,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """
         if self._loop is None:
             self._begin_loop(self, None, None, False, RunEvents())
+            self._session.open_ended = True
         assert self._loop is not None
         self._session.guard(self._loop.see_step, signals)
 

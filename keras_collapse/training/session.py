@@ -51,6 +51,7 @@ class MonitorSession:
 
     Attributes:
         picture: the latest picture of G's samples; None before one.
+        open_ended: whether nothing marks the end of the loop but the end of the program.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class MonitorSession:
         verbose: int = 0,
     ) -> None:
         self.picture: np.ndarray | None = None
+        self.open_ended = False
         self.journal = RunJournal(folder)
         self._examiner = Examiner(detectors)
         self._reaction = reaction
@@ -231,6 +233,10 @@ class MonitorSession:
 
     def end_early(self, ending: Ending) -> None:
         """Record the verdict so far of a fit that will not reach its end, and print it."""
+        if self.open_ended and not ending.explained:
+            guarded("CollapseMonitor", self.finish)
+            self.print_verdict()
+            return
         guarded("CollapseMonitor", lambda: self._judge(self._logs.close()[0]))
         self.journal.write(RunEnded(self.verdict, ending.reason), flush=True)
         if not ending.terminated:

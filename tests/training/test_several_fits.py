@@ -251,6 +251,47 @@ def test_smoothed_labels_are_told_apart(tmp_path: Path) -> None:
     assert {"d_loss_real", "d_loss_fake", "d_loss", "g_loss"} <= first.keys()
 
 
+def test_detectors_of_ones_own_begin_anew_with_each_model() -> None:
+    class Counts:
+        kind, steps_assessed, unavailable_reason, seen = "counts", 0, "", 0
+
+        def update(self, reading: Any) -> None:
+            self.seen += 1
+
+        @property
+        def findings(self) -> list[kc.Finding]:
+            return [kc.Finding("counts", kc.Severity.INFO, 0, self.seen, f"{self.seen} readings")]
+
+    monitor = quiet(detectors=[Counts()])
+    for gan in (tiny_gan(), tiny_gan()):
+        fit(gan, monitor, epochs=3)
+        assert [f.message for f in monitor.verdict.findings] == ["6 readings"]
+
+
+LOOP = """
+import sys
+sys.path.insert(0, {here!r})
+import keras_collapse as kc
+monitor = kc.CollapseMonitor(run_dir="run")
+for step in range(300):
+    monitor.update(d_loss=0.7, d_acc_real=0.6, d_acc_fake=0.6, g_loss=0.7)
+"""
+
+
+@once
+def test_a_loop_that_only_calls_update_ends_with_its_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP.format(here=str(TESTS))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *_, last = read_journal("run")
+    assert isinstance(last, RunEnded)
+    assert (last.ended_by, last.verdict.steps) == ("", 300)
+    assert "Report: keras-collapse report run" in done.stdout
+
+
 # -- fits that never reach their end -----------------------------------------------------------
 
 PROGRAM = """
