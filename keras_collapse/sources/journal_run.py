@@ -1,4 +1,4 @@
-"""Our own journal."""
+"""Reads a run from its journal."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ from keras_collapse.sources.past_run import LogRow, PastRun, RunContext
 
 
 def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
-    """The run of a folder, or of a journal's file.
+    """Read a run from its folder or journal file.
+
+    Args:
+        path: a run folder, or a journal.
+        signals: canonical signal to log key; overrides the names that the run itself used.
 
     Raises:
-        InputError: there is none, it holds no step yet, or it is broken.
+        InputError: there is no journal, it contains no step yet, or it is broken.
     """
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
@@ -59,7 +63,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
             case PictureSaved():
                 context.picture_steps[record.name] = record.step
     if not rows:
-        raise InputError(f"the journal in {str(path)!r} holds no step yet. Try again later.")
+        raise InputError(f"the journal in {str(path)!r} contains no step yet. Try again later.")
     if signals:
         settings["signals"] = signals
     return PastRun(
@@ -68,6 +72,6 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         reports=reports,
         probes=probes,
         unavailable_reason=unavailable,
-        notes=[] if ended else ["the run has not ended, or was killed"],
+        notes=[] if ended else ["the run is still in progress, or was killed"],
         context=context,
     )

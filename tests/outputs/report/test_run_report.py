@@ -130,7 +130,7 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_and_one_without_samples_or_findings(tmp_path: Path) -> None:
     text = page(run(tmp_path / "run", healthy, steps=30, ended=False))
     seen = Page(text)
-    assert "the run has not ended, or was killed" in text
+    assert "the run is still in progress, or was killed" in text
     assert "<h2>Findings" not in text
     assert "<h2>Samples" not in text
     assert "img" not in seen.tags
@@ -138,7 +138,7 @@ def test_a_run_that_was_killed_and_one_without_samples_or_findings(tmp_path: Pat
 
 
 def test_a_run_without_a_step_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no step yet"):
+    with pytest.raises(InputError, match="contains no step yet"):
         write_run_report(str(run(tmp_path / "run", steps=0)))
 
 

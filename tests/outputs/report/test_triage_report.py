@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
 
     (tmp_path / "a.json").write_text("before")
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"No space left on device.*what had finished is kept"):
+    with pytest.raises(InputError, match=r"No space left on device.*already written are kept"):
         write_json(tmp_path / "a.json", {})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "before"
