@@ -163,11 +163,13 @@ class GAN(keras.Model):
         return self.generator(latents, training=True)
 
     def _train_discriminator(self, real: Any) -> dict[str, Any]:
-        judge = self.discriminator.trainable_variables
+        d_variables = self.discriminator.trainable_variables
         if self.fault == "leak":  # the guide's loop: real, fake, then a G step that updates D too
-            logs = self._descend(self.d_optimizer, judge, lambda: self._loss_on_real(real))
-            return logs | self._descend(self.d_optimizer, judge, lambda: self._loss_on_fake(real))
-        return self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+            logs = self._descend(self.d_optimizer, d_variables, lambda: self._loss_on_real(real))
+            return logs | self._descend(
+                self.d_optimizer, d_variables, lambda: self._loss_on_fake(real)
+            )
+        return self._descend(self.d_optimizer, d_variables, lambda: self._discriminator_loss(real))
 
     def _one_step(self, real: Any) -> dict[str, Any]:
         logs = self._train_discriminator(real)
@@ -284,8 +286,8 @@ def build(
     size = PRESETS[preset]
     drawings = quickdraw.load("camel", data, count=size.drawings)
     print(f"Drawings: {len(drawings.images):,} from {drawings.source}")
-    judge = build_discriminator(size.width * d_width, dropout)
-    gan = GAN(build_generator(size.width), judge, seed, fault)
+    discriminator = build_discriminator(size.width * d_width, dropout)
+    gan = GAN(build_generator(size.width), discriminator, seed, fault)
     gan.compile(
         d_optimizer=keras.optimizers.RMSprop(d_rate), g_optimizer=keras.optimizers.RMSprop(g_rate)
     )

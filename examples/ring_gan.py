@@ -93,8 +93,8 @@ class RingGAN(GAN):
 
     def _train_discriminator(self, real: Any) -> dict[str, Any]:
         """One step on real and fake samples together, also with a leak, as in the benchmark."""
-        judge = self.discriminator.trainable_variables
-        return self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+        d_variables = self.discriminator.trainable_variables
+        return self._descend(self.d_optimizer, d_variables, lambda: self._discriminator_loss(real))
 
     def _loss_on_real(self, real: Any) -> Any:
         score = self._score(real)
