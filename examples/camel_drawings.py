@@ -1,7 +1,7 @@
-"""Camels drawn by a stroke generator, of labelled kinds, so that modes can be counted exactly.
+"""Camel drawings by a stroke generator, of labelled kinds, so that modes can be counted exactly.
 
-A drawing is a handful of pen strokes: smooth curves through a camel's landmarks, displaced by a
-hand that is not quite sure, then scaled to fill its box as Quick, Draw! scales its drawings.
+A drawing consists of a few pen strokes: smooth curves through a camel's landmarks, randomly
+displaced, then scaled to fill its box as Quick, Draw! scales its drawings.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ HUMPS = ("1-hump", "2-hump")
 FACINGS = ("left", "right")
 GAITS = ("standing", "walking")
 KINDS = tuple(" ".join(parts) for parts in product(HUMPS, FACINGS, GAITS))
-"""What the labels of `draw` mean, in order."""
+"""The kind of each label of `draw`, in order."""
 
 PEN = 0.72
-"""Half the pen's width in pixels; the edge fades over one more, as in the real drawings."""
+"""Half the pen's width in pixels; the edge fades over one more pixel, as in real drawings."""
 MARGIN = 2.1
-"""Pixels of paper left around a drawing."""
+"""Empty pixels around a drawing."""
 UNSURE = 0.028
-"""How far a landmark lands from where it was meant, in drawing widths. With half of it D tells
-drawings from G's early noise too easily: the leaking loop (camel_gan.py) then escapes its pinned
-state after 250 steps, which on real drawings it does not."""
+"""Standard deviation of a landmark's displacement, in drawing widths. With half of it D separates
+drawings from G's early noise too easily: the GAN with a leak (camel_gan.py) then leaves its pinned
+state after 250 steps, which it does not on real drawings."""
 UNSURE_HUMPS = 0.012
-"""The same for humps: what tells two kinds apart is drawn with care."""
+"""The same for humps, which distinguish kinds and are drawn more precisely."""
 UNSURE_LEGS = 0.016
 TILT, SLANT, STRETCH = 0.09, 0.10, 0.20
-"""How far a drawing is turned (radians, standard deviation), slanted, and stretched (at most)."""
+"""Standard deviation of a drawing's rotation (radians) and of its slant, and largest stretch."""
 CHUNK = 512
 
 Curve = np.ndarray  # float (drawings, points, 2): x to the right, y down, in drawing widths
 
 
 def draw(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw camels, each kind equally often, in shuffled order.
+    """Draw camels, each kind equally often, in random order.
 
     Args:
-        count: how many.
-        seed: of the hand; the same seed gives the same drawings to the bit.
+        count: number of drawings.
+        seed: random seed; equal seeds give bit-identical drawings.
 
     Returns:
         Images, uint8 (count, 28, 28), 0 paper and 255 ink; labels, int64 (count,), into `KINDS`.
@@ -181,7 +181,7 @@ def _curve(
     per_span: int,
     unsure: float | np.ndarray = UNSURE,
 ) -> Curve:
-    """A Catmull-Rom spline through landmarks that the hand just misses."""
+    """A Catmull-Rom spline through randomly displaced landmarks."""
     knots = np.stack([np.stack(pair, axis=-1) for pair in landmarks], axis=1)
     knots = knots + rng.normal(0, 1, knots.shape) * np.reshape(unsure, (-1, 1))
     padded = np.concatenate([knots[:, :1], knots, knots[:, -1:]], axis=1)
@@ -196,7 +196,7 @@ def _curve(
 
 
 def _tilt(points: Curve, rng: np.random.Generator) -> Curve:
-    """Nobody holds a phone quite straight: a rotation, a slant, other proportions."""
+    """Rotate, slant and stretch each drawing at random."""
     n = len(points)
     angle, slant = rng.normal(0, TILT, n), rng.normal(0, SLANT, n)
     wide, tall = (rng.uniform(1 - STRETCH, 1 + STRETCH, n) for _ in range(2))
@@ -207,7 +207,7 @@ def _tilt(points: Curve, rng: np.random.Generator) -> Curve:
 
 
 def _fill_box(points: Curve) -> Curve:
-    """Centre each drawing and enlarge it until it meets the margins of its box."""
+    """Centre each drawing and scale it to fill its box up to the margins."""
     low, high = np.nanmin(points, axis=1), np.nanmax(points, axis=1)
     scale = (SIDE - 1 - 2 * MARGIN) / (high - low).max(axis=1)
     middle = (low + high) / 2
@@ -215,7 +215,7 @@ def _fill_box(points: Curve) -> Curve:
 
 
 def _ink(points: Curve) -> np.ndarray:
-    """Set a soft round pen down at every point: uint8 (drawings, 28, 28)."""
+    """Draw each point with a soft round pen; return uint8 (drawings, 28, 28)."""
     n = len(points)
     points = np.nan_to_num(points, nan=-9.0)  # off the paper
     corner = np.floor(points).astype(np.int64) - 1

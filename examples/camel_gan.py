@@ -1,12 +1,12 @@
-"""The camel GAN of the triage guide as one Keras 3 model, wired correctly on every backend.
+"""The camel GAN of the GAN Training Triage Guide as one Keras 3 model, on every backend.
 
-Architecture and rates are those of notebook ``04_01_gan_camel_train.ipynb`` (D. Foster,
-*Generative Deep Learning*, 1st edition, 2019, chapter 4). Run it as it stands::
+Architecture and learning rates are those of notebook ``04_01_gan_camel_train.ipynb`` (D. Foster,
+*Generative Deep Learning*, 1st edition, 2019, chapter 4); the wiring is correct. Run it::
 
     python examples/camel_gan.py                            # embedded camel drawings
     python examples/camel_gan.py --data drawings.npy        # real Quick, Draw! bitmaps
 
-or hand its experiment to the triage runner: ``examples/camel_gan.py:train``.
+or run controlled experiments on it: ``keras-collapse triage full examples/camel_gan.py:train``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FAULTS = ("leak",)
 
 @dataclass(frozen=True)
 class Preset:
-    """What differs between the guide's full size and a size for CPUs."""
+    """The settings that differ between the guide's full size and a size for CPUs."""
 
     width: float
     batch_size: int
@@ -48,7 +48,7 @@ def _normal() -> keras.initializers.Initializer:
 
 
 def build_discriminator(width: float = 1.0, dropout: float = 0.4) -> keras.Model:
-    """Drawings (batch, 28, 28, 1) in [-1, 1] to the probability (batch, 1) of being real."""
+    """Build D: drawings (batch, 28, 28, 1) in [-1, 1] to the probability (batch, 1) of real."""
     drawing = keras.Input((28, 28, 1), name="drawing")
     x = drawing
     for filters, strides in zip((64, 64, 128, 128), (2, 2, 2, 1), strict=True):
@@ -63,7 +63,7 @@ def build_discriminator(width: float = 1.0, dropout: float = 0.4) -> keras.Model
 
 
 def build_generator(width: float = 1.0, latent_dim: int = LATENT_DIM) -> keras.Model:
-    """Latents (batch, latent_dim), standard normal, to drawings (batch, 28, 28, 1) in [-1, 1]."""
+    """Build G: standard normal latents (batch, latent_dim) to drawings (batch, 28, 28, 1)."""
     latents = keras.Input((latent_dim,), name="latents")
     channels = int(64 * width)
     x = layers.Dense(7 * 7 * channels, kernel_initializer=_normal())(latents)
@@ -90,9 +90,12 @@ class GAN(keras.Model):
     Args:
         generator: latents (batch, latent_dim) to samples.
         discriminator: samples to the probability (batch, 1) of being real.
-        seed: of the latents drawn while training; ``None`` draws one from Keras' global seed.
-        fault: ``None`` for the correct wiring; ``"leak"`` for the guide's: the generator's
-            step moves the discriminator's weights too.
+        seed: seed of the latents drawn in training; None draws one from Keras' global seed.
+        fault: None for correct wiring; ``"leak"`` for the guide's wiring, in which the generator's
+            step updates the discriminator too.
+
+    Raises:
+        ValueError: an unknown fault.
     """
 
     def __init__(
@@ -117,13 +120,13 @@ class GAN(keras.Model):
     def compile(
         self, d_optimizer: keras.Optimizer, g_optimizer: keras.Optimizer, **kwargs: Any
     ) -> None:
-        """Give each network its own optimizer, built on the variables it is to move."""
+        """Set an optimizer for each network, built on the variables that it updates."""
         super().compile(optimizer=g_optimizer, **kwargs)
         self.d_optimizer = d_optimizer
         g_optimizer.build(self._moved_by_generator)
         d_optimizer.build(self.discriminator.trainable_variables)
-        # Keras carries the state of one optimizer through JAX' pure step; tracked as variables
-        # of the model, the other's travels along.
+        # Keras passes the state of one optimizer through JAX' pure step. The other optimizer's
+        # variables are passed too if the model tracks them.
         self.d_optimizer_variables = list(d_optimizer.variables)
 
     @property
@@ -131,7 +134,7 @@ class GAN(keras.Model):
         leaked = self.discriminator.trainable_variables if self.fault == "leak" else []
         return self.generator.trainable_variables + leaked
 
-    # -- one training step, in words common to all backends ------------------------------
+    # -- one training step, common to all backends ---------------------------------------
 
     def _loss_on_real(self, real: Any) -> Any:
         p_real = self.discriminator(real, training=True)
@@ -150,7 +153,7 @@ class GAN(keras.Model):
         return (loss_real + loss_fake) / 2, on_real | on_fake
 
     def _generator_loss(self, real: Any) -> Any:
-        """The non-saturating loss: G wants its drawings called real (label 1)."""
+        """The non-saturating loss: cross-entropy of D on G's drawings with label 1."""
         p_fake = self.discriminator(self._draw(ops.shape(real)[0]), training=True)
         loss = _cross_entropy(1.0, p_fake)
         return loss, {"g_loss": loss, "g_acc": ops.mean(p_fake > 0.5)}
@@ -160,11 +163,13 @@ class GAN(keras.Model):
         return self.generator(latents, training=True)
 
     def _train_discriminator(self, real: Any) -> dict[str, Any]:
-        judge = self.discriminator.trainable_variables
-        if self.fault == "leak":  # the guide's loop: real, fake, then a G step that moves D too
-            logs = self._descend(self.d_optimizer, judge, lambda: self._loss_on_real(real))
-            return logs | self._descend(self.d_optimizer, judge, lambda: self._loss_on_fake(real))
-        return self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+        d_variables = self.discriminator.trainable_variables
+        if self.fault == "leak":  # the guide's loop: real, fake, then a G step that updates D too
+            logs = self._descend(self.d_optimizer, d_variables, lambda: self._loss_on_real(real))
+            return logs | self._descend(
+                self.d_optimizer, d_variables, lambda: self._loss_on_fake(real)
+            )
+        return self._descend(self.d_optimizer, d_variables, lambda: self._discriminator_loss(real))
 
     def _one_step(self, real: Any) -> dict[str, Any]:
         logs = self._train_discriminator(real)
@@ -187,7 +192,7 @@ class GAN(keras.Model):
     def _descend(
         self, optimizer: keras.Optimizer, variables: Sequence[Any], measure: Callable[[], Any]
     ) -> dict[str, Any]:
-        """One gradient step of ``optimizer`` on ``variables``; the logs that ``measure`` made."""
+        """One gradient step of ``optimizer`` on ``variables``; returns the logs of ``measure``."""
         descend = {
             "tensorflow": self._descend_tensorflow,
             "jax": self._descend_jax,
@@ -229,7 +234,7 @@ class GAN(keras.Model):
         return gradients, logs
 
     def _stateless_step(self, state: Any, real: Any) -> Any:
-        """JAX wants a pure function: all variables come in as ``state`` and go out again."""
+        """The training step as the pure function that JAX needs: variables in, variables out."""
         variables = (
             self.trainable_variables,
             self.non_trainable_variables,
@@ -262,17 +267,16 @@ def build(
     g_rate: float = 4e-4,
     d_width: float = 1.0,
 ) -> tuple[GAN, np.ndarray]:
-    """The compiled GAN and its drawings, float32 (N, 28, 28, 1) in [-1, 1].
+    """Return the compiled GAN and its drawings, float32 (N, 28, 28, 1) in [-1, 1].
 
     Args:
         preset: ``"small"`` (a quarter of the width, for CPUs) or ``"full"`` (the guide's).
-        data: a ``.npy`` or ``.npz`` file of drawings; the camels of ``quickdraw.load`` if None.
-        seed: of the latents drawn while training.
+        data: a ``.npy`` or ``.npz`` file of drawings; None for the camels of ``quickdraw.load``.
+        seed: seed of the latents drawn in training.
         fault: see `GAN`.
-        dropout: of the discriminator, in [0, 1).
-        d_rate: the discriminator's learning rate (RMSprop).
-        g_rate: the generator's.
-        d_width: what the discriminator's width is multiplied with.
+        dropout: dropout rate of the discriminator, in [0, 1).
+        d_rate, g_rate: learning rates (RMSprop) of the discriminator and the generator.
+        d_width: factor of the discriminator's width.
 
     Raises:
         ValueError: an unknown preset or fault.
@@ -282,8 +286,8 @@ def build(
     size = PRESETS[preset]
     drawings = quickdraw.load("camel", data, count=size.drawings)
     print(f"Drawings: {len(drawings.images):,} from {drawings.source}")
-    judge = build_discriminator(size.width * d_width, dropout)
-    gan = GAN(build_generator(size.width), judge, seed, fault)
+    discriminator = build_discriminator(size.width * d_width, dropout)
+    gan = GAN(build_generator(size.width), discriminator, seed, fault)
     gan.compile(
         d_optimizer=keras.optimizers.RMSprop(d_rate), g_optimizer=keras.optimizers.RMSprop(g_rate)
     )
@@ -291,7 +295,7 @@ def build(
 
 
 def whole_batches(images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Leave out the last, smaller batch: every step then has one shape, compiled once."""
+    """Drop the last, smaller batch, so that all steps have one shape and compile once."""
     if len(images) < batch_size:
         raise ValueError(
             f"batch_size must not exceed the number of drawings. "
@@ -301,7 +305,7 @@ def whole_batches(images: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def train(trial: Any) -> GAN:
-    """The experiment, for ``keras-collapse triage PLAN examples/camel_gan.py:train``."""
+    """Run one trial of ``keras-collapse triage PLAN examples/camel_gan.py:train``."""
     kc.seed_everything(trial.seed)
     gan, images = build(**trial.params)
     gan.fit(
@@ -314,13 +318,13 @@ def train(trial: Any) -> GAN:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Train the camel GAN and say whether it failed.")
+    parser = argparse.ArgumentParser(description="Train the camel GAN and report whether it fails.")
     parser.add_argument("--data", help=".npy or .npz file of 28x28 drawings")
     parser.add_argument("--preset", choices=PRESETS, default="small")
     parser.add_argument("--epochs", type=int, help="default: the preset's")
     parser.add_argument("--batch-size", type=int, help="default: the preset's")
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--fault", choices=FAULTS, help="train it with a fault, to see it found")
+    parser.add_argument("--fault", choices=FAULTS, help="train with this fault")
     chosen = parser.parse_args(arguments)
     size = PRESETS[chosen.preset]
     batch_size = chosen.batch_size or size.batch_size

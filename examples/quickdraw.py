@@ -1,6 +1,6 @@
 """Quick, Draw! drawings for the examples: a file, a cached download, or the embedded default.
 
-As a script it downloads a category once, for all later runs to use: ``python quickdraw.py camel``.
+As a script it downloads a category into the cache: ``python quickdraw.py camel``.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ EMBEDDED = "embedded camel drawings (made by a stroke generator, not Quick, Draw
 
 @dataclass(frozen=True)
 class Drawings:
-    """Drawings and where they came from.
+    """Drawings and their source.
 
     Args:
         images: uint8 (N, 28, 28), 0 is paper and 255 ink.
-        labels: int64 (N,), the kind of each drawing, or None where nobody labelled them.
-        source: one line that names where they came from.
+        labels: int64 (N,), the kind of each drawing; None if unlabelled.
+        source: their source, in one line.
     """
 
     images: np.ndarray
@@ -45,7 +45,7 @@ class Drawings:
     source: str
 
     def scaled(self) -> np.ndarray:
-        """The images as float32 (N, 28, 28, 1) in [-1, 1], as the book scales them."""
+        """Return the images as float32 (N, 28, 28, 1) in [-1, 1]."""
         return ((self.images.astype(np.float32) - 127.5) / 127.5)[..., None]
 
 
@@ -57,27 +57,28 @@ def load(
     count: int = 4096,
     cache: Path | None = None,
 ) -> Drawings:
-    """Drawings of a category: from a file, else from the cache, else the embedded default.
+    """Load drawings of a category: from a file, else the cache, else the embedded default.
 
     Args:
         category: a Quick, Draw! category, such as ``"camel"``.
         path: a ``.npy`` file (N, 784) or (N, 28, 28), or a ``.npz`` with ``images``, of uint8.
-        download: True fetches the official file where it is not in the cache; None and False
-            never go online.
-        count: how many embedded drawings to make, and how many to take at most of a file.
-        cache: folder of downloads; ``$KERAS_COLLAPSE_CACHE`` or ``~/.cache/keras-collapse``.
+        download: whether to download the official file if it is not in the cache. None and False
+            never access the network.
+        count: number of embedded drawings, and largest number of drawings from a file.
+        cache: folder of downloads; None for ``$KERAS_COLLAPSE_CACHE``, else
+            ``~/.cache/keras-collapse``.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file of another form, a category that is not at hand or none, a cached
-            file that is not what was downloaded, or ``count`` below 1.
-        ConnectionError: the download failed; what came stays, to be resumed.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file has another format, the category is unknown or not available, a cached
+            file differs from its download, or ``count`` is below 1.
+        ConnectionError: the download failed; the next call resumes it.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1. Received: {count}")
     if path is not None:
         return Drawings(_read(Path(path))[:count], None, str(path))
-    # A category becomes part of a path and of an address.
+    # The category becomes part of a path and of a URL.
     if not re.fullmatch(r"\w[\w -]*", category, re.ASCII):
         raise ValueError(
             f"a Quick, Draw! category is words, such as 'camel' or 'alarm clock'. "
@@ -94,7 +95,7 @@ def load(
         return Drawings(_read(file)[:count], None, f"Quick, Draw! {category} ({file})")
     if category != "camel":
         raise ValueError(
-            f"no drawings of {category!r} at hand: only 'camel' is embedded. Give a file, or "
+            f"no drawings of {category!r} available: only 'camel' is embedded. Give a file, or "
             "download=True"
         )
     images, labels = camel_drawings.draw(count)
@@ -119,9 +120,9 @@ def _drawings_in(path: Path) -> np.ndarray:
         raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).partition("\n")[0]
-        # NumPy takes whatever it does not know for a pickle, and advises to trust it.
+        # NumPy takes unknown formats for pickles, and advises to allow them.
         if "pickle" in reason:
-            reason = "it holds no plain array"
+            reason = "it contains no plain array"
         raise ValueError(
             f"{str(path)!r} cannot be read as NumPy data ({reason}). Give a whole .npy or .npz file"
         ) from None
@@ -140,7 +141,7 @@ def _drawings_in(path: Path) -> np.ndarray:
 
 
 class _WrongContent(ValueError):
-    """A readable file that does not hold what it should."""
+    """Raised for a readable file with other content than drawings."""
 
 
 def _array_of(loaded: object, path: Path) -> np.ndarray:
@@ -160,7 +161,7 @@ def _array_of(loaded: object, path: Path) -> np.ndarray:
 
 
 def _download(category: str, file: Path) -> None:
-    """Fetch the official file; what a cut connection left is resumed next time."""
+    """Download the official file; resume an interrupted download."""
     address = os.environ.get("KERAS_COLLAPSE_QUICKDRAW_URL", ADDRESS) + urllib.parse.quote(
         f"{category}.npy"
     )
@@ -174,7 +175,7 @@ def _download(category: str, file: Path) -> None:
             total = int(answer.headers.get("Content-Length", 0)) + (have if resumed else 0)
             _receive(answer, part, resumed, total)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing lies beyond what we have: start over next time
+        if error.code == 416:  # the partial file is complete or too long: start over next time
             part.unlink(missing_ok=True)
             advice = "Repeat the command to start over"
         else:
@@ -216,7 +217,7 @@ def _receive(answer: object, part: Path, resumed: bool, total: int) -> None:
 
 
 def _verify(file: Path) -> None:
-    """Is the cached file still what was downloaded?"""
+    """Raise ValueError if the cached file differs from its download."""
     record_file = file.with_suffix(".json")
     if not record_file.exists():
         return

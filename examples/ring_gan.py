@@ -1,8 +1,8 @@
-"""Small GANs on a ring of eight Gaussians, sound or with a fault of your choice, in seconds.
+"""Small GANs on a ring of eight Gaussians, without or with one of many faults, in seconds.
 
-The faults are those of the zoo of failing GANs (tests/zoo)::
+The faults are those of the detection benchmark (docs/benchmarks/detection.md)::
 
-    python examples/ring_gan.py                     # a sound one
+    python examples/ring_gan.py                     # without a fault
     python examples/ring_gan.py --fault g_too_fast  # or: keras-collapse demo --fault g_too_fast
 """
 
@@ -29,19 +29,19 @@ STEPS = 3000
 
 @dataclass(frozen=True)
 class Cause:
-    """What may be wrong with a GAN; the defaults are those of a sound one.
+    """The settings of a GAN that can make it fail; the defaults have no fault.
 
     Args:
         d_rate, g_rate: learning rates of Adam; 0 freezes the network.
-        leak: G's step trains D as well.
-        label_noise: probability that a sample's label is turned round in D's step.
-        instance_noise: standard deviation of noise on all that D sees.
-        scale: what the data is multiplied with.
-        init: what G's initial weights are multiplied with.
+        leak: whether G's step trains D too.
+        label_noise: probability that a label is flipped in D's step.
+        instance_noise: standard deviation of the noise added to D's inputs.
+        scale: factor of the data.
+        init: factor of G's initial weights.
         objective: ``"bce"``, ``"saturating"``, ``"least_squares"`` or ``"hinge"``.
         g_widths, d_widths: units of the hidden layers.
-        dropout: of D.
-        batch_size: samples in a step.
+        dropout: dropout rate of D.
+        batch_size: samples per step.
     """
 
     d_rate: float = 2e-3
@@ -77,11 +77,11 @@ CAUSES = {
     "large_batch": Cause(batch_size=512),
     "ring_leak": Cause(d_rate=1e-3, g_rate=1e-3, leak=True),
 }
-"""By name; whether a fault does harm is for the oracle to say, and depends on the seed."""
+"""Faults by name. Whether a fault makes the training fail depends on the seed."""
 
 
 class RingGAN(GAN):
-    """The GAN of `camel_gan`, with scores instead of probabilities and what a `Cause` asks for."""
+    """The GAN of `camel_gan` with scores instead of probabilities, and settings of a `Cause`."""
 
     def __init__(
         self, generator: keras.Model, discriminator: keras.Model, cause: Cause, seed: int | None
@@ -92,9 +92,9 @@ class RingGAN(GAN):
         self.noise_seed = keras.random.SeedGenerator(None if seed is None else seed + 1)
 
     def _train_discriminator(self, real: Any) -> dict[str, Any]:
-        """One step on real and fake samples together, with a leak too, as in the zoo."""
-        judge = self.discriminator.trainable_variables
-        return self._descend(self.d_optimizer, judge, lambda: self._discriminator_loss(real))
+        """One step on real and fake samples together, also with a leak, as in the benchmark."""
+        d_variables = self.discriminator.trainable_variables
+        return self._descend(self.d_optimizer, d_variables, lambda: self._discriminator_loss(real))
 
     def _loss_on_real(self, real: Any) -> Any:
         score = self._score(real)
@@ -135,12 +135,12 @@ def _cross_entropy(score: Any, label: Any) -> Any:
 
 
 def middle(objective: str) -> float:
-    """The score between "fake" and "real"."""
+    """Return the score that separates "fake" from "real"."""
     return 0.5 if objective == "least_squares" else 0.0
 
 
 def d_terms(objective: str, score: Any, label: Any) -> Any:
-    """D's loss of each sample; label 1 for real."""
+    """Return D's loss per sample; the label is 1 for real samples."""
     if objective == "least_squares":
         return ops.square(score - label)
     if objective == "hinge":
@@ -149,7 +149,7 @@ def d_terms(objective: str, score: Any, label: Any) -> Any:
 
 
 def g_terms(objective: str, score: Any) -> Any:
-    """G's loss of each sample."""
+    """Return G's loss per sample."""
     if objective == "saturating":
         return -_cross_entropy(score, 0.0)
     if objective == "least_squares":
@@ -158,7 +158,7 @@ def g_terms(objective: str, score: Any) -> Any:
 
 
 def draw(count: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
-    """Points of the ring, float32 (count, 2)."""
+    """Draw points of the ring, float32 (count, 2)."""
     rng = np.random.default_rng(seed)
     angle = rng.integers(0, MODES, count) * 2 * np.pi / MODES
     centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -175,12 +175,12 @@ def _stack(widths: tuple[int, ...], inputs: int, outputs: int, dropout: float, n
 def build(
     fault: str | None = None, seed: int | None = None, cause: Cause | None = None
 ) -> tuple[RingGAN, np.ndarray]:
-    """The compiled GAN and its points, float32 (4096, 2).
+    """Return the compiled GAN and its points, float32 (4096, 2).
 
     Args:
-        fault: one of `CAUSES`, or None for a sound one.
-        seed: of the latents and the noise drawn while training.
-        cause: settings of your own instead.
+        fault: one of `CAUSES`; None for a GAN without a fault.
+        seed: seed of the latents and the noise drawn in training.
+        cause: settings to use instead of those of ``fault``.
 
     Raises:
         ValueError: an unknown fault.
@@ -201,7 +201,7 @@ def build(
 
 
 def train(trial: Any) -> RingGAN:
-    """The experiment, for ``keras-collapse triage PLAN examples/ring_gan.py:train``."""
+    """Run one trial of ``keras-collapse triage PLAN examples/ring_gan.py:train``."""
     kc.seed_everything(trial.seed)
     gan, points = build(trial.params.get("fault"), trial.seed)
     gan.fit(
@@ -215,7 +215,7 @@ def train(trial: Any) -> RingGAN:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Train a small GAN and say whether it failed.")
+    parser = argparse.ArgumentParser(description="Train a small GAN and report whether it fails.")
     parser.add_argument("--fault", choices=CAUSES)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=42)

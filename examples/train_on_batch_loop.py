@@ -1,11 +1,11 @@
-"""The most copied GAN loop in Keras, as people have it: with its fault, and with the cure.
+"""A widely copied ``train_on_batch`` loop for GANs, with its wiring fault and with the fix.
 
-    python examples/train_on_batch_loop.py           # says discriminator_leak in the first step
-    python examples/train_on_batch_loop.py --cure    # the two lines that mend it
+    python examples/train_on_batch_loop.py           # finds discriminator_leak in the first step
+    python examples/train_on_batch_loop.py --cure    # with the fix, two lines
 
-Keras 2 kept ``trainable`` as it was when a model was compiled. Keras 3 reads it when a step is
-first run: here D is trainable again by then, so G's step trains D as well. The table at the end
-shows how running means hide that.
+Keras 2 used the value of ``trainable`` at compile time. Keras 3 reads it when a step first runs.
+D is trainable again by then, so G's step trains D too. The table at the end shows how running
+means hide this.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from keras_collapse.sources import read
 WIDTH = 0.25
 LAST_STEPS = 50
 
-# The third column is what the second is taken from: Keras before 3.15 had one running mean for D's
-# real and fake batches together, and printed it for both.
+# Label, log key, and log key of the running mean: before 3.15, Keras had one running mean for D's
+# real and fake batches, and printed it for both.
 ROWS = (
     ("D loss", "d_loss", "d_loss"),
     ("D accuracy", "d_acc", "d_acc"),
@@ -37,10 +37,10 @@ ROWS = (
 
 
 def at_full_scale(network: keras.Model) -> keras.Model:
-    """Make the initial weights as much larger as the network is narrower.
+    """Scale the initial weights up to compensate for the narrower layers.
 
-    Its units sum over fewer inputs: with the book's spread of 0.02 they would pass on less than
-    the guide's do, and the run would be another one.
+    Units of a narrow network sum over fewer inputs, so that signals would shrink with the standard
+    deviation of 0.02 of the original network (D. Foster, *Generative Deep Learning*, 2019).
     """
     for weight in network.trainable_variables:
         if weight.name == "kernel":
@@ -56,7 +56,7 @@ def train(
     cure: bool = False,
     seed: int = 42,
 ) -> None:
-    """Train on drawings (N, 28, 28, 1), one batch a step; the monitor says what is wrong."""
+    """Train on drawings (N, 28, 28, 1), one batch per step, watched by ``monitor``."""
     generator = at_full_scale(build_generator(WIDTH))
     discriminator = at_full_scale(build_discriminator(WIDTH))
     discriminator.compile(
@@ -82,9 +82,9 @@ def train(
 
 
 def table(run_dir: Path) -> str:
-    """The run's means since its first step, beside those of its last steps alone.
+    """Return a table of a run's means since its first step, and over its last steps only.
 
-    The journal holds each batch's own numbers, whatever the Keras release returned.
+    The journal contains each batch's own numbers, whatever Keras returned.
     """
     logs = [row.logs for row in read(run_dir).rows]
     last = logs[-LAST_STEPS:]
@@ -97,11 +97,13 @@ def table(run_dir: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="The loop of the guide, with or without its leak.")
+    parser = argparse.ArgumentParser(
+        description="Train with the triage guide's loop, with or without its leak."
+    )
     parser.add_argument("--data", help=".npy or .npz file of 28x28 drawings")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--cure", action="store_true", help="freeze D whenever G's step runs")
+    parser.add_argument("--cure", action="store_true", help="freeze D during G's step")
     parser.add_argument("--seed", type=int, default=42)
     chosen = parser.parse_args(arguments)
     monitor = kc.CollapseMonitor()
@@ -118,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(f"Drawings: {len(drawings.images):,} from {drawings.source}", flush=True)
     train(drawings.scaled(), monitor, chosen.steps, chosen.batch_size, chosen.cure, chosen.seed)
-    print("\nAs Keras before 3.15 printed it (since step 0), and as it is:")
+    print("\nMeans since step 0, as printed by Keras before 3.15, and of the last steps only:")
     print(table(monitor.run_dir))
     return 1 if monitor.verdict.status == "failed" else 0
 

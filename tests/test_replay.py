@@ -94,5 +94,5 @@ def test_a_run_that_mlflow_does_not_know_is_one_line(store: MlflowClient) -> Non
 def test_a_broken_event_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "events.out.tfevents.1"
     path.write_bytes(b"not an event" * 9)
-    with pytest.raises(InputError, match="no scalar in"):
+    with pytest.raises(InputError, match="no scalars in"):
         kc.diagnose(path)

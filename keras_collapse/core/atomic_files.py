@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic file writes: a file is written completely, or stays unchanged."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from keras_collapse.core.errors import InputError
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write it as JSON. Raises InputError as `write`."""
+    """Write ``content`` as JSON.
+
+    Raises:
+        InputError: see `write`.
+        ValueError: a number is NaN or infinite.
+    """
     write(path, json.dumps(content, indent=1, allow_nan=False, default=str) + "\n")
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write text or bytes, making the folder if it is missing.
+    """Write text (as UTF-8) or bytes; create the folder if it is missing.
 
     Raises:
-        InputError: it cannot be written, as on a full disk; what was there before is kept.
+        InputError: the file cannot be written, as on a full disk; an existing file is unchanged.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -34,6 +39,6 @@ def write(path: Path, content: str | bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise InputError(
-            f"cannot write {str(path)!r} ({error.strerror}). Make room, or give another --out; "
-            "what had finished is kept."
+            f"cannot write {str(path)!r} ({error.strerror}). Free some space, or give another "
+            "--out. Files that were already written are kept."
         ) from None

@@ -1,9 +1,9 @@
-"""The one error a person's mistake raises: a clear line, never our traceback."""
+"""The error raised for unusable input."""
 
 
 class InputError(ValueError):
-    """What was given cannot be used.
+    """Raised if an argument, a file or a setting cannot be used.
 
-    The message is one line: what was wrong, what was received, what to do. The command line
-    prints it to stderr and ends with status 2.
+    The message is one line: what is wrong, what was received, what to do. The command line prints
+    it to stderr without a traceback and exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""What the detectors and the audit report: findings, and the verdict they add up to."""
+"""Findings of the detectors and the audit, and the verdict that combines them."""
 
 from __future__ import annotations
 
@@ -47,14 +47,18 @@ class Finding:
     """One failure, with the numbers that show it.
 
     Args:
-        kind: the failure's name, such as ``"discriminator_pinned"`` (README, "What it reports").
+        kind: the name of the failure, such as ``"discriminator_pinned"``.
         severity: ``info``, ``warning`` or ``failed``.
-        first_step: the first training step (0-based) it was seen at.
-        last_step: the last step it was seen at.
-        message: what is happening, in words.
-        evidence: the numbers it rests on, by name.
+        first_step: the first training step (0-based) at which it was found.
+        last_step: the last step at which it was found.
+        message: a description in one or two sentences.
+        evidence: the numbers that show it, by name.
         advice: what to do next, most useful first.
-        resolved: the failure ended at ``last_step`` and the training went on without it.
+        resolved: whether the failure ended at ``last_step`` and the training recovered.
+
+    >>> finding = Finding("divergence", Severity.FAILED, 120, 120, "The training has diverged.")
+    >>> finding.to_dict()["severity"]
+    'failed'
     """
 
     kind: str
@@ -67,9 +71,10 @@ class Finding:
     resolved: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as in ``diagnose --json``; ``healed`` (resolved) only where it is true.
+        """Return the finding as printed by ``diagnose --json``.
 
-        JSON has no NaN and no infinity: such evidence becomes a string.
+        A resolved finding has ``"healed": true``; others lack the key. NaN and infinity in the
+        evidence become strings, since JSON has neither.
         """
         plain: dict[str, Any] = {
             "kind": self.kind,
@@ -99,15 +104,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a training is healthy; if not, since when, and why.
+    """Whether a training is healthy; if not, since which step, and why.
 
     Args:
         status: ``healthy``, ``warning``, ``failed`` or ``unknown``.
-        findings: worst first, then faults of the wiring, then earliest first.
-        reason: the status in one sentence.
-        steps: the number of training steps it rests on.
-        averaging: how the numbers of the log had been averaged: ``"batch"``, ``"epoch"``,
-            ``"run"`` or ``"last"``; None if that is not known yet.
+        findings: unresolved ones first; among these the most severe, then wiring faults, then the
+            earliest.
+        reason: the reason for the status, in one sentence.
+        steps: the number of training steps that were assessed.
+        averaging: how the logged numbers were averaged: ``"batch"``, ``"epoch"``, ``"run"`` or
+            ``"last"``; None if undecided.
     """
 
     status: Status
@@ -118,7 +124,7 @@ class Verdict:
 
     @property
     def cause(self) -> Finding | None:
-        """The finding that decided the status, if one did."""
+        """The first unresolved finding above ``info``; None if there is none."""
         for finding in self.findings:
             if not finding.resolved and finding.severity is not Severity.INFO:
                 return finding
@@ -136,10 +142,10 @@ class Verdict:
         )
 
     def to_dict(self, source: str) -> dict[str, Any]:
-        """The verdict as ``diagnose --json`` prints it.
+        """Return the verdict as printed by ``diagnose --json``.
 
         Args:
-            source: what was diagnosed, as the user named it.
+            source: the diagnosed log, as the user named it.
         """
         return {
             "schema": 1,

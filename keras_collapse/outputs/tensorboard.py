@@ -1,4 +1,4 @@
-"""TensorBoardLogger: readings, samples and findings as TensorBoard's events."""
+"""TensorBoardLogger: writes readings, samples and findings for TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,17 +17,23 @@ from keras_collapse.outputs.subscriber import Subscriber
 
 
 class TensorBoardLogger(Subscriber):
-    """Writes what the `CollapseMonitor` of the same ``fit`` sees for TensorBoard.
+    """Callback that writes the results of the `CollapseMonitor` of the same ``fit`` to TensorBoard.
 
-    Each reading at its true step under ``readings/``, looks at samples under ``samples/``, sample
-    grids as images, learning rates, and findings and the verdict as text. On any backend, without
-    TensorFlow: ``pip install 'keras-collapse[tensorboard]'``.
+    It writes readings under ``readings/`` and sample checks under ``samples/``, each at its
+    training step; sample grids as images; learning rates under ``rates/``; and findings and the
+    verdict as text. It works on every backend without TensorFlow, and needs
+    ``pip install 'keras-collapse[tensorboard]'``.
 
     Args:
-        log_dir: the folder of the events.
+        log_dir: the folder of the event files.
 
     Raises:
         InputError: the ``tensorboard`` package is not installed.
+
+    Example::
+
+        callbacks = [kc.CollapseMonitor(), kc.TensorBoardLogger("logs")]
+        gan.fit(data, epochs=20, callbacks=callbacks)
     """
 
     def __init__(self, log_dir: str | Path = "logs") -> None:
@@ -36,13 +42,14 @@ class TensorBoardLogger(Subscriber):
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError:
             raise InputError(
-                "TensorBoardLogger needs its package. Do: pip install 'keras-collapse[tensorboard]'"
+                "TensorBoardLogger needs the tensorboard package. Do: "
+                "pip install 'keras-collapse[tensorboard]'"
             ) from None
         self.log_dir = Path(log_dir)
         self._writer_of = EventFileWriter
         self._writer: Any = None
 
-    # -- what the monitor says -------------------------------------------------------------
+    # -- events of the monitor -------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
         if self._writer is None:
@@ -76,20 +83,20 @@ class TensorBoardLogger(Subscriber):
         self._put([Summary.Value(tag="samples", image=picture)], step)
 
     def on_finding(self, finding: Finding) -> None:
-        said = f"**{finding.severity}**, since step {finding.first_step}: {finding.message}"
-        self._text(f"findings/{finding.kind}", said, finding.last_step)
+        text = f"**{finding.severity}**, since step {finding.first_step}: {finding.message}"
+        self._text(f"findings/{finding.kind}", text, finding.last_step)
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:
         self._text("verdict", description(verdict), max(verdict.steps - 1, 0))
         self._writer.flush()
 
-    # -- events ----------------------------------------------------------------------------
+    # -- TensorBoard's events --------------------------------------------------------------
 
-    def _scalars(self, step: int, values: Mapping[str, float], before: str) -> None:
+    def _scalars(self, step: int, values: Mapping[str, float], prefix: str) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         self._put(
-            [Summary.Value(tag=before + k, simple_value=float(v)) for k, v in values.items()], step
+            [Summary.Value(tag=prefix + k, simple_value=float(v)) for k, v in values.items()], step
         )
 
     def _text(self, tag: str, words: str, step: int) -> None:

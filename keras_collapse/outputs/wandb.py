@@ -1,4 +1,4 @@
-"""WandbLogger: readings, samples and findings in Weights & Biases."""
+"""WandbLogger: logs readings, samples and findings to Weights & Biases."""
 
 from __future__ import annotations
 
@@ -14,22 +14,28 @@ from keras_collapse.outputs.style import SEVERITY
 from keras_collapse.outputs.subscriber import Subscriber
 
 STEP = "training_step"
-"""W&B's own step must only grow, and others log too: ours is a metric, over which charts go."""
+"""Metric used as the x axis. W&B's own step must increase with every call of any logger."""
 
 
 class WandbLogger(Subscriber):
-    """Logs what the `CollapseMonitor` of the same ``fit`` sees to Weights & Biases.
+    """Callback that logs the results of the `CollapseMonitor` of the same ``fit`` to W&B.
 
-    Readings, looks at samples, learning rates and sample grids over ``training_step``; the facts
-    as the run's configuration; findings as alerts; the verdict in the run's summary and notes. It
-    uses the run that is open when ``fit`` begins, and leaves it open; else it makes one, and ends
-    it. ``pip install 'keras-collapse[wandb]'``; ``WANDB_MODE=offline`` keeps all on this machine.
+    It logs readings, sample checks, learning rates and sample grids over ``training_step``; the
+    run's parameters as its configuration; failures as alerts; and the verdict in the run's summary
+    and notes. If a W&B run is active when ``fit`` begins, it logs there and leaves it open; else it
+    starts a run and finishes it. It needs ``pip install 'keras-collapse[wandb]'``.
+    ``WANDB_MODE=offline`` stores everything locally.
 
     Args:
-        project, name: of a new run; W&B's own settings if None.
+        project, name: project and name of a new run; W&B's own settings if None.
 
     Raises:
         InputError: the ``wandb`` package is not installed.
+
+    Example::
+
+        callbacks = [kc.CollapseMonitor(), kc.WandbLogger(project="gans")]
+        gan.fit(data, epochs=20, callbacks=callbacks)
     """
 
     def __init__(self, project: str | None = None, name: str | None = None) -> None:
@@ -38,14 +44,14 @@ class WandbLogger(Subscriber):
             import wandb
         except ImportError:
             raise InputError(
-                "WandbLogger needs its package. Do: pip install 'keras-collapse[wandb]'"
+                "WandbLogger needs the wandb package. Do: pip install 'keras-collapse[wandb]'"
             ) from None
         self.project, self.run_name = project, name
         self._wandb: Any = wandb
         self._run: Any = None
         self._own = False
 
-    # -- what the monitor says -------------------------------------------------------------
+    # -- events of the monitor -------------------------------------------------------------
 
     def on_run(self, facts: Mapping[str, Any]) -> None:
         if self._run is None:
@@ -88,5 +94,5 @@ class WandbLogger(Subscriber):
             self._run.finish()
             self._run = None
 
-    def _log(self, step: int, values: Mapping[str, float], before: str) -> None:
-        self._run.log({STEP: step, **{before + name: float(v) for name, v in values.items()}})
+    def _log(self, step: int, values: Mapping[str, float], prefix: str) -> None:
+        self._run.log({STEP: step, **{prefix + name: float(v) for name, v in values.items()}})

@@ -1,4 +1,4 @@
-"""Past runs as readings, and the verdict on them, whatever kept them."""
+"""Readers of past runs, from a log file to a tracking server, and the verdict on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "examine",
     "read",
 ]
-GIVE = (
+ACCEPTED = (
     "Give a run folder, a CSV file, a text log, a notebook, TensorBoard's event files, or "
     "mlflow:RUN_ID."
 )
@@ -38,17 +38,30 @@ def diagnose(
     signals: Mapping[str, str] | None = None,
     tracking_uri: str | None = None,
 ) -> Verdict:
-    """Say after the fact what the monitor would have said during the run.
+    """Diagnose a finished run from its log.
+
+    The readings pass through the same detectors as those of a live run.
 
     Args:
         source: a run folder or its journal; a CSV file with one row per step or epoch; a text log
-            of Keras' progress bar or of a person's own lines; a notebook, for the outputs of its
-            cells; TensorBoard's event files, or their folder; ``"mlflow:RUN_ID"``.
-        signals: canonical signal to name, where the names are not recognised.
-        tracking_uri: MLflow's server; its own setting if None.
+            of Keras' progress bar or of a custom loop; a notebook, whose cell outputs are read;
+            TensorBoard's event files or their folder; or ``"mlflow:RUN_ID"``.
+        signals: canonical signal to name in the log, for names that are not recognised.
+        tracking_uri: the MLflow server; MLflow's own setting if None.
+
+    Returns:
+        The verdict with its findings.
 
     Raises:
-        InputError: the source is missing, empty, broken, or holds no GAN signal.
+        InputError: the source is missing, empty or broken, or contains no GAN signal.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> log = Path(tempfile.mkdtemp(), "run.csv")
+    >>> rows = [f"{step},1.0,0.0" for step in range(300)]
+    >>> _ = log.write_text("\\n".join(["step,d_acc_real,d_acc_fake", *rows]))
+    >>> diagnose(log).cause.kind
+    'discriminator_pinned'
     """
     return examine(read(source, signals, tracking_uri)).verdict
 
@@ -58,7 +71,11 @@ def read(
     signals: Mapping[str, str] | None = None,
     tracking_uri: str | None = None,
 ) -> PastRun:
-    """Read a run from whatever kept it. Raises InputError as `diagnose`."""
+    """Read a past run from any source that `diagnose` accepts; the arguments are the same.
+
+    Raises:
+        InputError: see `diagnose`.
+    """
     run_id = run_id_of(str(source))
     if run_id is not None:
         return read_mlflow_run(run_id, signals, tracking_uri)
@@ -78,7 +95,7 @@ def read(
 
 
 def _is_table(text: str, signals: Mapping[str, str] | None) -> bool:
-    """Whether the first line is a header that names a signal."""
+    """Whether the first line is a table's header with a signal's name."""
     header = text.splitlines()[0]
     if ":" in header or not any(mark in header for mark in ",;\t"):
         return False
@@ -91,14 +108,15 @@ def _is_table(text: str, signals: Mapping[str, str] | None) -> bool:
 
 
 def _text_of(path: Path) -> str:
+    """The content of a text file, without empty first lines."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"no such file: {str(path)!r}. {GIVE}") from None
+        raise InputError(f"no such file: {str(path)!r}. {ACCEPTED}") from None
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise InputError(f"{str(path)!r} is no text file. {GIVE}") from None
+        raise InputError(f"{str(path)!r} is not a text file. {ACCEPTED}") from None
     if not text.strip():
-        raise InputError(f"{str(path)!r} is empty. {GIVE}")
+        raise InputError(f"{str(path)!r} is empty. {ACCEPTED}")
     return text.lstrip("\n")

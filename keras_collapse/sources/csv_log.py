@@ -1,4 +1,4 @@
-"""CSV files, also those of Keras' ``CSVLogger``."""
+"""Reads CSV logs, such as those of Keras' ``CSVLogger``."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from keras_collapse.core.readings.signals import SignalNames, recognise_names
 from keras_collapse.sources.past_run import LogRow, PastRun
 
 STEP_COLUMNS = ("step", "global_step", "iteration", "iter")
+"""Column names of the training step, in any case."""
 FULL_PRECISION = 7
-"""Decimals from which a file was not rounded for printing."""
+"""Decimals from which a number counts as written in full, not rounded for printing."""
 
 
 def read_csv(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRun:
-    """One row per step, or per epoch.
+    """Read a CSV log with one row per training step or per epoch.
 
     Args:
-        path: for messages.
-        text: of the file.
-        signals: canonical signal to column, where the names are not recognised.
+        path: the file, named in error messages.
+        text: its content.
+        signals: canonical signal to column, for names that are not recognised.
 
     Raises:
         InputError: a line is broken, or no column is a signal.
@@ -36,7 +37,7 @@ def read_csv(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRu
     notes = []
     if cells and not text.endswith("\n") and _is_cut(cells, columns):
         cells.pop()
-        notes.append(f"line {numbered[len(cells)][0]} was cut off and left out")
+        notes.append(f"line {numbered[len(cells)][0]} is incomplete and was skipped")
     if not cells:
         raise InputError(f"{str(path)!r} has a header but no rows. Log at least one step.")
     table = _Table(path, columns, [n for n, _ in numbered[: len(cells)]], cells)
@@ -45,7 +46,7 @@ def read_csv(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRu
 
 
 def _is_cut(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:
-    """Was the last line, which no line end follows, cut off in the middle?"""
+    """Whether the last line, which has no line end, is incomplete."""
     last = cells[-1]
     if len(last) < len(columns):
         return True
@@ -61,12 +62,12 @@ class _Table:
     cells: Sequence[Sequence[str]]
 
     def number(self, row: int, column: str) -> float | None:
-        """The cell as a number; None where it is empty."""
+        """The cell as a number; None if it is empty."""
         cells = self.cells[row]
         if len(cells) != len(self.columns):
             raise InputError(
                 f"line {self.lines[row]} of {str(self.path)!r} has {len(cells)} cells, the header "
-                f"has {len(self.columns)}. Mend the line."
+                f"has {len(self.columns)}. Correct the line."
             )
         text = cells[self.columns.index(column)].strip()
         try:
@@ -79,7 +80,7 @@ class _Table:
 
 
 def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
-    """The rows, and whether a row is an epoch."""
+    """The rows, and whether each row is an epoch."""
     lower = {name.lower(): name for name in table.columns}
     step_column = next((lower[name] for name in STEP_COLUMNS if name in lower), None)
     epoch_column = lower.get("epoch")
@@ -91,7 +92,7 @@ def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
         if rows and step <= rows[-1].step:
             raise InputError(
                 f"line {table.lines[i]} of {str(table.path)!r}: {counted} {step} comes after "
-                f"{rows[-1].step}. Sort the file, or split it where a new run begins."
+                f"{rows[-1].step}. Sort the file, or split it at the start of each run."
             )
         epoch = None if per_epoch or epoch_column is None else _whole(table, i, epoch_column)
         log = {key: table.number(i, key) for key in names.keys.values()}
@@ -102,6 +103,7 @@ def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
 
 
 def _whole(table: _Table, row: int, column: str) -> int:
+    """The cell as an integer."""
     number = table.number(row, column)
     if number is None or number % 1 != 0:
         raise InputError(
@@ -112,7 +114,7 @@ def _whole(table: _Table, row: int, column: str) -> int:
 
 
 def _rounding_of(table: _Table, names: SignalNames) -> dict[str, float] | None:
-    """Half a unit of each column's last printed decimal; None for full precision."""
+    """Half a unit of each column's last printed decimal; None if numbers are written in full."""
     decimals = {
         key: max(decimals_of(row[table.columns.index(key)]) for row in table.cells)
         for key in names.keys.values()
@@ -123,7 +125,11 @@ def _rounding_of(table: _Table, names: SignalNames) -> dict[str, float] | None:
 
 
 def decimals_of(text: str) -> int:
-    """Decimals of a printed number: 3 for "0.125", 5 for "1.25e-3"."""
+    """Return the number of decimals of a printed number.
+
+    >>> decimals_of("0.125"), decimals_of("1.25e-3")
+    (3, 5)
+    """
     mantissa, _, exponent = text.strip().lower().partition("e")
     shift = int(exponent) if exponent.lstrip("+-").isdigit() else 0
     return max(len(mantissa.partition(".")[2]) - shift, 0)

@@ -1,4 +1,4 @@
-"""Our own journal."""
+"""Reads a run from its journal."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ from keras_collapse.core.records import (
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.past_run import LogRow, PastRun, RunContext
 
+STILL_OPEN = "the run is still in progress, or was killed"
+
 
 def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
-    """The run of a folder, or of a journal's file.
+    """Read a run from its folder or journal file.
+
+    Args:
+        path: a run folder, or a journal.
+        signals: canonical signal to log key; overrides the names that the run itself used.
 
     Raises:
-        InputError: there is none, it holds no step yet, or it is broken.
+        InputError: there is no journal, it contains no step yet, or it is broken.
     """
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
@@ -37,7 +43,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     probes: list[Probe] = []
     settings: dict[str, Any] = {}
     context = RunContext(path if path.is_dir() else path.parent)
-    unavailable, ended = "", "the run has not ended, or was killed"
+    unavailable, ended = "", STILL_OPEN
     for record in read_journal(path):
         match record:
             case RunStarted():
@@ -45,7 +51,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 context.began = record.time
             case FitStarted():
                 context.facts |= record.facts
-                ended = "the run has not ended, or was killed"
+                ended = STILL_OPEN
             case ReaderSettings():
                 settings = record.arguments()
             case StepLogs():
@@ -61,7 +67,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
             case RunEnded():
                 ended = f"the run ended early: {record.ended_by}" if record.ended_by else ""
     if not rows:
-        raise InputError(f"the journal in {str(path)!r} holds no step yet. Try again later.")
+        raise InputError(f"the journal in {str(path)!r} contains no step yet. Try again later.")
     if signals:
         settings["signals"] = signals
     return PastRun(

@@ -1,4 +1,4 @@
-"""The outputs of a notebook's cells, as they were saved with it."""
+"""Reads the training logs saved in a notebook's cell outputs."""
 
 from __future__ import annotations
 
@@ -13,34 +13,39 @@ from keras_collapse.sources.text_log import read_text, understood_lines
 
 
 def read_notebook(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRun:
-    """The last cell that printed a training.
+    """Read the last cell output that contains GAN losses.
+
+    Args:
+        path: the notebook, named in error messages.
+        text: its content.
+        signals: canonical signal to name in the output, for names that are not recognised.
 
     Raises:
-        InputError: it is no notebook, or no cell printed one.
+        InputError: it is not a notebook, or no output contains GAN losses.
     """
     try:
         cells = json.loads(text)["cells"]
-        printed = [said for cell in cells if (said := "".join(_output(cell))).strip()]
+        printed = [out for cell in cells if (out := "".join(_output(cell))).strip()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{str(path)!r} is no notebook of nbformat 4 ({type(error).__name__}: {error}). Save "
-            "it with its outputs, and try again."
+            f"{str(path)!r} is not a notebook of nbformat 4 ({type(error).__name__}: {error}). "
+            "Save it with its outputs, and try again."
         ) from None
-    counts = [understood_lines(said) for said in printed]
-    telling = [said for said, count in zip(printed, counts, strict=True) if count]
-    if signals and not telling:
-        telling = printed
-    if not telling:
+    counts = [understood_lines(output) for output in printed]
+    logs = [output for output, count in zip(printed, counts, strict=True) if count]
+    if signals and not logs:
+        logs = printed
+    if not logs:
         raise InputError(
-            f"no output of {str(path)!r} tells of a GAN's training. Received: {len(printed)} "
+            f"no GAN losses found in the outputs of {str(path)!r}. Received: {len(printed)} "
             "cells with outputs. Run it, save it with its outputs, and try again."
         )
-    notes = [f"{len(telling)} cells printed trainings; the last one is judged"]
-    return read_text(telling[-1], str(path), signals, notes if len(telling) > 1 else ())
+    notes = [f"{len(logs)} cells contain training logs; the last one is used"]
+    return read_text(logs[-1], str(path), signals, notes if len(logs) > 1 else ())
 
 
 def _output(cell: Mapping[str, Any]) -> Iterator[str]:
-    """The text that a cell has printed."""
+    """The texts of a cell's outputs."""
     for output in cell.get("outputs", ()):
-        said = output.get("text") or output.get("data", {}).get("text/plain", "")
-        yield said if isinstance(said, str) else "".join(said)
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        yield text if isinstance(text, str) else "".join(text)

@@ -1,4 +1,4 @@
-"""A finished run as its log holds it, and the verdict on it."""
+"""A past run as read from its log, and the verdict on it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
 EPOCH_STEPS = 20
-"""Training steps an epoch is taken to have at least, where a log has one row per epoch."""
+"""Training steps that an epoch is assumed to have at least, if a log has one row per epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One line of a log: what `Reader.read` takes."""
+    """One line of a log, by log key: the arguments of `Reader.read`."""
 
     step: int
     epoch: int | None
@@ -32,15 +32,15 @@ class LogRow:
 
 @dataclass(slots=True)
 class RunContext:
-    """What a run's folder holds besides its numbers.
+    """The contents of a run folder besides its numbers.
 
     Args:
-        folder: the run's.
-        facts: of its fits; the latest ones count.
+        folder: the run folder.
+        facts: parameters of its fits by name; later fits replace earlier ones.
         command: the command that started it; empty if unknown.
         cwd: the folder in which it was started.
-        began: Unix seconds; None if unknown.
-        picture_steps: name of a saved picture to the training step it shows.
+        began: its start in Unix seconds; None if unknown.
+        picture_steps: file name of a saved picture to the training step that it shows.
     """
 
     folder: Path
@@ -53,17 +53,17 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A finished run as its log holds it.
+    """A past run as read from its log.
 
     Args:
-        rows: its log, in order.
-        per_epoch: whether there is one row an epoch, so that a "step" is an epoch.
-        settings: the arguments of the `Reader`, as the run itself had them.
-        reports: findings that rest on no reading, as the run itself had them.
+        rows: the lines of its log, in order.
+        per_epoch: whether each row is an epoch, so that steps count epochs.
+        settings: the arguments of its `Reader`.
+        reports: its findings that rest on no reading, such as those of the wiring.
         probes: its sample checks, in order.
         unavailable_reason: why its samples were not compared with data; empty if they were.
-        notes: what a person should know about the source, such as a line left out.
-        context: what a run folder holds besides its numbers; None of another source.
+        notes: remarks on the source, such as a skipped line.
+        context: the other contents of a run folder; None for other sources.
     """
 
     rows: Sequence[LogRow]
@@ -78,17 +78,17 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The verdict on a past run, and the readings it rests on, averaging undone."""
+    """The verdict on a past run, and its readings, with the averaging undone."""
 
     verdict: Verdict
     readings: Sequence[Reading]
 
 
 def examine(run: PastRun) -> Examination:
-    """Read a past run once, in the same way as live numbers are read.
+    """Turn a past run into readings and pass them to the detectors, as for a live run.
 
     Raises:
-        InputError: a name given for a signal is in none of its rows.
+        InputError: no row contains a signal, or a log key that was given for one.
     """
     reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
@@ -103,7 +103,7 @@ def examine(run: PastRun) -> Examination:
             examiner.update_probe(probes.popleft())
     if reader.absent:
         raise InputError(
-            f"signals: no number is called {reader.absent[0]!r}. "
+            f"signals: no logged number is named {reader.absent[0]!r}. "
             f"Received: {', '.join(reader.received)}."
         )
     for finding in (*reader.findings(), *run.reports):
@@ -116,7 +116,7 @@ def examine(run: PastRun) -> Examination:
 
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Reading]]]:
-    """Each row's step and the readings that it completes; at the end those still held back."""
+    """Each row's step with the readings that it completes, then those still held back."""
     step = -1
     for row in run.rows:
         step = row.step

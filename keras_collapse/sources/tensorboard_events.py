@@ -1,4 +1,4 @@
-"""TensorBoard's event files."""
+"""Reads a run from TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -12,31 +12,38 @@ from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.past_run import LogRow, PastRun
 
 EVENTS = "*tfevents*"
-OURS, SAMPLES = "readings/", "samples/"
+READINGS, SAMPLES = "readings/", "samples/"
+"""Tag prefixes of our own `TensorBoardLogger`."""
 PREFIXES = ("epoch_", "batch_", "evaluation_")
+"""Tag prefixes of Keras' ``TensorBoard`` callback."""
 
 
 def event_files(path: Path) -> list[Path]:
-    """The event files of a path: itself, or all below it."""
+    """Return the event files in a folder and its subfolders; a file itself."""
     return sorted(path.rglob(EVENTS)) if path.is_dir() else [path]
 
 
 def read_events(path: Path, signals: Mapping[str, str] | None) -> PastRun:
-    """The scalars of a GAN; those of batches where there are any, else those of epochs.
+    """Read a GAN's scalars: those of batches if there are any, else those of epochs.
+
+    Args:
+        path: an event file, or a folder that contains some.
+        signals: canonical signal to tag, for names that are not recognised.
 
     Raises:
-        InputError: the ``tensorboard`` package is missing, or there is no such scalar.
+        InputError: the ``tensorboard`` package is missing, or no scalar is a signal.
     """
     try:
         from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
     except ImportError:
         raise InputError(
-            "TensorBoard's files are read with its own package. Do: "
+            "reading TensorBoard's event files needs the tensorboard package. Do: "
             "pip install 'keras-collapse[tensorboard]'"
         ) from None
     scalars: dict[str, dict[int, float]] = {}
     for file in event_files(path):
-        if "validation" in file.relative_to(path).parts[:-1]:  # where Keras puts them
+        # Keras writes the numbers of the validation data into this subfolder.
+        if "validation" in file.relative_to(path).parts[:-1]:
             continue
         for event in EventFileLoader(str(file)).Load():
             for value in event.summary.value:
@@ -47,7 +54,7 @@ def read_events(path: Path, signals: Mapping[str, str] | None) -> PastRun:
 
 
 def _number(value: Any) -> float | None:
-    """A scalar, in the form of either version; None where it is something else."""
+    """A scalar of TensorBoard's first or second format; None for anything else."""
     if value.HasField("simple_value"):
         return float(value.simple_value)
     if value.HasField("tensor"):
@@ -62,8 +69,9 @@ def _number(value: Any) -> float | None:
 def _run_of(
     path: Path, scalars: Mapping[str, Mapping[int, float]], signals: Mapping[str, str] | None
 ) -> PastRun:
-    if any(tag.startswith(OURS) for tag in scalars):
-        return _ours(scalars)
+    """A run from scalars: tag to step to number."""
+    if any(tag.startswith(READINGS) for tag in scalars):
+        return _run_of_readings(scalars)
     epochs = {tag for tag in scalars if tag.startswith("epoch_")}
     by_batch = {tag: steps for tag, steps in scalars.items() if tag not in epochs}
     named = {_plain(tag): steps for tag, steps in by_batch.items()}
@@ -74,7 +82,7 @@ def _run_of(
             if scalars:
                 raise
             raise InputError(
-                f"no scalar in {str(path)!r}. Give a file of TensorBoard's, or a folder with some."
+                f"no scalars in {str(path)!r}. Give an event file, or a folder with some."
             ) from None
         named = {_plain(tag): scalars[tag] for tag in epochs}
         names, per_epoch = recognise_names(named, signals), True
@@ -85,7 +93,7 @@ def _run_of(
     settings: dict[str, Any] = {"signals": dict(names.keys)}
     epoch_steps = 0
     if not per_epoch and epochs and any("batch_" in tag for tag in by_batch):
-        # Keras' own callback: means since the epoch began.
+        # Keras' callback logs means since the epoch began.
         settings["hint"] = "epoch"
         epoch_steps = round(len(table) / max(len(scalars[tag]) for tag in epochs))
     rows = [
@@ -95,24 +103,24 @@ def _run_of(
     return PastRun(rows, per_epoch, settings)
 
 
-def _ours(scalars: Mapping[str, Mapping[int, float]]) -> PastRun:
-    """What our own `TensorBoardLogger` wrote: readings as they were judged, and looks."""
+def _run_of_readings(scalars: Mapping[str, Mapping[int, float]]) -> PastRun:
+    """A run from the un-averaged readings and sample checks of our `TensorBoardLogger`."""
 
-    def table(before: str) -> dict[int, dict[str, float]]:
+    def table(prefix: str) -> dict[int, dict[str, float]]:
         found: dict[int, dict[str, float]] = {}
         for tag, steps in scalars.items():
-            if tag.startswith(before):
+            if tag.startswith(prefix):
                 for step, number in steps.items():
-                    found.setdefault(step, {})[tag.removeprefix(before)] = number
+                    found.setdefault(step, {})[tag.removeprefix(prefix)] = number
         return dict(sorted(found.items()))
 
-    rows = [LogRow(step, None, numbers) for step, numbers in table(OURS).items()]
+    rows = [LogRow(step, None, numbers) for step, numbers in table(READINGS).items()]
     probes = [Probe(step, numbers) for step, numbers in table(SAMPLES).items()]
     return PastRun(rows, settings={"averaging": "batch"}, probes=probes)
 
 
 def _plain(tag: str) -> str:
-    """``"train/batch_d_loss"`` to ``"d_loss"``."""
+    """Remove prefixes of folders and of Keras: ``"train/batch_d_loss"`` becomes ``"d_loss"``."""
     name = tag.rpartition("train/")[2]
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)

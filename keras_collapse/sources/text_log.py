@@ -1,4 +1,4 @@
-"""What trainings print: Keras' progress bars, and the lines that people's own loops write."""
+"""Reads printed training logs: Keras' progress bars, and the lines of custom loops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf)"
 _PAIR = re.compile(
     rf"(?P<name>[A-Za-z][\w ./()-]*?)\s*[:=]\s*\(?(?P<value>{_NUMBER})\)?(?P<percent>\s*%)?"
-    # As in the book: "D loss: (0.687)(R 0.682, F 0.692)".
+    # As in Foster, "Generative Deep Learning" (2019): "D loss: (0.687)(R 0.682, F 0.692)".
     rf"(?:\s*\((?:R\s*)?(?P<real>{_NUMBER})\s*%?,\s*(?:F\s*)?(?P<fake>{_NUMBER})\s*%?\))?",
     re.IGNORECASE,
 )
@@ -28,21 +28,20 @@ _STEP = re.compile(
 _LEADING = re.compile(r"\s*\[?(\d+)\b(?!\.)")
 _NETWORK = re.compile(r"\b([dg])(?:is(?:c(?:riminator)?)?|en(?:erator)?|ritic)?\b", re.IGNORECASE)
 KNOWN = (
-    "Keras' progress bar, the lines of Keras-GAN, PyTorch-GAN and the book, "
+    "Keras' progress bar, the lines of Keras-GAN, PyTorch-GAN and Foster's book, "
     "and 'step 5: d_loss: 0.69, g_loss: 0.70'"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with numbers in it.
+    """A line that contains named numbers.
 
     Args:
-        run: which training of the text it belongs to.
-        epoch, step: -1 where unknown; where both are known, the step counts from the epoch's
-            begin.
-        ends: it is the last of its epoch.
-        texts: name to the number as printed; a percent sign stays with it.
+        run: the training in the text that it belongs to, from 0.
+        epoch, step: -1 if unknown; if both are known, the step counts from the start of the epoch.
+        ends: whether it is the last of its epoch.
+        texts: name to the number as printed, with its percent sign.
     """
 
     run: int
@@ -55,16 +54,16 @@ class _Line:
 def read_text(
     text: str, what: str, signals: Mapping[str, str] | None, notes: Sequence[str] = ()
 ) -> PastRun:
-    """Read the lines that are understood, and pass over the others.
+    """Read the lines with GAN losses, and skip the others.
 
     Args:
-        text: of the log.
-        what: its name in messages.
-        signals: canonical signal to name, where the names are not recognised.
-        notes: to go with it.
+        text: the content of the log.
+        what: its name in error messages.
+        signals: canonical signal to name in the log, for names that are not recognised.
+        notes: remarks to add to the run's.
 
     Raises:
-        InputError: no line is understood.
+        InputError: no line contains GAN losses.
     """
     lines = list(_lines(text.splitlines()))
     names = _signals_of(lines, what, text, signals)
@@ -72,15 +71,15 @@ def read_text(
     lines = [line for line in lines if wanted & line.texts.keys()]
     last = lines[-1].run
     found = [line for line in lines if line.run == last]
-    told = list(notes)
+    remarks = list(notes)
     if len({line.run for line in lines}) > 1:
-        told.append(f"several trainings in it; the last one, of {len(found)} lines, is judged")
+        remarks.append(f"the log contains several trainings; the last, {len(found)} lines, is used")
     rows, per_epoch = _rows_of(found, wanted)
-    return PastRun(rows, per_epoch, {"signals": dict(names.keys)}, notes=told)
+    return PastRun(rows, per_epoch, {"signals": dict(names.keys)}, notes=remarks)
 
 
 def understood_lines(text: str) -> int:
-    """How many lines hold a number of a GAN."""
+    """Return the number of lines that contain a GAN signal."""
     count = 0
     for line in _lines(text.splitlines()):
         try:
@@ -95,7 +94,7 @@ def understood_lines(text: str) -> int:
 
 
 def _lines(raw: Iterable[str]) -> Iterator[_Line]:
-    """The lines that name numbers, each with its place in its training."""
+    """The lines with named numbers, each with its place in its training."""
     run, epoch, last = 0, -1, (-1, -1)
     for line in raw:
         for part in _ESCAPES.sub("", line).split("\r"):
@@ -110,18 +109,18 @@ def _lines(raw: Iterable[str]) -> Iterator[_Line]:
             if bar:
                 step = int(bar[1]) - 1
                 if epoch < 0 or (epoch == last[0] and step < last[1]):
-                    epoch += 1  # Keras prints no header where there is one epoch only
+                    epoch += 1  # Keras prints no header for a single epoch
                 place, ends = (epoch, step), bar[1] == bar[2]
             else:
                 place, ends = _place(part), False
-            if place[1] >= 0:  # it is numbered
-                run += place < last  # numbers that begin anew are another training's
+            if place[1] >= 0:
+                run += place < last  # a smaller step begins another training
                 last = place
             yield _Line(run, *place, ends, texts)
 
 
 def _place(line: str) -> tuple[int, int]:
-    """Epoch and step of a line of a person's own; -1 for what it does not say."""
+    """The epoch and step of a custom loop's line; -1 if it does not contain them."""
     epoch, step = _EPOCH.search(line), _STEP.search(line)
     if epoch and step:
         return int(epoch[1]), int(step[1])
@@ -132,13 +131,13 @@ def _place(line: str) -> tuple[int, int]:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    """Name and number, as printed, of a line."""
+    """The names and numbers of a line, as printed."""
     network = ""
     for found in _PAIR.finditer(line):
         name = re.split(r"[\[\]|,]| - ", found["name"])[-1].strip(" .()")
-        told = _NETWORK.search(name.replace("_", " "))
-        if told:
-            network = told[1]
+        named = _NETWORK.search(name.replace("_", " "))
+        if named:
+            network = named[1]
         elif re.match(r"acc|loss", name, re.IGNORECASE) and network:
             name = f"{network} {name}"  # as in "[D loss: 0.69, acc.: 50.00%]"
         percent = "%" if found["percent"] else ""
@@ -151,6 +150,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 def _signals_of(
     lines: Sequence[_Line], what: str, text: str, signals: Mapping[str, str] | None
 ) -> SignalNames:
+    """The signals among the names of all lines."""
     names = list(dict.fromkeys(name for line in lines for name in line.texts))
     try:
         return recognise_names(names, signals)
@@ -159,8 +159,8 @@ def _signals_of(
             raise
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     raise InputError(
-        f"no line of {what} tells of a GAN's training. Received: {first[:80]!r}. Known are "
-        f"{KNOWN}; other names by --signal d_loss=my_loss."
+        f"no GAN losses found in {what}. Received: {first[:80]!r}. Known formats are {KNOWN}; "
+        "name others with --signal d_loss=my_loss."
     )
 
 
@@ -168,7 +168,7 @@ def _signals_of(
 
 
 def _rows_of(lines: Sequence[_Line], wanted: set[str]) -> tuple[list[LogRow], bool]:
-    """The rows, and whether a row is an epoch."""
+    """The rows, and whether each row is an epoch."""
     per_epoch = len(lines) > 1 and all(line.ends for line in lines)
     rows: list[LogRow] = []
     begin, epoch = 0, lines[0].epoch
@@ -184,7 +184,7 @@ def _rows_of(lines: Sequence[_Line], wanted: set[str]) -> tuple[list[LogRow], bo
         texts = {name: line.texts[name] for name in wanted & line.texts.keys()}
         counted = None if per_epoch or line.epoch < 0 else line.epoch
         row = LogRow(step, counted, _values(texts), _errors(texts))
-        if rows and rows[-1].step == step:  # a bar's last state is printed twice
+        if rows and rows[-1].step == step:  # a progress bar prints its last state twice
             rows[-1] = replace(row, logs={**rows[-1].logs, **row.logs})
         else:
             rows.append(row)
@@ -192,11 +192,12 @@ def _rows_of(lines: Sequence[_Line], wanted: set[str]) -> tuple[list[LogRow], bo
 
 
 def _values(texts: Mapping[str, str]) -> dict[str, float]:
+    """The printed numbers as floats, percentages as shares."""
     return {n: float(t.rstrip("% ")) / (100 if t.endswith("%") else 1) for n, t in texts.items()}
 
 
 def _errors(texts: Mapping[str, str]) -> dict[str, float]:
-    """Half a unit of the last printed decimal."""
+    """Half a unit of each number's last printed decimal."""
     return {
         name: 0.5 * 10.0 ** -decimals_of(text.rstrip("%")) / (100 if text.endswith("%") else 1)
         for name, text in texts.items()

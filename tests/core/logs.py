@@ -1,4 +1,4 @@
-"""Logs as people have them: known numbers of single batches, averaged and rounded."""
+"""Synthetic logs: known numbers of single batches, averaged and rounded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from keras_collapse.core.readings.averaging import Row
+from keras_collapse.core.readings.reading import SignalRow
 
 Batches = Mapping[str, Sequence[float]]
 
@@ -27,7 +27,7 @@ def batches(
 
 def averaged(
     numbers: Batches, kind: str, decimals: int | None = None, epoch_steps: int | None = None
-) -> list[Row]:
+) -> list[SignalRow]:
     """Rows as a log of this averaging would hold them."""
     steps = len(next(iter(numbers.values())))
     epochs = [step // epoch_steps if epoch_steps else None for step in range(steps)]
@@ -40,7 +40,7 @@ def averaged(
         means[signal] = np.concatenate([np.cumsum(p) / np.arange(1, len(p) + 1) for p in parts])
     error = 0.5 * 10.0**-decimals if decimals else 1e-9
     return [
-        Row(
+        SignalRow(
             step,
             {
                 s: round(float(v[step]), decimals) if decimals else float(v[step])

@@ -122,12 +122,12 @@ def test_numbers_printed_in_full_carry_no_rounding(tmp_path: Path) -> None:
     assert read(write(tmp_path / "a.csv", text + "\n")).rows[0].rounding is None
 
 
-def test_a_cut_last_line_is_left_out_and_said(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_skipped_and_noted(tmp_path: Path) -> None:
     whole = csv_of({"step": list(range(30)), **pinned(30)})
     for cut in (3, 9):
         run = read(write(tmp_path / "a.csv", whole[:-cut]))
         assert len(run.rows) == 29
-        assert "line 31 was cut off" in run.notes[0]
+        assert "line 31 is incomplete" in run.notes[0]
 
 
 def test_a_last_line_without_its_line_end_may_be_whole(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_last_line_without_its_line_end_may_be_whole(tmp_path: Path) -> None:
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("step,d_loss\n", "no rows"),
-        ("step,loss,mae\n0,1,2\n", "no GAN signal recognised among: step, loss, mae"),
+        ("step,loss,mae\n0,1,2\n", "no GAN signals found among: step, loss, mae"),
         ("step,d_loss\n0,0.7\n1,high\n", "line 3 .* column 'd_loss' .* 'high'"),
         ("step,d_loss\n0,0.7\n1,0.6,9\n2,0.5\n", "line 3 .* 3 cells"),
         ("step,d_loss\n0,0.7\n2,0.6\n1,0.5\n", "line 4 .* step 1 comes after 2"),
@@ -167,7 +167,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\x93NUMPY\x01\x00\xff\xfe")
-    with pytest.raises(InputError, match="no text file"):
+    with pytest.raises(InputError, match="is not a text file"):
         diagnose(tmp_path / "a.csv")
 
 

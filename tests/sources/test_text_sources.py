@@ -1,4 +1,4 @@
-"""What trainings print, in a log or in a notebook, is read as what it is."""
+"""Printed training logs, in text files and notebooks, are read."""
 
 from __future__ import annotations
 
@@ -89,16 +89,18 @@ def test_a_cut_line_and_chatter_are_passed_over(tmp_path: Path) -> None:
     assert [row.step for row in read(path).rows] == [1]
 
 
-def test_text_that_tells_nothing_is_one_line(tmp_path: Path) -> None:
+def test_text_without_losses_is_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     path.write_text("Hello\nworld: 3\n")
-    with pytest.raises(InputError, match=r"Received: 'Hello'\. Known are Keras' progress bar"):
+    with pytest.raises(
+        InputError, match=r"Received: 'Hello'\. Known formats are Keras' progress bar"
+    ):
         diagnose(path)
 
 
 @given(st.text())
-def test_any_text_around_it_leaves_a_line_readable(said: str) -> None:
-    run = text(said + "\nstep 3: d_loss: 0.5")
+def test_any_text_around_it_leaves_a_line_readable(words: str) -> None:
+    run = text(words + "\nstep 3: d_loss: 0.5")
     assert all(np.isfinite(reading.step) for reading in examine(run).readings)
 
 
@@ -147,8 +149,11 @@ def test_a_published_run_reads_the_same_as_text(
 
 def notebook(path: Path, *printed: str) -> Path:
     cells = [
-        {"cell_type": "code", "outputs": [{"output_type": "stream", "text": said.splitlines(True)}]}
-        for said in printed
+        {
+            "cell_type": "code",
+            "outputs": [{"output_type": "stream", "text": words.splitlines(True)}],
+        }
+        for words in printed
     ]
     path.write_text(json.dumps({"nbformat": 4, "cells": [{"cell_type": "markdown"}, *cells]}))
     return path
@@ -158,20 +163,22 @@ def test_the_last_cell_that_printed_a_training_is_judged(tmp_path: Path) -> None
     runs = ["".join(f"{i} [D loss: {loss}] [G loss: 1.0]\n" for i in range(3)) for loss in (5, 6)]
     run = read(notebook(tmp_path / "a.ipynb", "Hello", *runs, "done"))
     assert run.rows[0].logs["D loss"] == 6
-    assert run.notes == ["2 cells printed trainings; the last one is judged"]
+    assert run.notes == ["2 cells contain training logs; the last one is used"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "words"),
     [
-        ('{"cells": [{"outputs', "no notebook of nbformat 4"),
-        ("[1, 2]", "no notebook of nbformat 4"),
-        ('{"cells": [{"outputs": [{"text": 3}]}]}', "no notebook of nbformat 4"),
+        ('{"cells": [{"outputs', "not a notebook of nbformat 4"),
+        ("[1, 2]", "not a notebook of nbformat 4"),
+        ('{"cells": [{"outputs": [{"text": 3}]}]}', "not a notebook of nbformat 4"),
         ('{"cells": []}', "0 cells with outputs"),
     ],
 )
-def test_a_notebook_that_tells_nothing_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+def test_a_notebook_without_losses_is_a_one_line_error(
+    tmp_path: Path, content: str, words: str
+) -> None:
     path = tmp_path / "a.ipynb"
     path.write_text(content)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=words):
         diagnose(path)

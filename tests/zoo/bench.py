@@ -1,4 +1,4 @@
-"""Scores detectors against the zoo's oracle and writes docs/benchmarks/detection.md.
+"""Scores detectors on the benchmark's labelled runs and writes docs/benchmarks/detection.md.
 
 python tests/zoo/bench.py           # all runs, a few minutes
 python tests/zoo/bench.py --fast    # every sixth run, nothing written
@@ -27,19 +27,19 @@ from keras_collapse.core.findings import Finding, Severity, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "detection.md"
 Z = 1.96
-"""Of a 95 % interval (Wilson, 1927)."""
+"""Standard normal quantile of a 95 % interval (Wilson, 1927)."""
 AT_ONCE = {"nan_rate"}
-"""Causes that can be seen in the step they strike."""
+"""Causes that are visible in the step in which they strike."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What our detectors said of a run.
+class Detection:
+    """The result of our detectors on a run.
 
     Args:
-        alarm: the step after which the verdict first said "failed"; None where it never did.
-        first: the finding that said so.
-        verdict: at the end.
+        alarm: number of steps after which the verdict was "failed" for the first time; else None.
+        first: the finding that caused it.
+        verdict: the verdict at the end.
     """
 
     alarm: int | None
@@ -48,7 +48,7 @@ class Heard:
 
 
 @functools.cache  # runs are scored as a whole, by cause and by kind
-def listen(run: Run, samples: bool = True) -> Heard:
+def detect(run: Run, samples: bool = True) -> Detection:
     examiner = Examiner()
     alarm: tuple[int, Finding] | None = None
     for reading, probe in run.seen():
@@ -59,37 +59,37 @@ def listen(run: Run, samples: bool = True) -> Heard:
             if finding.severity is Severity.FAILED and alarm is None:
                 alarm = (reading.step + 1, finding)
     step, first = alarm or (None, None)
-    return Heard(step, first, examiner.verdict())
+    return Detection(step, first, examiner.verdict())
 
 
 def ours(run: Run) -> int | None:
-    return listen(run).alarm
+    return detect(run).alarm
 
 
 def by_losses(run: Run) -> int | None:
-    return listen(run, samples=False).alarm
+    return detect(run, samples=False).alarm
 
 
 def at_the_end(run: Run) -> int | None:
-    """Ours, asked once: what the verdict says when the training is over."""
-    return run.program["steps"] if listen(run).verdict.status == "failed" else None
+    """Our verdict at the end of the training only."""
+    return run.program["steps"] if detect(run).verdict.status == "failed" else None
 
 
 Method = Callable[[Run], int | None]
 METHODS: dict[str, Method] = {
-    "the guide's three bands": guide,
+    "the guide's three ranges": guide,
     "early stopping on G's loss": early_stopping,
     "SageMaker Debugger's LossNotDecreasing, ExplodingTensor": sagemaker,
     "AUTOTRAINER's rules on the history": autotrainer,
-    "ours, losses only": by_losses,
-    "ours, with samples": ours,
-    "ours, with samples, the verdict at the end": at_the_end,
+    "keras-collapse, losses only": by_losses,
+    "keras-collapse, losses and samples": ours,
+    "keras-collapse, losses and samples, verdict at the end": at_the_end,
 }
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a method did on some runs."""
+    """How a method did on some runs."""
 
     found: int
     failed: int
@@ -123,7 +123,7 @@ def score(method: Method, runs: Sequence[Run]) -> Score:
 
 
 def interval(hits: int, tries: int) -> str:
-    """A share with its 95 % interval, in per cent."""
+    """A share in per cent, with its 95 % interval."""
     if tries == 0:
         return "none"
     p = hits / tries
@@ -137,8 +137,8 @@ def quantile(delays: Sequence[int], share: float) -> str:
 
 
 def table(runs: Sequence[Run]) -> list[str]:
-    lines = ["| method | alarms that are right | failed runs found | healthy runs called failed "
-             "| delay: median | 95 % within |", "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = ["| method | precision of alarms | failed runs found | healthy runs called failed "
+             "| median delay | 95th percentile |", "|---|---|---|---|---|---|"]  # fmt: skip
     for name, method in METHODS.items():
         s = score(method, runs)
         delays = ["", ""]
@@ -152,7 +152,7 @@ def table(runs: Sequence[Run]) -> list[str]:
 
 
 def causes(runs: Sequence[Run]) -> list[str]:
-    lines = ["| injected | failed, by the oracle | found | healthy | called failed |",
+    lines = ["| injected cause | labelled failed | found | labelled healthy | called failed |",
              "|---|---|---|---|---|"]  # fmt: skip
     for cause in sorted({run.recipe["cause"] for run in runs}):
         s = score(ours, [run for run in runs if run.recipe["cause"] == cause])
@@ -161,12 +161,13 @@ def causes(runs: Sequence[Run]) -> list[str]:
 
 
 def right_kinds(run: Run, step: int) -> set[str]:
-    """Kinds that are right to be named after that step, by what the oracle and the readings say.
+    """The kinds that are correct after that step, by the labels and the readings.
 
-    A loss that is not finite, or beyond 100, is `divergence`. Else what the last five looks show:
-    few modes of good quality is `mode_collapse`, hardly any sample of quality is `stalled`. Kinds
-    of D stand beside them where D is so in the last 200 steps: right on all of one kind and on none
-    of the other is `discriminator_pinned`, right on nearly everything `discriminator_dominates`.
+    A loss that is not finite, or beyond 100, is `divergence`. Else the last five sample checks
+    decide: few modes of good quality are `mode_collapse`, hardly any sample of quality is
+    `stalled`. Kinds of D are correct too if they hold in the last 200 steps: D right on all samples
+    of one kind and on none of the other is `discriminator_pinned`, right on nearly everything
+    `discriminator_dominates`.
     """
     looks = slice(max(step // LOOK - 5, 0), max(step // LOOK, 1))
     rows = run.readings[: step // EVERY][-200 // EVERY :]
@@ -185,24 +186,27 @@ def right_kinds(run: Run, step: int) -> set[str]:
 
 
 def kinds(runs: Sequence[Run]) -> tuple[int, int, list[str]]:
-    """Right kinds first, of failed runs that were found, and a table of what was said."""
-    said: Counter[tuple[str, str]] = Counter()
+    """Failed runs that were found: those with a correct first kind, all, and a table of kinds."""
+    named: Counter[tuple[str, str]] = Counter()
     hits = tries = 0
     for run in runs:
-        alarm, first = listen(run).alarm, listen(run).first
+        alarm, first = detect(run).alarm, detect(run).first
         if run.label == "failed" and alarm is not None and first is not None:
             right = right_kinds(run, alarm)
             tries += 1
             hits += first.kind in right
-            said[" or ".join(f"`{kind}`" for kind in sorted(right)), first.kind] += 1
-    lines = ["| right | said first | runs |", "|---|---|---|"]
-    lines += [f"| {right} | `{kind}` | {count} |" for (right, kind), count in sorted(said.items())]
+            named[" or ".join(f"`{kind}`" for kind in sorted(right)), first.kind] += 1
+    lines = ["| correct kinds | first kind reported | runs |", "|---|---|---|"]
+    lines += [f"| {right} | `{kind}` | {count} |" for (right, kind), count in sorted(named.items())]
     return hits, tries, lines
 
 
 def late(runs: Sequence[Run]) -> list[str]:
-    """Delays of failures that begin after good looks, and of those that strike at once."""
-    lines = ["| failures | runs | found | delay: median | 95 % within |", "|---|---|---|---|---|"]
+    """Delays of failures from the start, after good samples, and of NaN."""
+    lines = [
+        "| failures | runs | found | median delay | 95th percentile |",
+        "|---|---|---|---|---|",
+    ]
     failed = [run for run in runs if run.label == "failed"]
     parts = {
         "NaN": [r for r in failed if r.recipe["cause"] in AT_ONCE],
@@ -225,34 +229,42 @@ def late(runs: Sequence[Run]) -> list[str]:
     return lines
 
 
-HEAD = """# Detection, scored on the zoo
+HEAD = """# Detection benchmark
 
-Made by `make bench-detection` from the records in [`tests/zoo`](../../tests/zoo/README.md):
-{count} trainings, of which the oracle calls {healthy} healthy and {failed} failed; the others lie
-between or still get better, and are not scored. In brackets 95 % intervals (Wilson). A run counts
-as found where the verdict says `failed` at any time. A healthy run counts as called failed where
-the verdict says so at any time, although it may have been bad then and have recovered later; the
-last row of each table asks only at the end. Delays are in steps, from the oracle's onset: the last
-good look, or, for runs that never were good, the step by which half of the healthy runs on the same
-data are. Looks are 100 steps apart, runs have 3000 steps.
+This page is generated by `make bench-detection` from {count} recorded trainings in
+[`tests/zoo`](../../tests/zoo/README.md), called the benchmark below. Each training is labelled from
+the modes that its samples cover and their quality. Both are measured with the true modes of the
+data, or a classifier trained on its kinds, which the detectors do not see. {healthy} trainings are
+labelled healthy and {failed} failed. The others are in between or still improve at the end, and are
+not scored.
 
-Thresholds were chosen on the second part. Two things were decided after a first look at the
-held-out one, before the drawings in it were made: that a look is good only if most modes have their
-part of the samples (the published count calls a mode covered by one stray sample in 2500), and that
-a one-sided D beside good samples is a warning.
+- A failed run counts as found if the verdict is `failed` at any time.
+- A healthy run counts as called failed if the verdict is `failed` at any time, even if its samples
+  were bad then and recovered later. The last row of each table uses the verdict at the end only.
+- Delays are in steps, from the onset of the failure: the last good sample check, or, for runs that
+  never were good, the step by which half of the healthy runs on the same data are good.
+- Sample checks are 100 steps apart; runs have 3000 steps.
+- Brackets are 95 % intervals (Wilson, 1927).
 
-Baselines are our own code of published rules, sources in
-[`baselines.py`](../../tests/zoo/baselines.py).
+Thresholds were chosen on the second part. Two decisions were made after the first evaluation of the
+held-out part, before its drawings were added: a sample check is good only if most modes have their
+share of the samples (the published count calls a mode covered by one stray sample in 2500), and a
+one-sided D with good samples is a warning only.
+
+The baselines are our implementations of published rules;
+[`baselines.py`](../../tests/zoo/baselines.py) names the sources. "The guide" is the *GAN Training
+Triage Guide* for the camel notebook of D. Foster, *Generative Deep Learning*, 1st edition
+(O'Reilly, 2019).
 
 """
 
 
 WAYS = [
-    "Most runs were trained many together, in one compiled program; these recipes were also",
-    "trained one by one, by Keras' own `fit` with the callback",
-    "([`fits.py`](../../tests/zoo/fits.py)), with other seeds. p is how likely so large a",
-    "difference is where both ways are alike (Fisher's exact test); with one comparison in twenty",
-    "it is below 0.05 by chance.",
+    "Most runs were trained many at a time, in one compiled program. The recipes below were also",
+    "trained one at a time by Keras' `fit` with the callback",
+    "([`fits.py`](../../tests/zoo/fits.py)), with other seeds. p is the probability of so large a",
+    "difference if both ways are equivalent (Fisher's exact test); one comparison in twenty is",
+    "below 0.05 by chance.",
     "",
 ]
 
@@ -265,16 +277,16 @@ def page_of(runs: Sequence[Run]) -> str:
     held = [run for run in runs if run.held_out]
     chosen = [run for run in runs if not run.held_out]
     labels = [run.label for run in runs]
-    hits, tries, said = kinds(held)
+    hits, tries, named = kinds(held)
     parts = {
-        "Held out: data sets, architectures and objectives no threshold was chosen on": table(held),
-        "The part that thresholds were chosen on": table(chosen),
-        "How soon, held out": late(held),
-        f"The right kind first, held out: {interval(hits, tries)}": said,
-        "Failures that the losses do not show": matched(held),
-        "The number of modes, without labels": mode_counts(),
-        "By what was injected, held out": causes(held),
-        "Real fits and runs trained together": WAYS + ways_table(both_ways(runs, called)),
+        "Held-out data sets, architectures and objectives": table(held),
+        "The part on which thresholds were chosen": table(chosen),
+        "Delay by type of failure, held out": late(held),
+        f"Correct first kind, held out: {interval(hits, tries)}": named,
+        "Failed and healthy runs with similar losses": matched(held),
+        "Estimated number of modes": mode_counts(),
+        "By injected cause, held out": causes(held),
+        "Runs trained one at a time and many at a time": WAYS + ways_table(both_ways(runs, called)),
     }
     text = HEAD.format(
         count=len(runs), healthy=labels.count("healthy"), failed=labels.count("failed")

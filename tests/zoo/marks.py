@@ -1,5 +1,5 @@
-"""Questions beside the main one: can losses tell at all, are modes counted rightly, and do real
-fits and runs trained together agree?
+"""Further tables of the benchmark page: runs with similar losses, the number of modes, and runs
+trained one at a time compared with runs trained many at a time.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from zoo import LAST, REAL, Run
 from keras_collapse.core.samples.diversity import RealSample
 
 ALIKE = 0.03
-"""D's losses up to which two runs count as alike."""
+"""Difference of D's final losses up to which two runs count as similar."""
 END = 50
 """Readings at the end, 500 steps, whose mean loss is compared."""
 DRAWN = 256
-"""Samples of a look, as live."""
+"""Samples of a check, as in a live run."""
 SEEDS = 5
 
 
 def matched(runs: Sequence[Run]) -> list[str]:
-    """How well numbers tell failed from healthy runs whose D losses end alike (± 0.03).
+    """How well a number separates failed from healthy runs with similar D losses (± 0.03).
 
-    Over all pairs of a failed and a healthy run of one objective, the share that a number puts in
-    the right order (the area under its ROC, within matched pairs), whichever order that is.
+    The share of pairs of a failed and a healthy run of one objective that the number puts in one
+    order (the area under its ROC curve within matched pairs), whichever order that is.
     """
     pairs = [
         (bad, good)
@@ -39,9 +39,10 @@ def matched(runs: Sequence[Run]) -> list[str]:
     ]
     lines = [
         f"{len(pairs)} pairs of {len({id(b) for b, _ in pairs})} failed and "
-        f"{len({id(g) for _, g in pairs})} healthy runs.",
+        f"{len({id(g) for _, g in pairs})} healthy runs of one objective, whose D losses differ by "
+        f"at most {ALIKE} at the end.",
         "",
-        "| told by | area under the curve |",
+        "| number | area under its ROC curve |",
         "|---|---|",
     ]
     numbers = {
@@ -72,7 +73,7 @@ def _probed(run: Run, name: str) -> float:
 
 
 def estimates(toy: Toy, kept: Iterable[int]) -> list[tuple[int, int]]:
-    """Modes a sampler really reaches and modes estimated, for samplers of that many modes."""
+    """True and estimated number of modes, for samplers that keep some modes."""
     found = []
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
@@ -81,27 +82,27 @@ def estimates(toy: Toy, kept: Iterable[int]) -> list[tuple[int, int]]:
             modes = rng.permutation(toy.modes)[:count]
             centres = toy.centres[modes[rng.integers(count, size=DRAWN)]]
             drawn = centres + rng.normal(0, toy.spread, centres.shape)
-            look = sample.compare(drawn)
-            assert look.modes_covered is not None
-            found.append((count, look.modes_covered))
+            result = sample.compare(drawn)
+            assert result.modes_covered is not None
+            found.append((count, result.modes_covered))
     return found
 
 
 def mode_counts() -> list[str]:
-    """Estimated against true modes of samplers that drop some."""
-    lines = ["| data | samplers | mean error, modes | rank correlation |", "|---|---|---|---|"]
+    """Estimated and true number of modes of samplers that drop some."""
+    lines = ["| data | samplers | mean error in modes | rank correlation |", "|---|---|---|---|"]
     for name, kept in (("ring", range(1, 9)), ("grid", range(1, 26, 2))):
-        true, told = np.array(estimates(TOYS[name], kept)).T
-        error = float(np.abs(true - told).mean())
+        true, estimated = np.array(estimates(TOYS[name], kept)).T
+        error = float(np.abs(true - estimated).mean())
         lines.append(
             f"| {name} of {TOYS[name].modes} | {len(true)} | {error:.2f} "
-            f"| {rank_correlation(true, told):.3f} |"
+            f"| {rank_correlation(true, estimated):.3f} |"
         )
     return lines
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's, ties at their mean rank."""
+    """Spearman's rank correlation; ties have their mean rank."""
     ranks = [(np.searchsorted(np.sort(x), x) + np.searchsorted(np.sort(x), x, "right")) / 2
              for x in (a, b)]  # fmt: skip
     return float(np.corrcoef(*ranks)[0, 1])
@@ -109,11 +110,12 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Ways:
-    """Runs of one recipe, trained together and by real ``fit``: how many are, of how many.
+    """Counts of the runs of one recipe, trained many at a time and one at a time.
 
     Args:
-        name: objective and what was injected.
-        failed, called: by the oracle and by the verdict: (together, of, fit, of).
+        name: objective and injected cause.
+        failed, called: failed by label and by the verdict at the end, as (count of those trained
+            many at a time, their number, count of those trained one at a time, their number).
     """
 
     name: str
@@ -121,13 +123,13 @@ class Ways:
     called: tuple[int, int, int, int]
 
     def chance(self, counts: tuple[int, int, int, int]) -> float:
-        """How likely so large a difference is where both ways are alike (Fisher's exact test)."""
+        """Probability of so large a difference if both ways are equivalent (Fisher, exact)."""
         a, n, b, m = counts
         return float(fisher_exact([[a, n - a], [b, m - b]]).pvalue)
 
 
 def both_ways(runs: Sequence[Run], called: Callable[[Run], bool]) -> list[Ways]:
-    """Each recipe that was trained both ways."""
+    """The recipes that were trained both ways."""
     groups: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
         own = {k: v for k, v in run.recipe.items() if k not in ("seed", "live", "before")}
@@ -147,10 +149,10 @@ def both_ways(runs: Sequence[Run], called: Callable[[Run], bool]) -> list[Ways]:
 
 
 def ways_table(ways: Sequence[Ways]) -> list[str]:
-    """As Markdown."""
+    """The same as a Markdown table."""
     lines = [
-        "| objective, injected | failed, by the oracle: together | by `fit` | p | called failed at "
-        "the end: together | by `fit` | p |",
+        "| objective, injected cause | labelled failed: many at a time | one at a time | p "
+        "| called failed at the end: many at a time | one at a time | p |",
         "|---|---|---|---|---|---|---|",
     ]
     for one in ways:

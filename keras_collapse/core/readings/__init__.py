@@ -1,1 +1,1 @@
-"""From logged numbers to readings: names recognised, averaging undone."""
+"""Readings: recognised log keys, un-averaged numbers and their uncertainty."""

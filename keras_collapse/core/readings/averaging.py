@@ -1,26 +1,27 @@
-"""How logged numbers had been averaged: recognised from the numbers themselves, and undone.
+"""Infers how logged numbers were averaged, and undoes the averaging.
 
-Keras hands out running means in several guises, and nothing in a log says which. But a running
-mean moves less and less, by about 1/n at its n-th value, and a batch's own number does not.
-That decides: each hypothesis implies what the batches' numbers must have been, and the one under
-which they look least surprising wins (a likelihood with the change of variables accounted for).
+Keras logs running means of several kinds, and a log does not state which. A running mean moves by
+about 1/n at its n-th value; a batch's own number does not slow down. Each hypothesis implies the
+batches' numbers, and the most likely hypothesis is used (see `negative_log_likelihood`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from enum import StrEnum
-from itertools import pairwise
-from statistics import median
 
-from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.likelihood import (
+    epoch_starts,
+    negative_log_likelihood,
+    origin_of,
+)
+from keras_collapse.core.readings.reading import Reading, SignalRow
 
 
 class Averaging(StrEnum):
-    """What one logged number is the mean of."""
+    """What a logged number is the mean of."""
 
     BATCH = "batch"  # its own batch
     EPOCH = "epoch"  # all batches since the epoch began
@@ -28,50 +29,37 @@ class Averaging(StrEnum):
     LAST = "last"  # the epoch's last batch, one number per epoch
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a log: signals as they were handed in.
-
-    Args:
-        step: the training step, 0-based, strictly growing.
-        values: signal to number.
-        rounding: signal to the largest error of the number as printed or computed.
-        epoch: the epoch the step belongs to, where known.
-    """
-
-    step: int
-    values: Mapping[str, float]
-    rounding: Mapping[str, float] = field(default_factory=dict)
-    epoch: int | None = None
-
-
 DECIDE_AFTER = 48
-"""Rows to look at before deciding: on the two published logs the right hypothesis leads by more
-than a hundred nats by then, and a training does nothing yet that a verdict could rest on."""
+"""Rows before the averaging is decided. On the two published logs (docs/guide-numbers.md) the right
+hypothesis leads by more than a hundred nats by then; no verdict rests on so few steps."""
 DECIDE_AT_LAST = 256
-"""Rows after which a log that never moved is taken at its word."""
+"""Rows after which the hint, else ``batch``, is used if no hypothesis leads."""
 BOUNDARY_ROWS = 8
-"""Rows of a new epoch to look at before saying whether the mean was reset."""
+"""Rows of a new epoch before deciding whether the mean was reset."""
 LEAD = 6.0
 """Nats by which a hypothesis must lead: odds of 400 to 1."""
 PRIOR = 10.0
-"""Nats in favour of what the caller knows (a metric of the model, the Keras version)."""
-IMPOSSIBLE = 25.0
-"""Nats against a hypothesis for each accuracy it implies outside [0, 1]."""
+"""Nats in favour of the caller's hint (a metric of the model, the Keras version)."""
 RESOLUTION = 0.005
-"""Uncertainty of a reading that is worth having: a third of the guide's D loss band."""
+"""Largest uncertainty of a reading: a sixth of the width of the triage guide's D loss band."""
 
 
 class Unaverager:
-    """Rows in, readings out, with the averaging undone.
+    """Turns logged rows into readings, with the averaging undone.
+
+    The mean m over steps a+1 … b of a running mean M is m = (b M_b - a M_a) / (b - a).
 
     Args:
-        averaging: how the rows had been averaged, if known; recognised otherwise.
-        hint: what the caller expects; the numbers may overrule it.
-        origin: the step at which a running mean began; None: from the first rows.
+        averaging: how the rows were averaged, an `Averaging` value; None to infer it.
+        hint: the expected averaging; the numbers may overrule it.
+        origin: the step at which the running mean began; None to infer it from the first rows.
+
+    Attributes:
+        averaging: the averaging given or inferred; None while undecided.
+        held: rows not yet turned into readings.
 
     >>> undo = Unaverager("run")
-    >>> rows = [Row(0, {"g_acc": 1.0}), Row(1, {"g_acc": 0.5}), Row(2, {"g_acc": 2 / 3})]
+    >>> rows = [SignalRow(step, {"g_acc": mean}) for step, mean in enumerate((1.0, 0.5, 2 / 3))]
     >>> [round(r.values["g_acc"], 6) for row in rows for r in undo.push(row)]
     [1.0, 0.0, 1.0]
     """
@@ -84,20 +72,20 @@ class Unaverager:
     ) -> None:
         self.averaging = Averaging(averaging) if averaging else None
         self.hint = Averaging(hint) if hint else None
-        self.held: list[Row] = []
+        self.held: list[SignalRow] = []
         self._origin = origin
         self._resets_known = averaging is not None
-        self._previous: Row | None = None  # the last row whose total was used
-        self._skipped: Row | None = None  # a later row, too uncertain to use alone
-        self._recent: deque[Row] = deque(maxlen=DECIDE_AFTER)
+        self._previous: SignalRow | None = None  # the last row whose total was used
+        self._skipped: SignalRow | None = None  # a later row, too uncertain to use alone
+        self._recent: deque[SignalRow] = deque(maxlen=DECIDE_AFTER)
 
-    def push(self, row: Row) -> list[Reading]:
-        """Take one row; give the readings that are now certain enough."""
+    def push(self, row: SignalRow) -> list[Reading]:
+        """Take a row; return the readings whose uncertainty is now at most `RESOLUTION`."""
         self.held.append(row)
         return self._advance(closing=False)
 
     def close(self) -> list[Reading]:
-        """Give what is left at the end of a log."""
+        """Return the readings still held back at the end of a log."""
         readings = self._advance(closing=True)
         if self._skipped is not None and self._previous is not None:
             readings.append(self._difference(self._previous, self._skipped))
@@ -119,21 +107,25 @@ class Unaverager:
         return readings
 
     def _decide(self, closing: bool) -> bool:
-        """Batch or running mean? False while it is too early to say."""
+        """Decide between a batch's numbers and running means; return False if undecided."""
         rows = self.held
         finite = all(math.isfinite(v) for row in rows for v in row.values.values())
         if finite and len(rows) < DECIDE_AFTER and not closing:
             return False
         rows = rows if finite else rows[:-1]
-        # A log that begins in mid-run can hold means since its own beginning or since step 0.
+        # The means of a log that begins in mid-run began with the log or at step 0.
         known = [self._origin] if self._origin is not None else []
-        origins = known or ([_origin_of(rows), rows[0].step] if rows else [0])
+        origins = known or ([origin_of(rows), rows[0].step] if rows else [0])
         options: list[tuple[float, Averaging, int]] = []
         for origin in dict.fromkeys(origins):
             options += [
-                (surprise(rows, [None] * len(rows)), Averaging.BATCH, origin),
-                (surprise(rows, _epoch_starts(rows, origin)), Averaging.EPOCH, origin),
-                (surprise(rows, [origin] * len(rows)), Averaging.RUN, origin),
+                (negative_log_likelihood(rows, [None] * len(rows)), Averaging.BATCH, origin),
+                (
+                    negative_log_likelihood(rows, epoch_starts(rows, origin)),
+                    Averaging.EPOCH,
+                    origin,
+                ),
+                (negative_log_likelihood(rows, [origin] * len(rows)), Averaging.RUN, origin),
             ]
         options = [(cost - PRIOR * (kind is self.hint), kind, o) for cost, kind, o in options]
         best, kind, origin = min(options, key=lambda option: option[0])
@@ -153,20 +145,20 @@ class Unaverager:
         self._resets_known = several_epochs or kind is Averaging.BATCH
         return True
 
-    def _at_unknown_boundary(self, row: Row) -> bool:
-        """Does ``row`` open a new epoch while nobody knows yet whether that resets the mean?"""
+    def _at_unknown_boundary(self, row: SignalRow) -> bool:
+        """Whether ``row`` begins an epoch and it is unknown whether that resets the mean."""
         return not self._resets_known and bool(self._recent) and row.epoch != self._recent[-1].epoch
 
     def _decide_reset(self, closing: bool) -> bool:
-        """Did the new epoch begin a new mean? Judged beside the last rows of the old one."""
+        """Decide from rows on both sides whether an epoch reset the mean; False if undecided."""
         epoch = self.held[0].epoch
         opening = [row for row in self.held if row.epoch == epoch]
         if len(opening) < BOUNDARY_ROWS and len(opening) == len(self.held) and not closing:
             return False
         assert self._origin is not None
         rows = [*self._recent, *opening]
-        kept = surprise(rows, [self._origin] * len(rows))
-        reset = surprise(rows, _epoch_starts(rows, self._origin))
+        kept = negative_log_likelihood(rows, [self._origin] * len(rows))
+        reset = negative_log_likelihood(rows, epoch_starts(rows, self._origin))
         self.averaging = min(
             (reset - PRIOR * (self.hint is Averaging.EPOCH), Averaging.EPOCH),
             (kept - PRIOR * (self.hint is Averaging.RUN), Averaging.RUN),
@@ -176,14 +168,14 @@ class Unaverager:
 
     # -- undoing -------------------------------------------------------------------------
 
-    def _undo(self, row: Row) -> list[Reading]:
+    def _undo(self, row: SignalRow) -> list[Reading]:
         previous = self._skipped or self._previous
         if self.averaging in (Averaging.BATCH, Averaging.LAST):
             steps = row.step - previous.step if previous else 1
             self._previous = row
             return [Reading(row.step, steps, row.values, row.rounding, before=0, after=steps)]
         if self._origin is None:
-            self._origin = _origin_of([row])
+            self._origin = origin_of([row])
         readings = []
         epoch_began = previous is not None and row.epoch != previous.epoch
         if self.averaging is Averaging.EPOCH and epoch_began and previous is not None:
@@ -205,8 +197,8 @@ class Unaverager:
             self._skipped = row
         return readings
 
-    def _difference(self, start: Row, end: Row) -> Reading:
-        """The mean over (start, end]: m = (b M_b - a M_a) / (b - a) for means of a and b counts."""
+    def _difference(self, start: SignalRow, end: SignalRow) -> Reading:
+        """The mean over (start, end]: m = (b M_b - a M_a) / (b - a) for means of a and b steps."""
         assert self._origin is not None
         a, b = start.step - self._origin + 1, end.step - self._origin + 1
         values = {
@@ -217,50 +209,18 @@ class Unaverager:
         return Reading(end.step, b - a, values, end.rounding, before=a, after=b)
 
 
-def surprise(rows: Sequence[Row], began: Sequence[int | None]) -> float:
-    """How unlikely rows are, in nats up to a constant, given where their means began.
+def batch_size_of(accuracies: Iterable[float], largest: int = 4096) -> int | None:
+    """Return the smallest batch size of which all accuracies are multiples of 1/size.
 
-    The batches' numbers x that the rows imply are taken as a random walk whose steps are
-    Cauchy, so that the wild start every GAN has weighs little;
-    with x = (b M_b - a M_a) / (b - a) the density of M_b carries the factor b / (b - a).
+    A batch of m scores k/m; a mean over many batches can have nearly any value. This separates an
+    epoch's last batch from an epoch's mean.
 
     Args:
-        rows: consecutive rows.
-        began: for each row the step its running mean began at; None: its own batch's number.
-    """
-    total = 0.0
-    for signal in rows[0].values if rows else ():
-        known = [(r, start) for r, start in zip(rows, began, strict=True) if signal in r.values]
-        numbers = [row.values[signal] for row, _ in known]
-        if len(numbers) < 3 or max(numbers) - min(numbers) < 1e-12:
-            continue
-        implied, stretch, floor = numbers[:1], [1.0], [0.0]
-        for (last, since), (row, start) in pairwise(known):
-            b = 1 if start is None else row.step - start + 1
-            a = last.step - start + 1 if start is not None and start == since else 0
-            implied.append((b * row.values[signal] - a * last.values[signal]) / (b - a))
-            stretch.append(b / (b - a))
-            floor.append(2 * row.rounding.get(signal, 0.0) * stretch[-1])
-        jumps = [
-            x - sum(implied[max(i - 3, 0) : i]) / min(i, 3) for i, x in enumerate(implied) if i
-        ]
-        # Rounding alone makes jumps of its own size: no hypothesis gains by undercutting that.
-        scale = max(median(map(abs, jumps)), median(floor), 1e-12)
-        total += len(jumps) * math.log(scale) - sum(math.log(s) for s in stretch)
-        total += sum(math.log1p((x / scale) ** 2) for x in jumps)
-        if "acc" in signal:
-            total += IMPOSSIBLE * sum(
-                not -1e-3 - error <= x <= 1 + 1e-3 + error
-                for x, error in zip(implied, floor, strict=True)
-            )
-    return total
+        accuracies: numbers in [0, 1].
+        largest: the largest batch size that is tried.
 
-
-def batch_size_of(accuracies: Iterable[float], largest: int = 4096) -> int | None:
-    """The smallest batch that all accuracies are whole shares of; None if there is none.
-
-    A batch of m can only score k/m, a mean over many batches nearly anything: that tells an
-    epoch's last batch from an epoch's mean. At least five different values are asked for.
+    Returns:
+        The size; None if none fits, or there are fewer than five different values in (0, 1).
 
     >>> batch_size_of([0.25, 0.5, 0.75, 0.125, 0.875, 1.0])
     8
@@ -272,21 +232,3 @@ def batch_size_of(accuracies: Iterable[float], largest: int = 4096) -> int | Non
         if all(abs(a * size - round(a * size)) < 1e-6 * size for a in values):
             return size
     return None
-
-
-def _epoch_starts(rows: Sequence[Row], origin: int) -> list[int]:
-    """For each row the step its epoch began at."""
-    starts = [origin]
-    for last, row in pairwise(rows):
-        starts.append(starts[-1] if row.epoch == last.epoch else last.step + 1)
-    return starts
-
-
-def _origin_of(rows: Sequence[Row]) -> int:
-    """Step 0, or 1 where the log counts from 1, or a stride before the first row."""
-    first = rows[0].step if rows else 0
-    if len(rows) > 1:
-        stride = rows[1].step - first
-        if stride > 1 and first in (stride, stride - 1):
-            return first - stride + 1
-    return min(first, 1)

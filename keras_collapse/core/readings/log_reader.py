@@ -1,4 +1,4 @@
-"""Raw logs in, readings out: names recognised, averaging undone, one scale for every loss."""
+"""Turns logs into readings: recognises names, undoes averaging, puts D's losses on one scale."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.readings.averaging import Averaging, Row, Unaverager
-from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.averaging import Averaging, Unaverager
+from keras_collapse.core.readings.reading import Reading, SignalRow
 from keras_collapse.core.readings.signals import SignalNames, recognise_names
 
 FLOAT32_ROUNDING = 2.0**-22
 """Relative error of a running mean that Keras keeps in float32: two units in the last place."""
 SUM_TOLERANCE = 0.02
-"""Relative difference up to which a D loss counts as the sum of its two halves."""
+"""Relative difference up to which D's loss counts as the sum of its real and fake losses."""
 
 _HALVES = (("d_acc_real", "d_acc_fake"), ("d_loss_real", "d_loss_fake"))
 
 
 class Reader:
-    """Turns the logs of any Keras GAN into readings, live or from a file.
+    """Turns the logs of a Keras GAN into readings, live or from a file.
 
-    Names may appear in any log, not only in the first one, and may be missing from some.
+    A signal may be missing from some logs, and may first appear in a later one.
 
     Args:
-        signals: canonical signal to log key, where the names are not recognised.
-        averaging: how the numbers had been averaged, if known; inferred otherwise.
+        signals: canonical signal to log key, for names that are not recognised.
+        averaging: how the numbers were averaged, an `Averaging` value; None to infer it.
         hint: the expected averaging; the numbers may overrule it.
-        origin: the first step of a running mean, if known.
-        means: the log keys that hold running means since the epoch began, where others hold their
-            own batch's number, as when a ``train_step`` returns metrics and tensors mixed; None if
-            all keys are of one kind.
-        relative_rounding: error of a number relative to its size, where none is given with it.
+        origin: the step at which the running means began; None to infer it.
+        means: log keys that hold running means since the epoch began, if others hold their batch's
+            own number, as when a ``train_step`` returns both metrics and tensors; None if all keys
+            are of one kind.
+        relative_rounding: relative error of a number that is logged without its own.
 
     Attributes:
         names: the signals found so far; None before the first log.
-        absent: names of ``signals`` that no log has held yet.
+        shared_halves: signals dropped since real and fake batches update the same running mean.
+        summed: whether D's loss is the sum of its real and fake losses, and is halved.
 
     Raises:
-        InputError: at the first log, if no signal is recognised in it.
+        InputError: the first log contains no known signal.
 
     >>> reader = Reader(averaging="batch")
     >>> [r.values for r in reader.read(0, {"disc_loss": 0.7, "gen_loss": 0.6})]
@@ -65,23 +66,23 @@ class Reader:
         self._own: deque[tuple[int, dict[str, float]]] = deque()  # batches' own numbers, by step
         self._relative_rounding = relative_rounding
         self._undo = Unaverager(averaging, hint, origin)
-        self._opening: list[Row] = []  # the rows the averaging was recognised from
+        self._opening: list[SignalRow] = []  # the rows the averaging was recognised from
         self._form_known = False
         self._last_step = 0
 
     @property
     def averaging(self) -> str | None:
-        """How the numbers had been averaged; None while it is too early to say."""
+        """How the numbers were averaged; None while undecided."""
         return str(self._undo.averaging) if self._undo.averaging else None
 
     @property
     def absent(self) -> list[str]:
-        """Names that were given for a signal and that no log has held yet."""
+        """Log keys given in ``signals`` that no log has contained yet."""
         return [name for name in self._given.values() if name not in self._known]
 
     @property
     def received(self) -> list[str]:
-        """All names that logs have held."""
+        """All log keys so far."""
         return list(self._known)
 
     def read(
@@ -94,13 +95,17 @@ class Reader:
         """Take a log; return the readings that it completes.
 
         Args:
-            step: the training step the log belongs to, 0-based, growing.
-            logs: log key to number; keys that are not a signal are ignored.
-            epoch: the epoch of the step, where known.
-            rounding: log key to the largest error of the number as it was written.
+            step: the training step of the log, 0-based, strictly increasing.
+            logs: log key to number; keys that are no signal are ignored.
+            epoch: the epoch of the step; None if unknown.
+            rounding: log key to the largest error of the number as written; None to use
+                ``relative_rounding``.
 
         Returns:
-            Usually one reading; none while it is undecided how the numbers were averaged.
+            Usually one reading; none while the averaging is undecided.
+
+        Raises:
+            InputError: it is the first log and contains no known signal.
         """
         if not logs.keys() <= self._known.keys():
             self._learn_names(logs)
@@ -123,13 +128,13 @@ class Reader:
             )
         if own:
             self._own.append((step, own))
-        row = Row(step, values, errors, epoch)
+        row = SignalRow(step, values, errors, epoch)
         if not self._form_known:
             self._opening.append(row)
         return self._finish(self._undo.push(row))
 
     def _learn_names(self, logs: Mapping[str, float]) -> None:
-        """Look for signals among names that no log has held before; known ones keep their key."""
+        """Search new log keys for signals; a signal that is known keeps its key."""
         self._known |= dict.fromkeys(logs)
         given = {signal: name for signal, name in self._given.items() if name in self._known}
         found = recognise_names(self._known, given)
@@ -138,7 +143,7 @@ class Reader:
         self.names = found
 
     def _add_own(self, reading: Reading) -> Reading:
-        """The reading with the batches' own numbers of its steps, as means over them."""
+        """Add the means of the signals that were logged per batch, over the reading's steps."""
         values, rounding = dict(reading.values), dict(reading.rounding)
         within: dict[str, list[float]] = {}
         while self._own and self._own[0][0] <= reading.step:
@@ -152,11 +157,11 @@ class Reader:
         return replace(reading, values=values, rounding=rounding)
 
     def close(self) -> list[Reading]:
-        """The readings still held back at the end of a log."""
+        """Return the readings still held back at the end of a log."""
         return self._finish(self._undo.close())
 
     def findings(self) -> list[Finding]:
-        """What the numbers' form says: that they were running means over the whole run."""
+        """Return ``cumulative_metrics`` if the numbers are running means over the whole run."""
         if self._undo.averaging is not Averaging.RUN or not self._form_known:
             return []
         evidence: dict[str, object] = {"averaging": "run"}
@@ -168,8 +173,8 @@ class Reader:
                 severity=Severity.INFO,
                 first_step=self._opening[0].step,
                 last_step=self._last_step,
-                message="The numbers handed in are running means over the whole run: late "
-                "failures hardly move them. They were un-averaged before anything was judged.",
+                message="The logged numbers are running means over the whole run, which late "
+                "failures hardly change. The averaging was undone before the diagnosis.",
                 evidence=evidence,
                 advice=(
                     "Call model.reset_metrics() before each train_on_batch, or use Keras 3.15 "
@@ -199,10 +204,10 @@ class Reader:
         return readings
 
     def _find_shared_halves(self) -> list[str]:
-        """Halves that are one running mean, updated by the real and the fake batch in turn.
+        """Real and fake signals that are one running mean, updated by both batches in turn.
 
-        Then the real column holds the mean of 2n + 1 batches and the fake column of 2n + 2. If
-        they really were two means, reading them so would give accuracies outside [0, 1].
+        At step n (from 0) the real column is then a mean over 2n + 1 batches and the fake column
+        one over 2n + 2. Two separate means, un-averaged so, give accuracies outside [0, 1].
         """
         if self._undo.averaging is not Averaging.RUN or len(self._opening) < 4:
             return []
@@ -219,7 +224,7 @@ class Reader:
         return [half for pair in _HALVES for half in pair if half in self._opening[0].values]
 
     def _is_sum(self) -> bool:
-        """Is the D loss the sum of its halves, rather than their mean?"""
+        """Whether D's loss is the sum of its real and fake losses, rather than their mean."""
         known = [
             (row.values["d_loss"], row.values["d_loss_real"] + row.values["d_loss_fake"])
             for row in self._opening
@@ -230,6 +235,7 @@ class Reader:
         )
 
     def _in_form(self, reading: Reading) -> Reading:
+        """Drop shared halves, and halve D's loss if it is a sum."""
         values = {k: v for k, v in reading.values.items() if k not in self.shared_halves}
         if self.summed and "d_loss" in values:
             values["d_loss"] /= 2

@@ -1,4 +1,4 @@
-"""A reading: the canonical numbers of one stretch of training, with what rounding left of them."""
+"""A reading: the mean of each signal over a stretch of training, with its rounding uncertainty."""
 
 from __future__ import annotations
 
@@ -8,28 +8,45 @@ from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
+class SignalRow:
+    """The signals of one line of a log, as logged, before un-averaging.
+
+    Args:
+        step: the training step, 0-based, strictly increasing.
+        values: signal to number.
+        rounding: signal to the largest error of the number as printed or computed.
+        epoch: the epoch of the step; None if unknown.
+    """
+
+    step: int
+    values: Mapping[str, float]
+    rounding: Mapping[str, float] = field(default_factory=dict)
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """The mean of each signal over ``steps`` training steps that end with ``step``.
 
-    Usually one step. Where the numbers handed in were running means with few printed decimals,
-    a single step cannot be recovered but a longer stretch can, and the reading covers that.
+    Usually it covers one step. If running means were printed with few decimals, single steps
+    cannot be recovered, and it covers as many steps as are needed for a small uncertainty.
 
-    Every reading is a difference of two totals of some accumulator, one of ``before`` counts
-    and one of ``after``; each was printed (or computed) with an error of at most ``rounding``
-    times its count. Hence the uncertainty of the mean::
+    A reading is the difference of two totals of an accumulator, over ``before`` and ``after``
+    counts. Each total was printed (or computed) with an error of at most ``rounding`` times its
+    count, so the uncertainty of the mean is::
 
         rounding * (before + inner + after) / steps
 
-    and, when neighbours are merged, the error of the total they share cancels.
+    When neighbouring readings are merged, the error of the total that they share cancels.
 
     Args:
         step: the last training step covered, 0-based.
-        steps: how many steps it covers, at least 1.
-        values: signal to mean; only finite numbers are averages, NaN and infinity are kept.
-        rounding: signal to the largest error of one printed number; 0 where missing.
-        before: the count of the total taken away; 0 where the accumulator had just been reset.
-        after: the count of the total it was taken from.
-        inner: counts of totals between the ends whose errors do not cancel.
+        steps: the number of steps covered, at least 1.
+        values: signal to mean; NaN and infinity are kept.
+        rounding: signal to the largest error of one printed number; 0 if missing.
+        before: count of the subtracted total; 0 after a reset of the accumulator.
+        after: count of the total from which it was subtracted.
+        inner: counts of totals in between whose errors do not cancel.
     """
 
     step: int
@@ -46,17 +63,17 @@ class Reading:
         return self.step - self.steps + 1
 
     def get(self, signal: str) -> float | None:
-        """The signal's mean, or None where it was not reported."""
+        """The signal's mean; None if it was not logged."""
         return self.values.get(signal)
 
     def uncertainty(self, signal: str) -> float:
-        """The largest error that rounding can have left in the signal's mean."""
+        """The largest error of the signal's mean that rounding can cause."""
         counts = self.before + self.inner + self.after
         return self.rounding.get(signal, 0.0) * counts / self.steps
 
 
 def merge(readings: Sequence[Reading]) -> Reading:
-    """One reading over consecutive readings: means weighted by steps, errors combined.
+    """Merge consecutive readings into one: means weighted by steps, errors combined.
 
     >>> a = Reading(9, 10, {"d_loss": 0.6}, {"d_loss": 0.0005}, before=0, after=10)
     >>> b = Reading(19, 10, {"d_loss": 0.8}, {"d_loss": 0.0005}, before=10, after=20)
@@ -82,9 +99,9 @@ def merge(readings: Sequence[Reading]) -> Reading:
 
 
 class Blocks:
-    """Gathers readings into blocks of at least ``steps`` training steps.
+    """Merges readings into blocks of at least ``steps`` training steps.
 
-    One batch's accuracy is noisy, a block's is not: detectors that judge levels look at blocks.
+    A block's accuracy is less noisy than a batch's. Detectors of levels assess blocks.
 
     >>> blocks = Blocks(steps=2)
     >>> blocks.add(Reading(0, 1, {"d_acc": 1.0})) is None
@@ -99,7 +116,7 @@ class Blocks:
         self._covered = 0
 
     def add(self, reading: Reading) -> Reading | None:
-        """The finished block that this reading completes, or None."""
+        """Take a reading; return the block that it completes, else None."""
         self._open.append(reading)
         self._covered += reading.steps
         if self._covered < self.steps:

@@ -1,4 +1,4 @@
-"""The canonical names of a GAN's numbers, and how to recognise them in anyone's logs."""
+"""The canonical signal names of a GAN, and their recognition among log keys."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SIGNALS = (
     "g_loss",
     "g_acc",
 )
-"""The numbers of a reading. ``*_acc`` in [0, 1]; ``g_acc`` is the share of G's samples that D
-calls real, as in the book's combined model."""
+"""The signals of a reading. ``*_acc`` is in [0, 1]; ``g_acc`` is the share of G's samples that D
+calls real, the accuracy of a combined model trained with label 1."""
 
-# The words of each name, as people spell them; a name is recognised when all of its words are.
+# Spellings of each part of a name. A name is recognised if all of its words are.
 _NETWORKS = {
     "d": ("d", "dis", "disc", "discriminator", "c", "critic"),
     "g": ("g", "gen", "generator"),
@@ -34,11 +34,11 @@ _NOISE = ("binary", "mean", "train")
 
 @dataclass(frozen=True, slots=True)
 class SignalNames:
-    """Which log key holds which signal.
+    """The log key of each signal.
 
     Args:
         keys: canonical signal to log key.
-        critic: the discriminator is called a critic, so its objective is no cross-entropy.
+        critic: whether a key names a critic, whose objective is not cross-entropy.
     """
 
     keys: Mapping[str, str]
@@ -48,18 +48,18 @@ class SignalNames:
 def recognise_names(names: Iterable[str], given: Mapping[str, str] | None = None) -> SignalNames:
     """Find the canonical signals among the names of a log.
 
-    Known by default: the Keras documentation's ``d_loss, g_loss``; the book's second edition
-    (``d_loss, d_acc, d_real_acc, d_fake_acc, g_loss, g_acc``, and ``c_loss`` beside
-    ``c_wass_loss`` and ``c_gp``); ``disc_loss``, ``discriminator_loss``, ``D_loss``,
-    ``lossD`` and their real and fake halves. Names beginning with ``val_`` are of another
-    data set and never taken.
+    Recognised are the names of the Keras documentation (``d_loss, g_loss``); of D. Foster,
+    "Generative Deep Learning", 2nd edition, 2023 (``d_loss, d_acc, d_real_acc, d_fake_acc, g_loss,
+    g_acc``, and ``c_loss`` next to ``c_wass_loss`` and ``c_gp``); and ``disc_loss``,
+    ``discriminator_loss``, ``D_loss``, ``lossD`` and their real and fake halves. Names that begin
+    with ``val`` or ``test`` belong to other data and are never used.
 
     Args:
         names: the keys of a log dictionary or the columns of a file.
-        given: canonical signal to log key, for names not recognised; overrides the default.
+        given: canonical signal to log key, for names that are not recognised; takes precedence.
 
     Raises:
-        InputError: a given name is no signal or not there, or nothing fits.
+        InputError: ``given`` names an unknown signal or a missing key, or no signal is found.
 
     >>> recognise_names(["disc_loss", "gen_loss", "val_disc_loss"]).keys
     {'d_loss': 'disc_loss', 'g_loss': 'gen_loss'}
@@ -72,15 +72,18 @@ def recognise_names(names: Iterable[str], given: Mapping[str, str] | None = None
             found[signal] = name
     for signal, name in (given or {}).items():
         if signal not in SIGNALS:
-            raise InputError(f"signals: {signal!r} is no signal. Use these: {', '.join(SIGNALS)}.")
+            raise InputError(
+                f"signals: {signal!r} is not a signal. Use one of: {', '.join(SIGNALS)}."
+            )
         if name not in names:
             raise InputError(
-                f"signals: no number is called {name!r}. Received: {', '.join(names) or 'none'}."
+                f"signals: no logged number is named {name!r}. "
+                f"Received: {', '.join(names) or 'none'}."
             )
         found[signal] = name
     if not found:
         raise InputError(
-            f"no GAN signal recognised among: {', '.join(names) or 'none'}. Name them, for "
+            f"no GAN signals found among: {', '.join(names) or 'none'}. Name them, for "
             f"example signals={{'d_loss': 'my_name'}} or --signal d_loss=my_name "
             f"(signals: {', '.join(SIGNALS)})."
         )
@@ -90,12 +93,13 @@ def recognise_names(names: Iterable[str], given: Mapping[str, str] | None = None
 
 
 def _words(name: str) -> list[str]:
-    """``"lossD_real"`` to ``["loss", "d", "real"]``."""
+    """Split a name into lower-case words: ``"lossD_real"`` into ``["loss", "d", "real"]``."""
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     return [word for word in re.split(r"[^a-z0-9]+", split.lower()) if word]
 
 
 def _signal_of(name: str) -> str | None:
+    """The canonical signal of a name; None if it is not recognised."""
     words = _words(name)
     if not words or words[0] in ("val", "test"):
         return None

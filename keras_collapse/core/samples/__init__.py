@@ -1,1 +1,1 @@
-"""Measures of generated samples against real ones: fidelity, diversity, modes."""
+"""Sample checks: fidelity, diversity and modes of generated samples against real ones."""

@@ -1,4 +1,4 @@
-"""Distances between samples, exact where they nearly agree, in bounded memory."""
+"""Pairwise Euclidean distances: exact for nearly equal samples, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
-CANCELLED = 1e-11
-"""Squared distance, in squared lengths, below which the fast formula keeps fewer than four digits
-and differences are taken instead."""
-BLOCK = 1 << 22
-"""Numbers (32 MB) in any array that exists only in passing."""
+CANCELLATION = 1e-11
+"""Squared distance, relative to the squared lengths, below which the fast formula keeps fewer than
+four digits and the distance is computed from differences instead."""
+MAX_NUMBERS = 1 << 22
+"""Numbers (32 MB) in any temporary array."""
 
 
 def distances(a: Floats, b: Floats) -> Floats:
-    """Euclidean distances (n, m) between the rows of (n, d) and (m, d).
+    """Return the Euclidean distances (n, m) between the rows of (n, d) and (m, d).
 
-    |x|² + |y|² - 2xy loses all digits where x and y nearly agree; there differences are taken.
-    Equal rows are at distance 0 exactly.
+    |x|² + |y|² - 2xy loses all digits if x and y nearly agree; those distances are computed from
+    differences. Equal rows have distance 0 exactly.
     """
     centre = np.median(b, axis=0)
     a, b = a - centre, b - centre
@@ -29,7 +29,7 @@ def distances(a: Floats, b: Floats) -> Floats:
     squared = a @ b.T
     squared *= -2
     squared += sizes
-    sizes *= CANCELLED
+    sizes *= CANCELLATION
     near = squared <= sizes
     for row in np.flatnonzero(near.any(axis=1)):
         columns = near[row]
@@ -37,13 +37,14 @@ def distances(a: Floats, b: Floats) -> Floats:
     return np.sqrt(squared, out=squared)
 
 
-def blocks(a: Floats, b: Floats) -> Iterator[tuple[slice, Floats]]:
-    """Distances of a few rows of ``a`` at a time to all of ``b``."""
-    rows = max(BLOCK // len(b), 1)
+def distances_by_rows(a: Floats, b: Floats) -> Iterator[tuple[slice, Floats]]:
+    """Yield the distances of a few rows of ``a`` at a time to all rows of ``b``."""
+    rows = max(MAX_NUMBERS // len(b), 1)
     for start in range(0, len(a), rows):
         part = slice(start, start + rows)
         yield part, distances(a[part], b)
 
 
 def neighbour_radii(x: Floats, k: int) -> Floats:
-    return np.concatenate([np.partition(d, k, axis=1)[:, k] for _, d in blocks(x, x)])
+    """Return the distance (n,) of each row of (n, d) to its k-th nearest other row."""
+    return np.concatenate([np.partition(d, k, axis=1)[:, k] for _, d in distances_by_rows(x, x)])

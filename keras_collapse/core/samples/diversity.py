@@ -1,6 +1,6 @@
-"""One look at generated samples beside real ones: how good, how varied, what repeats or is missing.
+"""A sample check: statistics that compare generated samples with real ones.
 
-No labels, no pretrained network: distances between flattened samples only.
+They need no labels and no pretrained network, only distances between flattened samples.
 """
 
 from __future__ import annotations
@@ -16,58 +16,61 @@ from keras_collapse.core.samples.distances import Floats, distances
 from keras_collapse.core.samples.fidelity import (
     NEIGHBOURS,
     Support,
+    as_matrix,
     coverage_expected,
-    fidelity_within,
-    matrix,
+    fidelity_from_radii,
     support_from_pairs,
 )
-from keras_collapse.core.samples.modes import Neighbourhoods, find_modes, missed_modes
-from keras_collapse.core.samples.projection import Sketch
+from keras_collapse.core.samples.missing import Neighbourhoods, missed_modes
+from keras_collapse.core.samples.modes import find_modes
+from keras_collapse.core.samples.projection import SampleProjection
 
 LEAST_SAMPLES = 32
-"""Fewer real or generated samples say nothing about diversity."""
+"""Fewest real or generated samples that can be compared."""
 MOST_SAMPLES = 2048
-"""Samples of each kind that are compared; of more, this many are drawn. A matrix of distances
-then takes at most 32 MB; a prepared sample keeps one, a look has four at a time."""
-REPEATS = 0.01
-"""Share of real samples that may lie as close to another as a fake that repeats another."""
+"""Most samples of each kind that are compared; of more, this many are drawn at random. A distance
+matrix then takes at most 32 MB; `RealSample` keeps one, a sample check needs four at a time."""
+DUPLICATE_QUANTILE = 0.01
+"""Quantile of real samples' nearest-neighbour distances below which a fake repeats another."""
 PROJECTIONS = 64
-"""Directions of the sliced Wasserstein distance."""
+"""Random directions of the sliced Wasserstein distance."""
 LEVELS = 256
-"""Quantiles at which each direction's distance is taken."""
+"""Quantiles that approximate the distance along each direction."""
 HALVINGS = 8
-"""Times the real sample is halved for the baseline of the sliced Wasserstein distance."""
+"""Random halvings of the real sample that the sliced Wasserstein baseline averages over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """What one look at generated samples says. None: too few samples to tell.
+    """The result of one sample check; a value is None if there are too few samples for it.
 
     Args:
-        real, fake: how many samples were compared.
-        not_finite: generated samples left out because they hold NaN or infinity.
-        precision: share of fakes within the real manifold, in [0, 1].
-        recall: share of real samples within the fakes' manifold, in [0, 1].
-        density: how densely real samples lie around fakes; about 1 for a perfect generator.
-        coverage: share of real samples with a fake nearby, in [0, 1].
-        coverage_expected: coverage that a perfect generator has at these numbers of samples.
-        duplicate_share: share of fakes that repeat another fake, in [0, 1]: lie closer to it than
-            all but 1 % of as many real samples lie to each other.
-        support_estimate: how many different samples the generator seems to make; None where
-            fakes repeat each other no more than real samples do.
-        support_low, support_high: its 95 % interval; None above: no upper bound.
-        distance_ratio: mean distance between fakes, in mean distances between real samples.
-        sliced_wasserstein: distance of the two distributions, in standard deviations of the data.
-        sliced_wasserstein_baseline: the same between two parts of the real sample, scaled to
-            these numbers of samples: what a perfect generator has.
-        dimension: intrinsic dimensions of the real sample, 0 where they cannot be told.
-        modes_real: separate modes found in the real sample, at least 1.
-        modes_clear: False where 1 was found but more could not have been told apart.
-        modes_covered: how many of them the fakes do not provably miss.
+        real, fake: numbers of samples compared.
+        not_finite: number of generated samples dropped because they contain NaN or infinity.
+        precision: share of fakes within the real manifold, in [0, 1] (Kynkäänniemi et al. 2019).
+        recall: share of real samples within the fakes' manifold, in [0, 1] (the same).
+        density: density of real samples around fakes, at least 0; about 1 for a perfect generator
+            (Naeem et al. 2020).
+        coverage: share of real samples with a fake nearby, in [0, 1] (the same).
+        coverage_expected: coverage of a perfect generator at these numbers of samples.
+        duplicate_share: share of fakes that repeat another fake, in [0, 1]. Two fakes repeat each
+            other if they are closer than 99 % of as many real samples are to their nearest one.
+        support_estimate: estimated number of distinct samples that the generator makes (Arora,
+            Risteski & Zhang 2018); None if fakes repeat each other no more than real samples do.
+        support_low, support_high: its 95 % interval; ``support_high`` is None without upper bound.
+        distance_ratio: mean distance between fakes, divided by that between real samples.
+        sliced_wasserstein: sliced Wasserstein-1 distance of fakes and real samples (Rabin et al.
+            2011), in standard deviations of the data.
+        sliced_wasserstein_baseline: the same between two halves of the real sample, scaled to
+            these numbers of samples: the distance of a perfect generator.
+        dimension: intrinsic dimension of the real sample (Levina & Bickel 2005); 0 if unknown.
+        modes_real: number of separate modes in the real sample, at least 1.
+        modes_clear: False if one mode was found but several could not have been separated.
+        modes_covered: number of these modes that the fakes are not proven to miss.
         missing_share: share of the real sample that the fakes miss, by modes or locally.
         missing_in_modes: share of the real sample in missed modes.
-        missing_locally: share of the real sample with far too few fakes around, whatever the
-            modes. A lower bound: what is subtle in distances stays unseen.
+        missing_locally: share of the real sample with far too few fakes nearby, whatever its
+            modes. A lower bound: differences that distances do not show are not counted.
     """
 
     real: int
@@ -94,50 +97,50 @@ class Diversity:
     missing_locally: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and None, as JSON holds them."""
+        """Return the values by name, as plain numbers and None for JSON."""
         return asdict(self)
 
 
 class RealSample:
-    """A sample of the real data, prepared so that a look at fakes beside it is cheap.
+    """A sample of the real data, prepared for repeated comparison with generated samples.
 
     Args:
-        real: (n, d) numbers, flattened samples, n of 32 and more; of more than 2048, so many
-            are drawn.
-        seed: of what is drawn and of random directions; the same seed gives the same numbers.
+        real: flattened samples, numbers of shape (n, d), n at least 32; of more than 2048 samples,
+            2048 are drawn.
+        seed: seed of the draw and the random projections; equal seeds give equal results.
 
     Raises:
-        InputError: not a matrix of finite numbers, or too few samples.
+        InputError: ``real`` is no matrix of finite numbers, or has too few samples.
 
     >>> rng = np.random.default_rng(0)
     >>> real = RealSample(rng.normal(size=(500, 2)))
-    >>> look = real.compare(np.zeros((100, 2)))
-    >>> look.duplicate_share, look.support_estimate, look.distance_ratio
+    >>> result = real.compare(np.zeros((100, 2)))
+    >>> result.duplicate_share, result.support_estimate, result.distance_ratio
     (1.0, 1.0, 0.0)
     """
 
     def __init__(self, real: ArrayLike, *, seed: int = 0) -> None:
-        samples = matrix(real, "the real sample")
+        samples = as_matrix(real, "the real sample")
         self.seed = seed
         self.dimensions = samples.shape[1]
         if not np.isfinite(samples).all():
             raise InputError(
-                "the real sample holds values that are not finite. "
+                "the real sample contains NaN or infinity. "
                 f"Received: {int((~np.isfinite(samples)).any(axis=1).sum())} such samples of "
-                f"{len(samples)}. Leave them out"
+                f"{len(samples)}. Remove them"
             )
         if len(samples) < LEAST_SAMPLES:
             raise InputError(
                 f"too few real samples to compare with. Received: {len(samples)}. "
                 f"Give at least {LEAST_SAMPLES}"
             )
-        self._sketch = Sketch(_some(samples, seed), seed)
-        self._points, self._located = self._sketch.points, self._sketch.located
+        self._projection = SampleProjection(_subsample(samples, seed), seed)
+        self._points, self._principal = self._projection.points, self._projection.principal
         apart = distances(self._points, self._points)
         self._radii = np.partition(apart, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
         self._mean_distance = _mean_distance(apart)
-        self._closeness: dict[int, tuple[float, float]] = {}
-        apart = distances(self._located, self._located)
+        self._duplicate_thresholds: dict[int, tuple[float, float]] = {}
+        apart = distances(self._principal, self._principal)
         self.modes = find_modes(apart)
         self._neighbourhoods = Neighbourhoods(apart)
         directions = np.random.default_rng(seed).normal(size=(self._points.shape[1], PROJECTIONS))
@@ -145,26 +148,26 @@ class RealSample:
         projected = self._points @ self._directions
         self._spread = float(projected.std(axis=0).mean()) or 1.0
         self._quantiles = _quantiles(projected)
-        self._noise = self._halves(projected)
+        self._baseline = self._split_baseline(projected)
 
     def compare(self, fake: ArrayLike) -> Diversity:
-        """Look at generated samples.
+        """Compare generated samples with the real ones.
 
         Args:
-            fake: (m, d) numbers, flattened as the real ones, m of 32 and more.
+            fake: numbers of shape (m, d), flattened like the real samples, m at least 32.
 
         Returns:
-            The look. Samples that are not finite are left out and counted; where fewer than 32
-            are left, only the count is told.
+            The statistics. Samples with NaN or infinity are dropped and counted in
+            ``not_finite``; if fewer than 32 are left, only that count is given.
 
         Raises:
-            InputError: not a matrix of numbers, of another width than the real samples, or too
-                few of them.
+            InputError: ``fake`` is no matrix of numbers, has another width than the real samples,
+                or has too few samples.
         """
-        samples = matrix(fake, "the generated sample")
+        samples = as_matrix(fake, "the generated sample")
         if samples.shape[1] != self.dimensions:
             raise InputError(
-                f"generated samples have another size than real ones. Received: "
+                f"generated and real samples differ in size. Received: "
                 f"{samples.shape[1]} and {self.dimensions} numbers each. Flatten both alike"
             )
         if len(samples) < LEAST_SAMPLES:
@@ -174,18 +177,18 @@ class RealSample:
             )
         finite = np.isfinite(samples).all(axis=1)
         lost = int((~finite).sum())
-        samples = _some(samples[finite] if lost else samples, self.seed)
+        samples = _subsample(samples[finite] if lost else samples, self.seed)
         n, m = len(self._points), len(samples)
         modes = self.modes
         if m < LEAST_SAMPLES:
             return Diversity(n, m, lost, modes.count, modes.clear)
-        points, located = self._sketch(samples)
+        points, principal = self._projection(samples)
         apart = distances(points, points)
         radii = np.partition(apart, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
-        fidelity = fidelity_within(self._points, points, self._radii, radii, NEIGHBOURS)
-        repeated, support = self._repeats(apart[:n, :n])
-        baseline = self._noise * float(np.sqrt((1 / n + 1 / m) / (4 / n)))
-        missing = self._missing(located)
+        fidelity = fidelity_from_radii(self._points, points, self._radii, radii, NEIGHBOURS)
+        repeated, support = self._duplicates(apart[:n, :n])
+        baseline = self._baseline * float(np.sqrt((1 / n + 1 / m) / (4 / n)))
+        missing = self._missing_shares(principal)
         return Diversity(
             real=n,
             fake=m,
@@ -200,39 +203,39 @@ class RealSample:
             distance_ratio=(
                 _mean_distance(apart) / self._mean_distance if self._mean_distance else None
             ),
-            sliced_wasserstein=self._wasserstein(points),
+            sliced_wasserstein=self._sliced_wasserstein(points),
             sliced_wasserstein_baseline=baseline,
             **missing,
         )
 
-    def _repeats(self, apart: Floats) -> tuple[float, Support]:
-        """Share of fakes that repeat another, and the support that tells."""
+    def _duplicates(self, apart: Floats) -> tuple[float, Support]:
+        """The share of fakes that repeat another fake, and the support estimated from that."""
         size = len(apart)
-        if size not in self._closeness:
-            self._closeness[size] = self._closeness_of(size)
-        close, real_pairs = self._closeness[size]
+        if size not in self._duplicate_thresholds:
+            self._duplicate_thresholds[size] = self._duplicate_threshold(size)
+        close, real_pairs = self._duplicate_thresholds[size]
         same = apart <= close
         np.fill_diagonal(same, False)
         share = float(same.any(axis=1).mean())
         return share, support_from_pairs(int(same.sum()) // 2, size, real_pairs)
 
-    def _closeness_of(self, size: int) -> tuple[float, float]:
-        """Distance of a repeated real sample, and pairs as close, in so many real samples."""
+    def _duplicate_threshold(self, size: int) -> tuple[float, float]:
+        """For ``size`` real samples: a duplicate's largest distance, mean number of such pairs."""
         starts = range(0, len(self._points) - size + 1, size)
         apart = []
         for start in starts:
             part = self._points[start : start + size]
             apart.append(distances(part, part))
             np.fill_diagonal(apart[-1], np.inf)
-        close = float(np.quantile([part.min(axis=1) for part in apart], REPEATS))
+        close = float(np.quantile([part.min(axis=1) for part in apart], DUPLICATE_QUANTILE))
         return close, sum(float((part <= close).sum()) for part in apart) / 2 / len(apart)
 
-    def _missing(self, located: Floats) -> dict[str, Any]:
+    def _missing_shares(self, principal: Floats) -> dict[str, Any]:
         modes, n = self.modes, len(self._points)
-        apart = distances(located, self._located)
+        apart = distances(principal, self._principal)
         nearest = apart.argmin(axis=1)
         there = modes.labels[nearest]
-        inside = apart[np.arange(len(located)), nearest] <= modes.reach[there]
+        inside = apart[np.arange(len(principal)), nearest] <= modes.reach[there]
         of_real = np.bincount(modes.labels, minlength=modes.count)
         of_fake = np.bincount(there, minlength=modes.count)
         reached = np.bincount(there[inside], minlength=modes.count)
@@ -247,11 +250,11 @@ class RealSample:
             "missing_locally": None if locally is None else float(locally.sum() / n),
         }
 
-    def _wasserstein(self, points: Floats) -> float:
+    def _sliced_wasserstein(self, points: Floats) -> float:
         gaps = _quantiles(points @ self._directions) - self._quantiles
         return float(np.abs(gaps).mean()) / self._spread
 
-    def _halves(self, projected: Floats) -> float:
+    def _split_baseline(self, projected: Floats) -> float:
         rng = np.random.default_rng(self.seed)
         found = []
         for _ in range(HALVINGS):
@@ -261,8 +264,16 @@ class RealSample:
         return sum(found) / len(found) / self._spread
 
 
-def look_at(real: ArrayLike, fake: ArrayLike, *, seed: int = 0) -> Diversity:
-    """One look; for several beside the same real sample, keep a `RealSample`."""
+def compare_samples(real: ArrayLike, fake: ArrayLike, *, seed: int = 0) -> Diversity:
+    """Run one sample check. To run several against the same real sample, keep a `RealSample`.
+
+    Args:
+        real, fake: flattened samples, numbers of shape (n, d) and (m, d).
+        seed: see `RealSample`.
+
+    Raises:
+        InputError: see `RealSample` and `RealSample.compare`.
+    """
     return RealSample(real, seed=seed).compare(fake)
 
 
@@ -271,7 +282,7 @@ def _mean_distance(apart: Floats) -> float:
 
 
 def _quantiles(projected: Floats) -> Floats:
-    """Quantiles (levels, directions) of samples (n, directions)."""
+    """The quantiles (`LEVELS`, directions) of projected samples (n, directions)."""
     ordered = np.sort(projected, axis=0)
     place = (np.arange(LEVELS) + 0.5) / LEVELS * len(ordered) - 0.5
     place = np.clip(place, 0, len(ordered) - 1)
@@ -281,7 +292,7 @@ def _quantiles(projected: Floats) -> Floats:
     return np.asarray(ordered[below] * (1 - part) + ordered[above] * part, np.float64)
 
 
-def _some(samples: NDArray[Any], seed: int) -> NDArray[Any]:
-    """At most `MOST_SAMPLES`, in random order: data sorted by class must not look collapsed."""
+def _subsample(samples: NDArray[Any], seed: int) -> NDArray[Any]:
+    """At most `MOST_SAMPLES` in random order, so that data sorted by class is drawn evenly."""
     order = np.random.default_rng(seed).permutation(len(samples))
     return samples[order[:MOST_SAMPLES]]

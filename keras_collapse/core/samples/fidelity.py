@@ -1,4 +1,4 @@
-"""The published statistics: precision, recall, density, coverage, and the size of a support."""
+"""Published statistics: precision, recall, density, coverage and the estimated support size."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.samples.distances import Floats, blocks, neighbour_radii
+from keras_collapse.core.samples.distances import Floats, distances_by_rows, neighbour_radii
 
 NEIGHBOURS = 5
 """k of coverage, density, precision and recall, as in Naeem et al. 2020."""
 NORMAL_95 = 1.96
+"""Standard normal quantile of a two-sided 95 % interval."""
 
 
 class Fidelity(NamedTuple):
     """Precision and recall of Kynkäänniemi et al. 2019, density and coverage of Naeem et al. 2020.
 
-    With B(x) the ball around a sample up to its k-th nearest neighbour among its own kind:
+    B(x) is the ball around sample x that reaches its k-th nearest neighbour of its own kind.
 
-    precision: share of fakes in B of any real sample (Kynkäänniemi, eq. 1 and 2);
-    recall: share of real samples in B of any fake;
-    density: for each fake the number of real B it is in, divided by k, averaged (Naeem et al.);
-    coverage: share of real samples whose B holds a fake (Naeem et al.).
+    Args:
+        precision: share of fakes within B of any real sample, in [0, 1] (Kynkäänniemi et al.,
+            eq. 1 and 2).
+        recall: share of real samples within B of any fake, in [0, 1] (the same).
+        density: number of real samples' B that contain a fake, divided by k, averaged over the
+            fakes; at least 0 (Naeem et al.).
+        coverage: share of real samples whose B contains a fake, in [0, 1] (Naeem et al.).
     """
 
     precision: float
@@ -33,39 +37,42 @@ class Fidelity(NamedTuple):
 
 
 def fidelity(real: ArrayLike, fake: ArrayLike, k: int = NEIGHBOURS) -> Fidelity:
-    """Precision, recall, density and coverage, from all samples and all their dimensions.
+    """Compute precision, recall, density and coverage from all samples in all dimensions.
 
-    A sample on a ball's surface is in it, so that data that repeats itself covers itself.
-    Sources: "Improved Precision and Recall Metric for Assessing Generative Models" (2019),
-    "Reliable Fidelity and Diversity Metrics for Generative Models" (2020). Memory: 32 MB at a
-    time beside the samples.
+    A sample on the surface of a ball counts as inside, so that repeated data covers itself.
+    Sources: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative
+    Models" (2019); Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models"
+    (2020). Needs 32 MB at a time in addition to the samples.
 
     Args:
-        real: (n, d) finite numbers, n > k.
-        fake: (m, d) finite numbers, m > k.
-        k: which neighbour bounds a ball.
+        real: finite numbers of shape (n, d), n > k.
+        fake: finite numbers of shape (m, d), m > k.
+        k: the nearest neighbour that sets a ball's radius.
+
+    Raises:
+        InputError: a sample is no matrix of numbers, the widths differ, or n or m is too small.
 
     >>> line = np.arange(20.0)[:, None]
     >>> fidelity(line, line + 0.25)
     Fidelity(precision=1.0, recall=1.0, density=1.17, coverage=1.0)
     """
     a, b = (
-        matrix(x, f"the {name} sample").astype(np.float64)
+        as_matrix(x, f"the {name} sample").astype(np.float64)
         for x, name in ((real, "real"), (fake, "generated"))
     )
     if a.shape[1] != b.shape[1] or min(len(a), len(b)) <= k:
         raise InputError(
-            f"balls up to neighbour {k} need more than {k} samples of each kind and of one size. "
+            f"k={k} needs more than {k} real and {k} generated samples of one width. "
             f"Received: shapes {a.shape} and {b.shape}"
         )
-    return fidelity_within(a, b, neighbour_radii(a, k), neighbour_radii(b, k), k)
+    return fidelity_from_radii(a, b, neighbour_radii(a, k), neighbour_radii(b, k), k)
 
 
 def coverage_expected(n: int, m: int, k: int = NEIGHBOURS) -> float:
-    """Coverage of n real samples by m fakes of the same distribution, whatever it is.
+    """Return the expected coverage of n real samples by m fakes of the same distribution.
 
-    1 - (n-1)...(n-k) / ((m+n-1)...(m+n-k)), as Naeem et al. 2020 derive it: the k nearest real
-    samples all come before the nearest fake.
+    1 - (n-1)...(n-k) / ((m+n-1)...(m+n-k)), for any distribution (Naeem et al. 2020): a real
+    sample is not covered if its k nearest real samples are all closer than the nearest fake.
 
     >>> round(coverage_expected(1000, 1000), 3), round(coverage_expected(1000, 64), 3)
     (0.969, 0.267)
@@ -75,7 +82,7 @@ def coverage_expected(n: int, m: int, k: int = NEIGHBOURS) -> float:
 
 
 class Support(NamedTuple):
-    """A number of different samples, with its 95 % interval."""
+    """An estimated number of distinct samples and its 95 % interval; None if unbounded."""
 
     estimate: float | None
     low: float
@@ -83,17 +90,18 @@ class Support(NamedTuple):
 
 
 def support_from_pairs(pairs: int, samples: int, real_pairs: float = 0) -> Support:
-    """How many different samples a generator makes, from how often they repeat.
+    """Estimate the number of distinct samples that a generator makes, from repeated ones.
 
-    s draws out of N equally frequent samples hold about s(s-1) / 2N equal pairs (the birthday
-    paradox, as Arora, Risteski & Zhang 2018 use it in "Do GANs learn the distribution? Some
-    theory and empirics"). Where some are more frequent, N is the effective number, 1 / Σp².
-    The interval is that of a Poisson count (Byar's approximation).
+    s draws from N equally frequent samples contain about s(s-1) / 2N equal pairs (the birthday
+    paradox, used by Arora, Risteski & Zhang, "Do GANs learn the distribution? Some theory and
+    empirics", 2018). If frequencies p differ, N is the effective number 1 / Σp². The interval is
+    that of a Poisson count (Byar's approximation).
 
     Args:
-        pairs: pairs of fakes that are as good as equal.
-        samples: how many fakes were looked at.
-        real_pairs: such pairs in as many real samples, on average; fakes must clearly have more.
+        pairs: number of pairs of fakes that count as equal.
+        samples: number of fakes.
+        real_pairs: mean number of such pairs in as many real samples. Without clearly more pairs
+            of fakes, there is no estimate.
 
     >>> support_from_pairs(0, 1000)  # none found: only a lower bound
     Support(estimate=None, low=136174.0, high=None)
@@ -111,16 +119,18 @@ def support_from_pairs(pairs: int, samples: int, real_pairs: float = 0) -> Suppo
 
 
 def _poisson_interval(count: float) -> tuple[float, float]:
+    """The 95 % interval of a Poisson mean (Byar's approximation)."""
     more = count + 1
     high = more * (1 - 1 / (9 * more) + NORMAL_95 / (3 * more**0.5)) ** 3
     low = count * (1 - 1 / (9 * count) - NORMAL_95 / (3 * count**0.5)) ** 3 if count else 0.0
     return max(low, 0.0), high
 
 
-def fidelity_within(a: Floats, b: Floats, radii_a: Floats, radii_b: Floats, k: int) -> Fidelity:
+def fidelity_from_radii(a: Floats, b: Floats, radii_a: Floats, radii_b: Floats, k: int) -> Fidelity:
+    """As `fidelity`, for real samples (n, d) and fakes (m, d) with radii (n,) and (m,)."""
     balls = np.zeros(len(b), np.int64)
     recalled = covered = 0
-    for part, apart in blocks(a, b):
+    for part, apart in distances_by_rows(a, b):
         inside = apart <= radii_a[part, None]
         balls += inside.sum(axis=0)
         covered += int(inside.any(axis=1).sum())
@@ -133,7 +143,16 @@ def fidelity_within(a: Floats, b: Floats, radii_a: Floats, radii_b: Floats, k: i
     )
 
 
-def matrix(samples: ArrayLike, name: str) -> NDArray[Any]:
+def as_matrix(samples: ArrayLike, name: str) -> NDArray[Any]:
+    """Return samples as an array.
+
+    Args:
+        samples: numbers of shape (samples, dimensions).
+        name: what error messages call them.
+
+    Raises:
+        InputError: they are no numbers of that shape.
+    """
     array = np.asarray(samples)
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiub":
         raise InputError(

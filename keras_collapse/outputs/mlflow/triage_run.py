@@ -25,7 +25,7 @@ from keras_collapse.outputs.style import SYMBOL
 RUN_FILE = "mlflow_run.json"
 UI = "http://localhost:5000"
 """Where ``mlflow ui`` serves by default."""
-ARTIFACTS = ("triage.json", "report.md", "report.html", "curves.png", "known_good.toml")
+ARTIFACTS = ("triage.json", "report.md", "report.html", "known_good.toml")
 
 
 def open_run(name: str, folder: Path, tracking_uri: str | None) -> dict[str, str]:

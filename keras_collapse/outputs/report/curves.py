@@ -1,4 +1,7 @@
-"""Curves for a page: thinned without losing a spike, scaled, and written as paths of an SVG."""
+"""Curves of a chart: thinned without losing spikes, scaled, and converted to SVG paths.
+
+Matplotlib is used only to find round tick positions, a solved problem that needs no code of ours.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,43 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 POINTS = 600
-"""Points of a curve that are drawn: more cannot be told apart at a page's width."""
+"""Largest number of drawn points of a curve; more are indistinguishable at a page's width."""
 WIDTH, HEIGHT = 2000, 600
-"""The drawing's own units; the page stretches it to the room there is."""
+"""Size of a chart in SVG units; the page scales it to the available width."""
 USUAL = 0.98
-"""Share of the stretches, least and largest each, that set the scale where the rest is far off."""
+"""Quantile of the minima and maxima that sets the scale if values beyond it are far off."""
 FAR_OFF = 4.0
-"""Times the usual span from which the whole span would flatten all else."""
+"""Ratio of the full span to the usual span from which the usual one is drawn."""
 MARGIN = 0.04
-"""Of the span, above and below."""
+"""Free space above and below the curves, as a share of the span."""
 
 
 @dataclass(frozen=True, slots=True)
-class Thinned:
-    """A curve in at most `POINTS` stretches, arrays (n,); NaN where a stretch has no finite value.
+class ThinnedCurve:
+    """A curve in at most `POINTS` stretches of steps, as arrays (n,).
 
     Args:
         at: the middle step of each stretch.
-        mean, low, high: of its finite values.
-        lost: whether it holds values that are not finite.
+        mean, low, high: mean, minimum and maximum of its finite values; NaN if there are none.
+        non_finite: whether it contains NaN or infinity.
     """
 
     at: np.ndarray
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    lost: np.ndarray
+    non_finite: np.ndarray
 
 
-def thinned(steps: ArrayLike, values: ArrayLike) -> Thinned:
-    """Means, minima and maxima of at most `POINTS` stretches.
+def thinned(steps: ArrayLike, values: ArrayLike) -> ThinnedCurve:
+    """Reduce a curve to the means, minima and maxima of at most `POINTS` stretches.
+
+    Args:
+        steps: (n,), increasing.
+        values: (n,), NaN and infinity included.
 
     >>> curve = thinned([0, 1, 2], [3.0, float("nan"), 4.0])
-    >>> curve.at.tolist(), curve.mean.tolist(), curve.lost.tolist()
+    >>> curve.at.tolist(), curve.mean.tolist(), curve.non_finite.tolist()
     ([0.0, 1.0, 2.0], [3.0, nan, 4.0], [False, True, False])
     """
     numbers, places = np.asarray(values, float), np.asarray(steps, float)
@@ -52,22 +59,24 @@ def thinned(steps: ArrayLike, values: ArrayLike) -> Thinned:
     finite = np.isfinite(numbers)
     known = np.add.reduceat(finite.astype(int), starts)
     none = np.where(known == 0, np.nan, 0.0)
-    # Divided before they are added, lest the largest floats add up to infinity.
+    # Divided before the sum, so that the largest floats do not add up to infinity.
     share = np.where(finite, numbers, 0.0) / np.repeat(np.maximum(known, 1), ends - starts + 1)
-    return Thinned(
+    return ThinnedCurve(
         at=(places[starts] + places[ends]) / 2,
         mean=np.add.reduceat(share, starts) + none,
         low=np.minimum.reduceat(np.where(finite, numbers, np.inf), starts) + none,
         high=np.maximum.reduceat(np.where(finite, numbers, -np.inf), starts) + none,
-        lost=known < ends - starts + 1,
+        non_finite=known < ends - starts + 1,
     )
 
 
-def scale(curves: Sequence[Thinned], include: Sequence[float] = ()) -> tuple[float, float]:
-    """The least and largest value that are drawn; an exploding end does not flatten the rest.
+def scale(curves: Sequence[ThinnedCurve], include: Sequence[float] = ()) -> tuple[float, float]:
+    """Return the least and largest value of a chart's scale.
+
+    If a few values are far off, as when a loss explodes, the scale leaves them out.
 
     Args:
-        curves: that share the scale.
+        curves: the curves that share the scale.
         include: values that must be on it.
 
     >>> scale([thinned([0, 1], [0.0, 1.0])])
@@ -83,12 +92,12 @@ def scale(curves: Sequence[Thinned], include: Sequence[float] = ()) -> tuple[flo
             least, most = lows.min(), highs.max()
     least, most = min([least, *include]), max([most, *include])
     margin = 2 * MARGIN * (most / 2 - least / 2) or max(abs(most) * MARGIN, MARGIN)
-    largest = np.finfo(float).max / 4  # whose span is still a number
+    largest = np.finfo(float).max / 4  # so that the span is finite
     return float(max(least - margin, -largest)), float(min(most + margin, largest))
 
 
 def ticks(low: float, high: float, whole: bool = False) -> list[tuple[float, str]]:
-    """Round values within the limits: where each stands, in [0, 1], and its words.
+    """Return round values within the limits: position in [0, 1], and label.
 
     >>> ticks(0, 100_000, whole=True)[-1]
     (1.0, '100,000')
@@ -99,9 +108,12 @@ def ticks(low: float, high: float, whole: bool = False) -> list[tuple[float, str
 
 
 def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Round values within the limits of a logarithmic scale, which are powers of ten.
+    """Return round values on a logarithmic scale: position in [0, 1], and label.
 
-    >>> [words for _, words in log_ticks(-1, 1)]
+    Args:
+        low, high: the limits, as decimal logarithms.
+
+    >>> [label for _, label in log_ticks(-1, 1)]
     ['0.1', '0.2', '0.5', '1', '2', '5', '10']
     """
     steps = (1, 2, 5) if high - low <= 2 else (1,)
@@ -112,11 +124,11 @@ def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Steps and values to the drawing's units.
+    """Converts steps and values to SVG units.
 
     Args:
-        first, last: the steps at its left and right end.
-        low, high: the values at its bottom and top.
+        first, last: the steps at the left and right edge.
+        low, high: the values at the bottom and top.
     """
 
     first: float
@@ -124,23 +136,23 @@ class Frame:
     low: float
     high: float
 
-    def across(self, step: float) -> float:
-        """Where a step is, in [0, 1]."""
+    def x(self, step: float) -> float:
+        """The position of a step from the left, in [0, 1]."""
         return min(max((step - self.first) / max(self.last - self.first, 1), 0.0), 1.0)
 
-    def down(self, value: float) -> float:
-        """Where a value is, in [0, 1] from the top; beyond the scale it is at its edge."""
+    def y(self, value: float) -> float:
+        """The position of a value from the top, clipped to [0, 1]."""
         return float(np.clip((self.high - value) / (self.high - self.low), 0.0, 1.0))
 
-    def line(self, curve: Thinned) -> str:
-        """The means, with a gap where there is none."""
+    def line(self, curve: ThinnedCurve) -> str:
+        """The path of the means, with gaps where there is no finite value."""
         return "".join(
             "M" + "L".join(self._points(curve.at[part], curve.mean[part]))
-            for part in _whole_parts(curve.mean)
+            for part in _finite_parts(curve.mean)
         )
 
-    def shade(self, curve: Thinned) -> str:
-        """From the least to the largest of each stretch; empty where that is the line itself."""
+    def shade(self, curve: ThinnedCurve) -> str:
+        """The path around minima and maxima; empty if they are equal everywhere."""
         if not np.nanmax(curve.high - curve.low, initial=0.0) > 0:
             return ""
         return "".join(
@@ -152,30 +164,30 @@ class Frame:
                 ]
             )
             + "Z"
-            for part in _whole_parts(curve.mean)
+            for part in _finite_parts(curve.mean)
         )
 
-    def dots(self, curve: Thinned) -> str:
-        """A point for each value."""
+    def dots(self, curve: ThinnedCurve) -> str:
+        """The path of a point for each value."""
         return "".join(
             f"M{point}h0"
-            for part in _whole_parts(curve.mean)
+            for part in _finite_parts(curve.mean)
             for point in self._points(curve.at[part], curve.mean[part])
         )
 
-    def lost(self, curve: Thinned) -> str:
-        """A dash at the top for each stretch with values that are not finite."""
-        return "".join(f"M{self.across(step) * WIDTH:.0f} 0h3" for step in curve.at[curve.lost])
+    def non_finite(self, curve: ThinnedCurve) -> str:
+        """The path of a dash at the top for each stretch with NaN or infinity."""
+        return "".join(f"M{self.x(step) * WIDTH:.0f} 0h3" for step in curve.at[curve.non_finite])
 
     def _points(self, steps: np.ndarray, values: np.ndarray) -> list[str]:
         return [
-            f"{self.across(step) * WIDTH:.0f} {self.down(value) * HEIGHT:.0f}"
+            f"{self.x(step) * WIDTH:.0f} {self.y(value) * HEIGHT:.0f}"
             for step, value in zip(steps, values, strict=True)
         ]
 
 
-def _whole_parts(values: np.ndarray) -> Iterator[slice]:
-    """Stretches of neighbours that are all numbers."""
+def _finite_parts(values: np.ndarray) -> Iterator[slice]:
+    """The slices of consecutive values that are not NaN."""
     edges = np.flatnonzero(np.diff(np.isnan(values), prepend=True, append=True))
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         yield slice(start, end)

@@ -1,4 +1,4 @@
-"""Where findings stand over the steps of a chart."""
+"""Marks and shaded spans of findings on a chart."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.outputs.report.curves import WIDTH, Frame
 
 APART = 0.12
-"""Of the width, that two findings must begin apart to have a label each."""
+"""Share of the width that separates two findings with labels of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a finding began, as a share of the width.
+    """The start of a finding on a chart.
 
     Args:
-        left: the share.
-        severity: of the finding.
-        label: its number; of several that began close together theirs, at the first of them, and
-            nothing at the others.
-        number: the finding that the label leads to.
+        left: its position, as a share of the width.
+        severity: the finding's severity.
+        label: the finding's number. Findings that begin close together share a label at the first
+            of them; the others have none.
+        number: the number of the finding that the label links to.
     """
 
     left: float
@@ -32,7 +32,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The stretch of a finding, in the drawing's units."""
+    """The steps of a finding on a chart, in SVG units."""
 
     severity: str
     left: float
@@ -40,17 +40,17 @@ class Span:
 
 
 def spans_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Span]:
-    """A finding that has not ended lasts to the end."""
+    """Yield the span of each finding above ``info``; unresolved ones last to the right edge."""
     for finding in findings:
-        left = frame.across(finding.first_step)
-        right = frame.across(finding.last_step) if finding.resolved else 1.0
+        left = frame.x(finding.first_step)
+        right = frame.x(finding.last_step) if finding.resolved else 1.0
         if finding.severity is not Severity.INFO:
             yield Span(str(finding.severity), left * WIDTH, (right - left) * WIDTH)
 
 
 def marks_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Mark]:
-    """A mark where each finding began."""
-    placed = sorted((frame.across(f.first_step), n, f) for n, f in enumerate(findings, 1))
+    """Yield a mark at the start of each finding."""
+    placed = sorted((frame.x(f.first_step), n, f) for n, f in enumerate(findings, 1))
     groups: list[list[tuple[float, int, Finding]]] = []
     for one in placed:
         if groups and one[0] - groups[-1][0][0] < APART:
@@ -65,7 +65,7 @@ def marks_of(findings: Sequence[Finding], frame: Frame) -> Iterator[Mark]:
 
 
 def _short(numbers: Sequence[int]) -> str:
-    """Growing numbers in few characters.
+    """Increasing numbers in few characters.
 
     >>> _short([1]), _short([4, 5]), _short([1, 2, 5])
     ('1', '4, 5', '1…5')

@@ -1,4 +1,4 @@
-"""What a run's folder holds besides its numbers, for its report: samples and facts."""
+"""The saved samples and the parameters of a run, prepared for its report."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PICTURES = {
     "samples_finding.png": "first one after a finding",
     "samples.png": "end",
 }
-"""The samples that a run keeps."""
+"""File name of each saved picture to its label."""
 LARGEST = 300_000
-"""Bytes of a picture that are taken as they are: a report must stay easy to send."""
+"""Largest picture in bytes that is embedded unchanged, so that a report stays easy to send."""
 SIDE = 1000
-"""Pixels that a larger one is reduced to."""
+"""Largest width and height in pixels of a reduced picture."""
 GROUPS = {
     "Seed": ("seeding",),
     "Training": ("batch_size", "epochs", "steps", "optimizer", "d_optimizer", "g_optimizer"),
@@ -27,11 +27,11 @@ GROUPS = {
     "Networks": ("model", "generator", "discriminator", "latent", "parameters"),
     "Machine and versions": ("backend", "device", "python", "version"),
 }
-"""Facts that belong together, by the first part of their names."""
+"""Title of each group of parameters, to the first parts of their names."""
 
 
-def grids(context: RunContext) -> Iterator[tuple[str, str]]:
-    """What each saved picture shows, and the picture as a ``data:`` URI; none of them twice."""
+def sample_grids(context: RunContext) -> Iterator[tuple[str, str]]:
+    """Yield each saved picture's label and its ``data:`` URI; equal steps share one picture."""
     seen: dict[int | str, tuple[str, list[str]]] = {}
     for name, shows in PICTURES.items():
         picture = _embedded(context.folder / name)
@@ -47,7 +47,7 @@ def _embedded(path: Path) -> str | None:
         pixels, kind = path.read_bytes(), "png"
         if len(pixels) > LARGEST:
             pixels, kind = _reduced(path), "jpeg"
-    except OSError:  # there is none, or it is no picture
+    except OSError:  # it is missing, or cannot be decoded
         return None
     return f"data:image/{kind};base64,{base64.b64encode(pixels).decode()}"
 
@@ -63,10 +63,10 @@ def _reduced(path: Path) -> bytes:
     return file.getvalue()
 
 
-def grouped(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Facts by group, each a name and its value in words; the networks' summaries are left out.
+def group_facts(facts: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Return parameters by group, as pairs of name and value; network summaries are left out.
 
-    >>> grouped({"optimizer": "Adam", "optimizer.beta_1": 0.5, "version.keras": "3.15"})
+    >>> group_facts({"optimizer": "Adam", "optimizer.beta_1": 0.5, "version.keras": "3.15"})
     {'Training': [('optimizer', 'Adam: beta_1 0.5')], 'Machine and versions': [('keras', '3.15')]}
     """
     found: dict[str, list[tuple[str, str]]] = {}
@@ -98,7 +98,7 @@ def _named(head: str, name: str) -> str:
 
 
 def _words(value: Any) -> str:
-    """As a person reads it; float32 carries no more than 7 digits."""
+    """A value as text; float32 has no more than 7 significant digits."""
     if isinstance(value, float):
         return f"{value:.7g}"
     return "; ".join(map(_words, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""The report of one run: HTML in one file, for a screen, a phone and paper."""
+"""The report of one run: a self-contained HTML file for screens, phones and print."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from keras_collapse import sources
 from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
-from keras_collapse.outputs.report.charts import charts
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
-from keras_collapse.outputs.report.run_context import grids, grouped
+from keras_collapse.outputs.report.run_charts import run_charts
+from keras_collapse.outputs.report.run_context import group_facts, sample_grids
 from keras_collapse.outputs.style import SEVERITY_STYLE, STATUS_STYLE, evidence_of, span_of
 from keras_collapse.sources.past_run import EPOCH_STEPS, PastRun, RunContext
 
 IN_FOLDER, ELSEWHERE = "report.html", "collapse_report.html"
-"""The report's name in the run's own folder, and where it might be mistaken for another's."""
+"""The report's file name in a run folder, and in any other folder."""
 
 
 def write_run_report(source: str, target: Path | None = None) -> Path:
     """Write the report of a run.
 
     Args:
-        source: anything that ``diagnose`` reads; a run's folder has samples and facts too.
-        target: the file; by default ``report.html`` in the run's folder, or of another source
-            ``collapse_report.html`` here.
+        source: any source that ``diagnose`` accepts; only a run folder has samples and parameters.
+        target: the output file; by default ``report.html`` in the run folder, or
+            ``collapse_report.html`` in the working directory for other sources.
 
     Returns:
-        The file.
+        The path of the report.
 
     Raises:
         InputError: the source cannot be read, or the file cannot be written.
@@ -40,13 +40,13 @@ def write_run_report(source: str, target: Path | None = None) -> Path:
     run = sources.read(source)
     path = target or (run.context.folder / IN_FOLDER if run.context else Path(ELSEWHERE))
     if path.is_dir():
-        raise InputError(f"--out wants a file. Received the folder {str(path)!r}.")
+        raise InputError(f"--out must be a file. Received: the folder {str(path)!r}.")
     write(path, html(source, run))
     return path
 
 
 def html(source: str, run: PastRun) -> str:
-    """The report as text, everything escaped."""
+    """Return the report as HTML, with all text escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
     template = Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -60,13 +60,13 @@ def html(source: str, run: PastRun) -> str:
         symbol=STATUS_STYLE[verdict.status][0],
         symbols={severity: symbol for severity, (symbol, _) in SEVERITY_STYLE.items()},
         findings=list(_findings(verdict.findings)),
-        charts=charts(examined.readings, run.probes, verdict.findings, row_steps),
+        charts=run_charts(examined.readings, run.probes, verdict.findings, row_steps),
         width=WIDTH,
         height=HEIGHT,
         step="epoch" if run.per_epoch else "training step",
         unavailable_reason=run.unavailable_reason,
-        grids=list(grids(context)) if context else [],
-        facts=grouped(context.facts) if context else {},
+        grids=list(sample_grids(context)) if context else [],
+        facts=group_facts(context.facts) if context else {},
         summaries=context.facts.get("summary", {}) if context else {},
         short=list(_short(context)) if context else [],
         commands=list(_commands(source, context)),
@@ -75,7 +75,7 @@ def html(source: str, run: PastRun) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
-    """Each finding with its number, span and evidence in words."""
+    """Each finding with its number, its steps and its evidence."""
     for number, finding in enumerate(findings, 1):
         yield {
             "number": number,
@@ -86,7 +86,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
 
 
 def _short(context: RunContext) -> Iterator[str]:
-    """The run in a few words."""
+    """Seed, batch size, backend and start of a run."""
     facts = context.facts
     seeding = facts.get("seeding")
     if isinstance(seeding, dict) and "seed" in seeding:
@@ -101,7 +101,7 @@ def _short(context: RunContext) -> Iterator[str]:
 
 
 def _commands(source: str, context: RunContext | None) -> Iterator[tuple[str, str]]:
-    """Commands that continue from here: what each does, and the command."""
+    """Next commands, each with its purpose."""
     if context is not None and context.command:
         backend = context.facts.get("backend")
         given = f"KERAS_BACKEND={shlex.quote(str(backend))} " if backend else ""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from keras_collapse import sources
 from keras_collapse.core.atomic_files import write
-from keras_collapse.core.errors import InputError
-from keras_collapse.outputs.report.curves import thinned
+from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
+from keras_collapse.outputs.report.triage_charts import triage_charts
 
 MOST_GRIDS = 16
 """Sample grids in the report."""
@@ -90,7 +88,7 @@ def confidence_words(found: Mapping[str, Any]) -> str:
 
 
 def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
-    """Write ``report.md``, ``report.html`` and ``curves.png``.
+    """Write ``report.md`` and ``report.html``.
 
     Args:
         folder: the triage's folder.
@@ -101,11 +99,8 @@ def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
         InputError: they cannot be written.
     """
     rows = [_row(trial) for trial in found["trials"]]
-    curves = _curves(rows)
-    if curves:
-        write(folder / "curves.png", curves)
-    write(folder / "report.md", markdown(found, rows, command, bool(curves)))
-    write(folder / "report.html", html(found, rows, command, curves))
+    write(folder / "report.md", markdown(found, rows, command))
+    write(folder / "report.html", html(found, rows, command))
 
 
 def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,9 +113,7 @@ def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def markdown(
-    found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str, curves: bool
-) -> str:
+def markdown(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str) -> str:
     """Return the report for a README, an issue, or MLflow's description."""
     cause = words(found["root_cause"], found.get("kind", ""))
     sentences = (found["statement"], confidence_words(found), f"Rule: {found['rule']}.")
@@ -163,7 +156,7 @@ def markdown(
         f"| {r['steps']} | {r['seconds']} |"
         for r in rows
     ]
-    lines += ["", "![Losses of all trials](curves.png)"] if curves else []
+    lines += ["", "The loss curves and samples of the trials are in report.html."]
     lines += ["", "## Reproduce", "", "```sh", command, "```", ""]
     return "\n".join(lines)
 
@@ -172,15 +165,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def html(
-    found: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    command: str,
-    curves: bytes | None,
-) -> str:
+def html(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str) -> str:
     """Return the report as one HTML file, with all text escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
-    template = Environment(loader=loader, autoescape=True).get_template("triage.html")
+    template = Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template("triage.html")
     return template.render(
         found=found,
         cause=words(found["root_cause"], found.get("kind", "")),
@@ -192,7 +182,9 @@ def html(
         bits=bits(found),
         rows=rows,
         command=command,
-        curves=base64.b64encode(curves).decode() if curves else None,
+        charts=triage_charts(rows),
+        width=WIDTH,
+        height=HEIGHT,
         grids=list(_grids(rows)),
     )
 
@@ -204,41 +196,3 @@ def _grids(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
         if found < MOST_GRIDS and picture.exists():
             found += 1
             yield row["name"], row["says"], base64.b64encode(picture.read_bytes()).decode()
-
-
-def _curves(rows: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Draw D's and G's loss of every trial as a PNG; None if no trial has a loss."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.8), sharex=True)
-    sizes = sorted({row["batch_size"] for row in rows})
-    drawn = False
-    for row in rows:
-        colour = f"C{sizes.index(row['batch_size'])}"
-        style = "-" if row["says"] == "failed" else ":"
-        try:
-            readings = sources.examine(sources.read(Path(row["folder"]) / "run")).readings
-        except InputError:
-            continue
-        for axis, signal in zip(axes, ("d_loss", "g_loss"), strict=True):
-            known = [(r.step, r.values[signal]) for r in readings if signal in r.values]
-            if known:
-                curve = thinned(*zip(*known, strict=True))
-                axis.plot(curve.at, curve.mean, style, color=colour, linewidth=1.2)
-                drawn = True
-    for axis, name in zip(axes, ("D's loss", "G's loss"), strict=True):
-        axis.set(title=name, xlabel="training step")
-        axis.grid(alpha=0.3)
-    for place, size in enumerate(sizes):
-        axes[0].plot([], [], color=f"C{place}", label=f"batch size {size}")
-    axes[0].plot([], [], "k-", label="failed")
-    axes[0].plot([], [], "k:", label="not failed")
-    axes[0].legend(fontsize=8)
-    figure.tight_layout()
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    pyplot.close(figure)
-    return picture.getvalue() if drawn else None

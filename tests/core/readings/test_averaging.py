@@ -1,4 +1,4 @@
-"""Averaging is recognised from the numbers, undone, and its uncertainty is honest."""
+"""Averaging is inferred from the numbers and undone, and its uncertainty is right."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from logs import averaged, batches
 
-from keras_collapse.core.readings.averaging import Row, Unaverager, batch_size_of
-from keras_collapse.core.readings.reading import Reading, merge
+from keras_collapse.core.readings.averaging import Unaverager, batch_size_of
+from keras_collapse.core.readings.reading import Reading, SignalRow, merge
 
 
-def undo(rows: list[Row], **settings: str) -> tuple[list[Reading], Unaverager]:
+def undo(rows: list[SignalRow], **settings: str) -> tuple[list[Reading], Unaverager]:
     unaverager = Unaverager(**settings)
     readings = [reading for row in rows for reading in unaverager.push(row)]
     return readings + unaverager.close(), unaverager
@@ -82,7 +82,7 @@ def test_a_single_late_step_of_a_rounded_running_mean_is_never_given() -> None:
 
 
 def test_what_the_caller_knows_decides_where_the_numbers_cannot() -> None:
-    rows = [Row(step, {"d_loss": 0.7}, {}, 0) for step in range(60)]
+    rows = [SignalRow(step, {"d_loss": 0.7}, {}, 0) for step in range(60)]
     assert undo(rows, hint="epoch")[1].averaging == "epoch"
     assert undo(rows)[1].averaging == "batch"
 
@@ -105,8 +105,8 @@ def test_a_log_of_every_nth_step_is_undone_between_its_rows(stride: int) -> None
 
 def test_a_nan_is_passed_on_at_once() -> None:
     unaverager = Unaverager()
-    unaverager.push(Row(0, {"d_loss": 0.7}))
-    readings = unaverager.push(Row(1, {"d_loss": math.nan}))
+    unaverager.push(SignalRow(0, {"d_loss": 0.7}))
+    readings = unaverager.push(SignalRow(1, {"d_loss": math.nan}))
     assert readings[-1].step == 1
     assert math.isnan(readings[-1].values["d_loss"])
 

@@ -80,7 +80,7 @@ def test_a_critic_is_known_as_one() -> None:
 
 @pytest.mark.parametrize("name", ["loss", "accuracy", "cycle_loss", "d_lossy", "gp", "", "id_loss"])
 def test_other_numbers_are_left_alone(name: str) -> None:
-    with pytest.raises(InputError, match="no GAN signal recognised"):
+    with pytest.raises(InputError, match="no GAN signals found"):
         recognise_names([name])
 
 
@@ -100,7 +100,7 @@ def test_names_given_by_a_person_are_used() -> None:
 
 
 def test_a_given_name_that_is_not_there_says_so() -> None:
-    with pytest.raises(InputError, match=r"called 'b'. Received: a"):
+    with pytest.raises(InputError, match=r"named 'b'. Received: a"):
         recognise_names(["a"], {"d_loss": "b"})
 
 

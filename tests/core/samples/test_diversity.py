@@ -1,4 +1,4 @@
-"""One look at fakes says how good and how varied they are, whatever is handed in."""
+"""Sample checks measure fidelity, diversity and repeats, and reject unusable input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.samples import diversity
 from keras_collapse.core.samples.distances import distances
-from keras_collapse.core.samples.diversity import Diversity, RealSample, look_at
+from keras_collapse.core.samples.diversity import Diversity, RealSample, compare_samples
 from keras_collapse.core.samples.fidelity import coverage_expected, fidelity, support_from_pairs
 
 
@@ -73,7 +73,7 @@ def test_fidelity_is_the_same_in_small_blocks(monkeypatch):
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(100, 3)), rng.normal(size=(70, 3))
     whole = fidelity(real, fake)
-    monkeypatch.setattr("keras_collapse.core.samples.distances.BLOCK", 500)
+    monkeypatch.setattr("keras_collapse.core.samples.distances.MAX_NUMBERS", 500)
     assert fidelity(real, fake) == whole
 
 
@@ -95,36 +95,38 @@ def test_expected_coverage_is_what_perfect_fakes_reach(n, m):
 def test_the_support_of_a_generator_lies_in_its_interval(support):
     rng = np.random.default_rng(0)
     real = RealSample(rng.normal(size=(700, 8)))
-    looks = [
+    results = [
         real.compare(rng.normal(size=(support, 8))[rng.integers(0, support, 700)]) for _ in range(5)
     ]
-    inside = [look.support_low <= support <= look.support_high for look in looks]
+    inside = [result.support_low <= support <= result.support_high for result in results]
     assert sum(inside) >= 4
-    assert np.median([look.support_estimate for look in looks]) == pytest.approx(support, rel=0.2)
+    assert np.median([result.support_estimate for result in results]) == pytest.approx(
+        support, rel=0.2
+    )
 
 
 def test_without_repeats_there_is_only_a_lower_bound_of_the_support():
     rng = np.random.default_rng(0)
-    look = look_at(rng.normal(size=(1000, 8)), rng.normal(size=(1000, 8)))
-    assert (look.support_estimate, look.support_high) == (None, None)
-    assert look.support_low > 10_000
+    result = compare_samples(rng.normal(size=(1000, 8)), rng.normal(size=(1000, 8)))
+    assert (result.support_estimate, result.support_high) == (None, None)
+    assert result.support_low > 10_000
     assert support_from_pairs(3, 100, real_pairs=3).estimate is None
 
 
 def test_repeats_count_against_those_of_the_real_data():
     rng = np.random.default_rng(0)
     rounded = rng.normal(size=(1200, 2)).round(1)  # the data itself repeats
-    look = look_at(rounded[:600], rounded[600:])
-    assert look.support_estimate is None
+    result = compare_samples(rounded[:600], rounded[600:])
+    assert result.support_estimate is None
     half = rounded[600:].copy()
     half[:300] = rng.normal(size=(10, 2))[rng.integers(0, 10, 300)]
-    assert look_at(rounded[:600], half).support_estimate < 100
+    assert compare_samples(rounded[:600], half).support_estimate < 100
 
 
-def test_the_look_does_not_depend_on_place_and_scale():
+def test_the_result_does_not_depend_on_place_and_scale():
     rng = np.random.default_rng(0)
     real, fake = ring(300, rng), ring(200, rng, modes=3)
-    here, there = look_at(real, fake), look_at(real * 1e-9 + 1.0, fake * 1e-9 + 1.0)
+    here, there = compare_samples(real, fake), compare_samples(real * 1e-9 + 1.0, fake * 1e-9 + 1.0)
     assert there.modes_covered == here.modes_covered == 3
     for name in ("missing_share", "precision", "coverage", "duplicate_share", "distance_ratio"):
         assert getattr(there, name) == pytest.approx(getattr(here, name), abs=0.02), name
@@ -239,20 +241,20 @@ def test_each_failure_shows_in_the_numbers_that_mean_it(generator):
     rng = np.random.default_rng(3)
     real = RealSample(ring(1000, rng))
     for _ in range(2):
-        look = real.compare(generator(rng))
-        assert look.modes_real == 8
+        result = real.compare(generator(rng))
+        assert result.modes_real == 8
         for name, (least, most) in EXPECTED[generator].items():
-            assert least <= getattr(look, name) <= most, (name, look)
+            assert least <= getattr(result, name) <= most, (name, result)
 
 
 def test_of_drawings_too_collapse_and_noise_show():
     real = RealSample(camels(1000, seed=0))
     good = camels(512, seed=1)
-    look = real.compare(good)
-    assert look.coverage == pytest.approx(look.coverage_expected, abs=0.08)
-    assert look.precision > 0.85
-    assert look.missing_share == 0
-    assert look.support_estimate is None
+    result = real.compare(good)
+    assert result.coverage == pytest.approx(result.coverage_expected, abs=0.08)
+    assert result.precision > 0.85
+    assert result.missing_share == 0
+    assert result.support_estimate is None
 
     rng = np.random.default_rng(0)
     noise = real.compare(good + rng.normal(0, 0.3, good.shape))
@@ -273,9 +275,9 @@ def test_samples_that_are_not_finite_are_counted_and_left_out():
     rng = np.random.default_rng(0)
     real, fake = RealSample(ring(300, rng)), ring(200, rng)
     broken = np.concatenate([fake, [[np.nan, 0], [np.inf, 1], [0, -np.inf]]])
-    look = real.compare(broken)
-    assert (look.fake, look.not_finite) == (200, 3)
-    assert look.precision > 0.9
+    result = real.compare(broken)
+    assert (result.fake, result.not_finite) == (200, 3)
+    assert result.precision > 0.9
     nothing = real.compare(np.full((100, 2), np.nan))
     assert nothing == Diversity(300, 0, 100, 8, True)
     assert nothing.missing_share is None
@@ -286,26 +288,26 @@ def test_samples_that_are_not_finite_are_counted_and_left_out():
 def test_exploded_samples_are_far_and_nothing_else(size):
     rng = np.random.default_rng(0)
     real = RealSample(ring(300, rng).astype(np.float32))
-    look = real.compare(np.concatenate([ring(100, rng), np.full((1, 2), size)]))
-    assert (look.not_finite, look.modes_covered) == (0, 8)
-    assert look.precision == pytest.approx(0.98, abs=0.03)
-    assert all(np.isfinite(value) for value in look.to_dict().values() if value is not None)
+    result = real.compare(np.concatenate([ring(100, rng), np.full((1, 2), size)]))
+    assert (result.not_finite, result.modes_covered) == (0, 8)
+    assert result.precision == pytest.approx(0.98, abs=0.03)
+    assert all(np.isfinite(value) for value in result.to_dict().values() if value is not None)
 
 
 @pytest.mark.filterwarnings("error")
-def test_data_without_any_variation_is_looked_at_without_fuss():
+def test_data_without_any_variation_is_compared_without_errors():
     same = np.ones((100, 5))
-    look = look_at(same, same)
-    assert (look.modes_real, look.coverage, look.missing_share) == (1, 1.0, 0.0)
-    assert look.distance_ratio is None
-    assert look_at(same, same + np.arange(5)).coverage == 0
+    result = compare_samples(same, same)
+    assert (result.modes_real, result.coverage, result.missing_share) == (1, 1.0, 0.0)
+    assert result.distance_ratio is None
+    assert compare_samples(same, same + np.arange(5)).coverage == 0
 
 
 def test_integers_and_booleans_are_numbers_too():
     images = camel_drawings.draw(200)[0].reshape(200, -1)
-    as_floats = look_at(images[:100].astype(float), images[100:].astype(float))
-    assert look_at(images[:100], images[100:]) == as_floats
-    assert look_at(images[:100] > 99, images[100:] > 99).coverage > 0.3
+    as_floats = compare_samples(images[:100].astype(float), images[100:].astype(float))
+    assert compare_samples(images[:100], images[100:]) == as_floats
+    assert compare_samples(images[:100] > 99, images[100:] > 99).coverage > 0.3
 
 
 @pytest.mark.parametrize(
@@ -323,54 +325,54 @@ def test_integers_and_booleans_are_numbers_too():
 )
 def test_unusable_input_gets_one_clear_line(real, fake, words):
     with pytest.raises(InputError, match=words) as raised:
-        look_at(real, fake)
+        compare_samples(real, fake)
     assert "\n" not in str(raised.value)
 
 
-def test_fidelity_asks_for_more_samples_than_neighbours():
-    with pytest.raises(InputError, match="more than 5 samples"):
+def test_fidelity_needs_more_samples_than_neighbours():
+    with pytest.raises(InputError, match="more than 5 real and 5 generated"):
         fidelity(np.zeros((5, 2)), np.zeros((9, 2)))
 
 
-def test_the_same_seed_gives_the_same_look():
+def test_the_same_seed_gives_the_same_result():
     real, fake = camels(300, seed=0)[:200], camels(300, seed=0)[200:]
-    assert look_at(real, fake, seed=4) == look_at(real, fake, seed=4)
-    assert look_at(real, fake, seed=4) != look_at(real, fake, seed=5)
+    assert compare_samples(real, fake, seed=4) == compare_samples(real, fake, seed=4)
+    assert compare_samples(real, fake, seed=4) != compare_samples(real, fake, seed=5)
 
 
 def test_of_large_samples_a_part_is_compared_even_where_they_are_sorted(monkeypatch):
     monkeypatch.setattr(diversity, "MOST_SAMPLES", 700)
     rng = np.random.default_rng(0)
     real, fake = ring(2500, rng), ring(2500, rng)
-    look = look_at(real[np.argsort(real[:, 0])], fake[np.argsort(fake[:, 0])])
-    assert (look.real, look.fake) == (700, 700)
-    assert look.duplicate_share < 0.05
-    assert (look.modes_covered, look.missing_share) == (8, 0)
+    result = compare_samples(real[np.argsort(real[:, 0])], fake[np.argsort(fake[:, 0])])
+    assert (result.real, result.fake) == (700, 700)
+    assert result.duplicate_share < 0.05
+    assert (result.modes_covered, result.missing_share) == (8, 0)
 
 
-def test_neither_sample_is_changed_and_a_look_is_plain_json():
+def test_neither_sample_is_changed_and_a_result_is_plain_json():
     rng = np.random.default_rng(0)
     real, fake = ring(100, rng), ring(100, rng)
     copies = real.copy(), fake.copy()
-    look = look_at(real, fake)
+    result = compare_samples(real, fake)
     assert np.array_equal(real, copies[0])
     assert np.array_equal(fake, copies[1])
-    assert Diversity(**json.loads(json.dumps(look.to_dict()))) == look
+    assert Diversity(**json.loads(json.dumps(result.to_dict()))) == result
 
 
 def test_wide_samples_are_sketched_without_losing_what_matters():
     rng = np.random.default_rng(0)
     images = camels(1000, seed=0)[:700].reshape(-1, 28, 28)
     wide = images.repeat(2, axis=1).repeat(2, axis=2).reshape(700, -1)
-    look, exactly = look_at(wide[:400], wide[400:]), fidelity(wide[:400], wide[400:])
-    assert look.coverage == pytest.approx(exactly.coverage, abs=0.06)
-    assert look.precision == pytest.approx(exactly.precision, abs=0.06)
-    assert look.recall == pytest.approx(exactly.recall, abs=0.06)
+    result, exactly = compare_samples(wide[:400], wide[400:]), fidelity(wide[:400], wide[400:])
+    assert result.coverage == pytest.approx(exactly.coverage, abs=0.06)
+    assert result.precision == pytest.approx(exactly.precision, abs=0.06)
+    assert result.recall == pytest.approx(exactly.recall, abs=0.06)
     repeated = wide[400:][rng.integers(0, 20, 300)]
-    assert look_at(wide[:400], repeated).duplicate_share == 1.0
+    assert compare_samples(wide[:400], repeated).duplicate_share == 1.0
 
 
-def test_a_look_costs_less_than_150_ms_of_one_core():
+def test_a_sample_check_costs_less_than_150_ms_of_one_core():
     real, fake = RealSample(camels(1000, seed=0)), camels(512, seed=1)
     costs = []
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Modes nobody labelled are told apart where they can be, and what fakes miss of them is seen."""
+"""Unlabelled modes are separated where possible, and what fakes miss of them is found."""
 
 from __future__ import annotations
 
@@ -13,13 +13,8 @@ import pytest
 
 from keras_collapse.core.samples.distances import distances
 from keras_collapse.core.samples.diversity import Diversity, RealSample
-from keras_collapse.core.samples.modes import (
-    Neighbourhoods,
-    at_most,
-    find_modes,
-    intrinsic_dimension,
-    missed_modes,
-)
+from keras_collapse.core.samples.missing import Neighbourhoods, fisher_p_value, missed_modes
+from keras_collapse.core.samples.modes import find_modes, intrinsic_dimension
 
 Samples = tuple[np.ndarray, np.ndarray]  # float (n, d), the mode of each
 
@@ -97,8 +92,8 @@ def apart(points: np.ndarray) -> np.ndarray:
     return distances(points, points)
 
 
-def look_without(samples, kept, n: int = 1000, m: int = 512, seed: int = 0) -> Diversity:
-    """A look at fakes that are real samples of the kept modes only."""
+def check_without(samples, kept, n: int = 1000, m: int = 512, seed: int = 0) -> Diversity:
+    """A sample check of fakes that are real samples of the kept modes only."""
     rng = np.random.default_rng(seed)
     real, _ = samples(n, rng)
     pool, labels = samples(8 * m, rng)
@@ -113,7 +108,7 @@ def look_without(samples, kept, n: int = 1000, m: int = 512, seed: int = 0) -> D
     [(ring, 150, 8), (ring, 1000, 8), (grid, 500, 25), (grid, 1000, 25), (unequal, 300, 5)],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_separate_modes_are_counted_and_told_apart(samples, n, modes):
+def test_separate_modes_are_counted(samples, n, modes):
     for seed in range(3):
         points, labels = samples(n, np.random.default_rng(seed))
         found = find_modes(apart(points))
@@ -135,7 +130,7 @@ def test_in_many_dimensions_one_mode_found_is_not_called_clear():
     rng = np.random.default_rng(0)
     assert find_modes(apart(gaussian(500, rng)[0])).clear
     assert not find_modes(apart(gaussian_10d(500, rng)[0])).clear
-    # Four samples to a mode: neighbours lie in other modes, so nothing can be told.
+    # Four samples to a mode: neighbours lie in other modes, so nothing can be concluded.
     assert not find_modes(apart(grid(100, rng)[0])).clear
 
 
@@ -161,8 +156,8 @@ def test_intrinsic_dimension_is_that_of_the_data_not_of_the_space(dimensions):
 
 def test_camels_that_face_left_and_right_are_two_modes():
     points, _ = camels(1000, np.random.default_rng(0))
-    look = RealSample(points).compare(points[:64])
-    assert (look.modes_real, look.modes_clear) == (2, True)
+    result = RealSample(points).compare(points[:64])
+    assert (result.modes_real, result.modes_clear) == (2, True)
 
 
 # -- probabilities ----------------------------------------------------------------------------
@@ -175,7 +170,7 @@ def test_at_most_is_fishers_exact_test():
     for a, b in zip(fake.tolist(), real.tolist(), strict=True):
         ways = sum(math.comb(m, t) * math.comb(n, a + b - t) for t in range(a + 1))
         expected.append(ways / math.comb(m + n, a + b))
-    assert at_most(fake, real, m, n) == pytest.approx(expected)
+    assert fisher_p_value(fake, real, m, n) == pytest.approx(expected)
 
 
 def test_a_mode_is_missed_only_where_chance_does_not_explain_it():
@@ -217,10 +212,12 @@ def test_a_mode_whose_fakes_are_all_out_of_reach_is_missed():
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_modes_that_fakes_miss_are_counted_and_weighed(samples, kept):
-    look = look_without(samples, list(kept))
+    result = check_without(samples, list(kept))
     _, labels = samples(1000, np.random.default_rng(0))
-    assert look.modes_covered == len(kept)
-    assert look.missing_in_modes == pytest.approx(np.mean(~np.isin(labels, list(kept))), abs=0.002)
+    assert result.modes_covered == len(kept)
+    assert result.missing_in_modes == pytest.approx(
+        np.mean(~np.isin(labels, list(kept))), abs=0.002
+    )
 
 
 def test_the_estimate_of_modes_covered_orders_generators_rightly():
@@ -229,8 +226,8 @@ def test_the_estimate_of_modes_covered_orders_generators_rightly():
     pool, labels = grid(6000, rng)
     for covered in range(1, 26, 3):
         kept = rng.permutation(25)[:covered]
-        look = real.compare(rng.permutation(pool[np.isin(labels, kept)])[:256])
-        assert abs(look.modes_covered - covered) <= 1
+        result = real.compare(rng.permutation(pool[np.isin(labels, kept)])[:256])
+        assert abs(result.modes_covered - covered) <= 1
 
 
 @pytest.mark.parametrize(
@@ -245,9 +242,9 @@ def test_the_estimate_of_modes_covered_orders_generators_rightly():
     ids=["apples", "no apples", "left", "standing", "one kind"],
 )
 def test_of_drawings_what_is_missing_is_seen_without_labels(samples, kept, least, most):
-    look = look_without(samples, kept)
-    assert least <= look.missing_share <= most
-    assert look.missing_locally >= least - 0.01
+    result = check_without(samples, kept)
+    assert least <= result.missing_share <= most
+    assert result.missing_locally >= least - 0.01
 
 
 @pytest.mark.parametrize(
@@ -258,9 +255,9 @@ def test_fakes_as_good_as_real_samples_miss_nothing(samples, n, m):
     for seed in range(2):
         both, _ = samples(n + m, np.random.default_rng(seed))
         both = np.random.default_rng(seed).permutation(both)
-        look = RealSample(both[:n]).compare(both[n:])
-        assert look.modes_covered == look.modes_real
-        assert look.missing_share <= 0.03
+        result = RealSample(both[:n]).compare(both[n:])
+        assert result.modes_covered == result.modes_real
+        assert result.missing_share <= 0.03
 
 
 @pytest.mark.parametrize("change", ["noise", "blur", "pale"])
@@ -277,12 +274,12 @@ def test_poor_drawings_are_not_missing_ones(change):
         fake = fake.reshape(512, -1) / 4
     else:
         fake = (fake + 1) * 0.7 - 1
-    look = RealSample(real).compare(fake)
-    assert look.missing_share <= 0.03
-    assert look.modes_covered == look.modes_real
+    result = RealSample(real).compare(fake)
+    assert result.missing_share <= 0.03
+    assert result.modes_covered == result.modes_real
 
 
-def test_too_few_samples_to_tell_are_told_so():
+def test_too_few_samples_give_no_answer():
     points = np.random.default_rng(0).normal(size=(400, 2))
     around = Neighbourhoods(apart(points))
     assert around.missing(distances(points[:16], points)) is None

@@ -1,4 +1,4 @@
-"""The samples that a run keeps, for its report: the first, those after a finding, the last."""
+"""A run keeps its first samples, those after a finding, and its last, for its report."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from keras_collapse.reproducibility.compare import compare
 
 pytestmark = pytest.mark.backend()
 
-SOUGHT = {1: Severity.INFO, 2: Severity.WARNING, 3: Severity.WARNING, 4: Severity.FAILED}
-"""Severity by look: each graver one is a finding."""
+SEVERITIES = {1: Severity.INFO, 2: Severity.WARNING, 3: Severity.WARNING, 4: Severity.FAILED}
+"""Severity by sample check; each higher one is a new finding."""
 
 
 class Worsening:
-    """Warns at the second look and fails at the fourth."""
+    """Warns at the second sample check and fails at the fourth."""
 
     kind, unavailable_reason = "worsening", ""
 
@@ -34,7 +34,7 @@ class Worsening:
 
     @property
     def findings(self) -> list[Finding]:
-        severity = SOUGHT.get(self.sample_checks, Severity.FAILED)
+        severity = SEVERITIES.get(self.sample_checks, Severity.FAILED)
         return [Finding(self.kind, severity, 0, self.sample_checks, "It gets worse.")]
 
 
@@ -44,10 +44,10 @@ def watched(folder: Path, epochs: int) -> kc.CollapseMonitor:
     return monitor
 
 
-def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
+def test_the_first_the_last_and_the_first_after_the_most_severe_finding_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Looks may take all of the time, so that every epoch of this short fit has one.
+    # Sample checks may take all of the time, so that every epoch of this short fit has one.
     monkeypatch.setattr("keras_collapse.training.probe.prober.SHARE", 1e9)
     folder = tmp_path / "run"
     watched(folder, epochs=6)
@@ -56,7 +56,7 @@ def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
         name: [r.step for r in pictures if r.name == name]
         for name in ("samples_start.png", "samples_finding.png", "samples.png")
     }
-    # Two steps an epoch: the second look warned, the fourth failed.
+    # Two steps an epoch: the second check warned, the fourth failed.
     assert steps["samples_start.png"] == [1]
     assert steps["samples_finding.png"] == [3, 7]
     assert steps["samples.png"] == [1, 3, 5, 7, 9, 11]
@@ -72,7 +72,7 @@ def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
         assert f"<figcaption>{words}</figcaption>" in page
     assert "<td>batch_size</td><td>64</td>" in page
     assert "Layers of the generator" in page
-    # Readers that do not ask for pictures pass over their records.
+    # Other readers skip the records of pictures.
     assert kc.diagnose(folder).steps == 12
     assert compare(folder, folder).identical is True
 
@@ -80,9 +80,11 @@ def test_the_first_the_last_and_the_first_after_the_gravest_finding_are_kept(
 def test_samples_that_cannot_be_saved_cost_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (folder / "samples.png").mkdir(parents=True)
-    with pytest.warns(UserWarning, match="The keeping of pictures has switched itself off") as said:
+    with pytest.warns(
+        UserWarning, match="The keeping of pictures has switched itself off"
+    ) as caught:
         monitor = watched(folder, epochs=3)
-    assert len([w for w in said if "keeping of pictures" in str(w.message)]) == 1
+    assert len([w for w in caught if "keeping of pictures" in str(w.message)]) == 1
     assert monitor.verdict.steps == 6
     records = [r.kind for r in read_journal(folder)]
     assert "probe" in records

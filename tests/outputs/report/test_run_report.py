@@ -1,4 +1,4 @@
-"""The report of one run: one file that needs nothing else, whatever the run was."""
+"""The report of one run: a self-contained file, for any source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Logs = Callable[[int], Mapping[str, float]]
 
 
 class Page(html.parser.HTMLParser):
-    """Sees that what is opened is closed, what is drawn, and where links lead."""
+    """Checks that tags are closed, and collects tags, ids and links."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Page(html.parser.HTMLParser):
         self.close()
         assert not self._open
         assert "script" not in self.tags
-        assert "://" not in text  # nothing is asked of the network
+        assert "://" not in text  # it loads nothing from the network
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_startendtag(tag, attrs)
@@ -101,7 +101,7 @@ def page(source: Path) -> str:
     return write_run_report(str(source)).read_text(encoding="utf-8")
 
 
-def test_it_says_what_was_found_where_it_began_and_what_to_do(tmp_path: Path) -> None:
+def test_it_shows_findings_their_start_and_the_advice(tmp_path: Path) -> None:
     text = page(run(tmp_path / "run"))
     seen = Page(text)
     assert "✘ FAILED" in text
@@ -112,7 +112,7 @@ def test_it_says_what_was_found_where_it_began_and_what_to_do(tmp_path: Path) ->
     assert {link.removeprefix("#") for link in seen.links} <= set(seen.ids)
     assert "seed 42 · batch size 64" in text
     assert "<td>seed</td><td>42</td>" in text
-    for name in ("Losses", "D&#39;s accuracy", "What they reach", "Distance to the data"):
+    for name in ("Losses", "D&#39;s accuracy", "Coverage and fidelity", "Distance to the data"):
         assert f"<b>{name}</b>" in text
 
 
@@ -130,7 +130,7 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_and_one_without_samples_or_findings(tmp_path: Path) -> None:
     text = page(run(tmp_path / "run", healthy, steps=30, ended=False))
     seen = Page(text)
-    assert "the run has not ended, or was killed" in text
+    assert "the run is still in progress, or was killed" in text
     assert "<h2>Findings" not in text
     assert "<h2>Samples" not in text
     assert "img" not in seen.tags
@@ -138,11 +138,11 @@ def test_a_run_that_was_killed_and_one_without_samples_or_findings(tmp_path: Pat
 
 
 def test_a_run_without_a_step_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no step yet"):
+    with pytest.raises(InputError, match="contains no step yet"):
         write_run_report(str(run(tmp_path / "run", steps=0)))
 
 
-def test_numbers_that_are_not_finite_are_drawn_around_and_said(tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_are_left_out_and_reported(tmp_path: Path) -> None:
     def logs(step: int) -> dict[str, float]:
         lost = {"d_loss": math.nan} if step % 10 == 9 else {}
         return healthy(step) | lost | {"g_loss": math.inf if step > 700 else 0.8}
@@ -157,8 +157,8 @@ def test_numbers_that_are_not_finite_are_drawn_around_and_said(tmp_path: Path) -
         assert "inf" not in path
     (losses,) = re.findall(r'aria-label="Losses.*?</svg>', text, re.DOTALL)
     drawn, missing = (re.findall(f'class="{kind} c0" d="([^"]*)"', losses)
-                      for kind in ("line", "lost"))  # fmt: skip
-    assert drawn[0].count("L") > 500  # every stretch has a number beside the NaN
+                      for kind in ("line", "non_finite"))  # fmt: skip
+    assert drawn[0].count("L") > 500  # every stretch has a finite value too
     assert missing[0].count("M") == 200
 
 
@@ -181,19 +181,19 @@ def test_nothing_but_nan(tmp_path: Path) -> None:
 def test_an_explosion_does_not_flatten_the_rest(tmp_path: Path) -> None:
     text = page(run(tmp_path / "run", lambda s: healthy(s) | {"g_loss": 1e300 if s > 395 else 1.0}))
     Page(text)
-    assert "G goes up to 1e+300 (step 396), above this scale." in text
+    assert "G rises to 1e+300 (step 396), above this scale." in text
     assert re.search(r'class="y"[^>]*>0\.[678]<', text)
 
 
-def test_the_guides_band_is_for_cross_entropies_only(tmp_path: Path) -> None:
+def test_the_suspicious_range_is_for_cross_entropies_only(tmp_path: Path) -> None:
     critic = {"d_loss": -3.0, "g_loss": 2.0}
-    assert "danger band of D, 0.72 to 0.75" in page(run(tmp_path / "a"))
-    assert "danger band of D" not in page(run(tmp_path / "b", lambda _: critic))
+    assert "suspicious range of D&#39;s loss, 0.72 to 0.75" in page(run(tmp_path / "a"))
+    assert "suspicious range of D&#39;s loss" not in page(run(tmp_path / "b", lambda _: critic))
     summed = page(run(tmp_path / "c", lambda _: {"d_loss": 1.39, "g_loss": 0.7}))
-    assert "danger band of D, 1.44 to 1.5" in summed
+    assert "suspicious range of D&#39;s loss, 1.44 to 1.5" in summed
 
 
-def test_many_findings_share_marks_and_those_that_healed_are_folded(tmp_path: Path) -> None:
+def test_many_findings_share_marks_and_resolved_ones_are_folded(tmp_path: Path) -> None:
     folder = run(tmp_path / "run", healthy)
     for place in range(12):
         found = Finding(
@@ -271,7 +271,7 @@ def test_a_journal_and_a_csv_are_runs_too(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     folder = run(tmp_path / "run")
-    with pytest.raises(InputError, match="--out wants a file"):
+    with pytest.raises(InputError, match="--out must be a file"):
         write_run_report(str(folder), tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):

@@ -1,4 +1,4 @@
-"""What a person sees of a triage: the table while it runs, the report, the file of what works."""
+"""A triage's table of trials, its report, and its file of settings that work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from keras_collapse.triage.options import Options, spec_of
 from keras_collapse.triage.plans import TrialConfig
 
 
-def test_the_report_says_cause_cure_and_how_to_do_it_again(
+def test_the_report_names_cause_fix_and_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = run(tmp_path, Simulated(rates_ratio)).to_dict()
@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
 
     (tmp_path / "a.json").write_text("before")
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"No space left on device.*what had finished is kept"):
+    with pytest.raises(InputError, match=r"No space left on device.*already written are kept"):
         write_json(tmp_path / "a.json", {})
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "before"

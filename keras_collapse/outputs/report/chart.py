@@ -1,0 +1,107 @@
+"""One chart as the templates draw it, for the reports of runs and of triages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_collapse.outputs.report.curves import Frame, ThinnedCurve
+from keras_collapse.outputs.report.marks import Mark, Span
+
+FEW = 40
+"""Values up to which each is drawn as a point on its curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve as SVG paths.
+
+    Args:
+        style: the CSS class of its colour and dashes.
+        label: what it shows.
+        line: path of its means.
+        shade: path from its minima to its maxima.
+        dots: path with a point for each value.
+        non_finite: path with a dash for each stretch with NaN or infinity.
+    """
+
+    style: str
+    label: str
+    line: str
+    shade: str
+    dots: str
+    non_finite: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A suspicious range of a curve, in SVG units."""
+
+    label: str
+    top: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What the templates draw.
+
+    Args:
+        name: the title.
+        wide: whether it takes the page's full width.
+        lines: the curves.
+        keys: the legend: style and label.
+        bands: suspicious ranges.
+        spans, marks: the steps of findings, and their starts.
+        x_ticks, y_ticks: position, as a share of the width from the left or of the height from
+            the top, and label.
+        description: the chart in words, for screen readers.
+        notes: what the drawing cannot show.
+    """
+
+    name: str
+    wide: bool
+    lines: Sequence[Line]
+    keys: Sequence[tuple[str, str]]
+    bands: Sequence[Band]
+    spans: Sequence[Span]
+    marks: Sequence[Mark]
+    x_ticks: Sequence[tuple[float, str]]
+    y_ticks: Sequence[tuple[float, str]]
+    description: str
+    notes: Sequence[str]
+
+
+def line_of(style: str, label: str, curve: ThinnedCurve, frame: Frame) -> Line:
+    """Return a curve as a line of a chart."""
+    dots = frame.dots(curve) if len(curve.at) <= FEW else ""
+    return Line(style, label, frame.line(curve), frame.shade(curve), dots, frame.non_finite(curve))
+
+
+def notes_of(
+    label: str, steps: Sequence[int], values: Sequence[float], limits: tuple[float, float]
+) -> Iterator[str]:
+    """Yield remarks on the values of a curve that are not finite or outside the scale.
+
+    Args:
+        label: the name of the curve.
+        steps: the training steps of its values.
+        values: numbers, NaN and infinity included.
+        limits: the least and the largest value on the scale.
+    """
+    numbers = np.asarray(values)
+    non_finite = np.flatnonzero(~np.isfinite(numbers))
+    if len(non_finite):
+        first = steps[non_finite[0]]
+        count = len(non_finite)
+        yield f"{label}: NaN or infinite in {count:,} readings, first at step {first:,}."
+    if len(non_finite) == len(numbers):
+        return
+    finite = np.where(np.isfinite(numbers), numbers, np.nan)
+    top, bottom = int(np.nanargmax(finite)), int(np.nanargmin(finite))
+    if finite[top] > limits[1]:
+        yield f"{label} rises to {finite[top]:.3g} (step {steps[top]:,}), above this scale."
+    if finite[bottom] < limits[0]:
+        yield f"{label} falls to {finite[bottom]:.3g} (step {steps[bottom]:,}), below this scale."
