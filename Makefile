@@ -3,27 +3,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 # tensorflow-cpu has no wheels outside Linux and Windows on x86.
 TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorflow-cpu,tensorflow)
-# Keras' oldest supported release, beside the newest that the environment holds.
+# Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
 .PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table bench-detection zoo bench-triage ray triage-camel clean help
 
 help:
-	@echo "make demo    train the camel GAN under the monitor (4 minutes on 2 cores)"
-	@echo "make test    the whole suite, with lint, types and layering"
-	@echo "make pictures  the pictures of README and docs (six minutes; needs chromium)"
-	@echo "make memory  the monitor's memory over 100,000 steps"
-	@echo "make bench-detection  scores the detectors on the zoo: docs/benchmarks/detection.md"
-	@echo "make zoo     makes the zoo's records that are missing (all of them: three hours)"
-	@echo "make bench-triage     triages of injected causes: docs/benchmarks/triage.md (an hour)"
-	@echo "make triage-camel     the guide's plans on the small camel GAN, correct and leaking"
-	@echo "make ray     trials on a local Ray cluster, one node killed; run it after a change in"
-	@echo "             keras_collapse/triage/executors (a minute)"
-	@echo "make cost    what watching costs in each step, in microseconds"
-	@echo "make report-cost  seconds and size of a report of 100,000 steps"
-	@echo "make test-slow  the tests marked slow: audit, objectives and pairs on TensorFlow and JAX;"
-	@echo "             run it after a change in keras_collapse/training (6 minutes)"
-	@echo "make wiring-table  docs/wiring-table.md, from the programs of tests/training/wiring"
+	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
+	@echo "make test            lint, types, import layers and the suite (15 minutes)"
+	@echo "make test-slow       the tests marked slow: audit, objectives and pairs of runs on TensorFlow"
+	@echo "                     and JAX; run it after a change in keras_collapse/training (8 minutes)"
+	@echo "make wiring-table    docs/wiring-table.md, from the programs of tests/training/wiring"
+	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
+	@echo "make cost            CPU time of the monitor per training step, in microseconds"
+	@echo "make memory          memory of the monitor over 100,000 steps"
+	@echo "make report-cost     time and size of a report of 100,000 steps"
+	@echo "make bench-detection docs/benchmarks/detection.md: detectors on recorded trainings (a minute)"
+	@echo "make zoo             record the trainings of that benchmark that are missing (3 hours for all)"
+	@echo "make bench-triage    docs/benchmarks/triage.md: triages of injected causes (an hour)"
+	@echo "make triage-camel    the triage guide's plans on the small camel GAN, correct and leaking"
+	@echo "make ray             trials on a local Ray cluster, one node killed; run it after a change in"
+	@echo "                     keras_collapse/triage/executors (2 minutes)"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \

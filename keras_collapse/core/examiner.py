@@ -125,10 +125,10 @@ class Examiner:
                     "then recovered"
                 )
         for detector in self._of_readings:
-            judged = detector.steps_assessed * self.row_steps
-            if not detector.unavailable_reason and judged < ENOUGH_STEPS:
+            usable = detector.steps_assessed * self.row_steps
+            if not detector.unavailable_reason and usable < ENOUGH_STEPS:
                 return Status.UNKNOWN, (
-                    f"{detector.kind} needs {ENOUGH_STEPS} usable steps, has {judged}"
+                    f"{detector.kind} needs {ENOUGH_STEPS} usable steps, has {usable}"
                 )
         for watcher in self._of_probes:
             if watcher.unavailable_reason and not isinstance(watcher, Detector):

@@ -1,6 +1,6 @@
 """Send an outbox to MLflow: in order, in batches, each item once.
 
-Three kinds of errors are told apart:
+Three kinds of errors are distinguished:
 
 - `Unreachable`: the server does not answer. The items wait; the caller tries again later.
 - An item cannot be sent: the server refuses it, or what it needs is broken or missing on this

@@ -121,9 +121,9 @@ def given_to_d(discriminator: Any, samples: np.ndarray, labels: np.ndarray | Non
     fitting = [i for i, shape in enumerate(shapes) if _fits(samples.shape[1:], shape)]
     if len(shapes) != 2 or not fitting:
         return []
-    beside = labels_like(labels, shapes[1 - fitting[0]])
-    parts = [samples, beside] if fitting[0] == 0 else [beside, samples]
-    return [] if beside is None else [keras.tree.pack_sequence_as(discriminator.input, parts)]
+    given = labels_like(labels, shapes[1 - fitting[0]])
+    parts = [samples, given] if fitting[0] == 0 else [given, samples]
+    return [] if given is None else [keras.tree.pack_sequence_as(discriminator.input, parts)]
 
 
 def _beside(

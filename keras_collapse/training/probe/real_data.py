@@ -186,12 +186,12 @@ class BatchReservoir:
             return self._stop(self)
         samples = np.asarray(keras.ops.convert_to_numpy(first), "float32")
         fresh = self._fresh(samples)
-        beside = [
+        others = [
             np.asarray(keras.ops.convert_to_numpy(p))[fresh]
             for p in parts
             if p is not first and len(p.shape) <= 2 and len(p) == len(samples)
         ]
-        kept = [samples[fresh], *beside]
+        kept = [samples[fresh], *others]
         if fresh and (not self._batches or len(kept) == len(self._batches[0])):
             self._batches.append(kept)
         self.done = not fresh or len(self._known) >= self.most

@@ -21,7 +21,7 @@ class SampleChecks:
 
     Args:
         journal: of the run.
-        examiner: is told why samples are not compared with the data, if they are not.
+        examiner: gets the reason why samples are not compared with the data, if they are not.
         verbose: 1 prints that as well, each reason once.
     """
 
