@@ -43,9 +43,11 @@ class Terminal:
         self.folder = folder
 
     def run(self, *arguments: str) -> str:
+        # Sizes that another test has left in the environment would override the pane's own.
+        own = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         done = subprocess.run(
             [*self._tmux, *arguments], capture_output=True, text=True, check=True,
-            env=os.environ | {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PS1": "$ "},
+            env=own | {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PS1": "$ "},
         )  # fmt: skip
         return done.stdout
 
