@@ -10,7 +10,7 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
 
 D_LOSS_BAND = (0.72, 0.75)
-"""D's loss in a collapse, "stuck high" in the triage guide (docs/guide-numbers.md). With real and
+"""D's loss in a collapse, "stuck high" in the GAN Training Triage Guide. With real and
 fake indistinguishable and a leaking generator step of relative weight w, D settles at
 p = (1 + w)/(2 + w): a loss of 0.7136 at w = 1/2, 0.7520 at 1."""
 D_ACC_BAND = (0.49, 0.51)
@@ -41,7 +41,7 @@ FAIL_AFTER = 200
 
 _ADVICE = (
     "Look for a leak first: in Keras 3 the generator's train_on_batch also trains a "
-    "discriminator that is not frozen when the step is traced (docs/guide-numbers.md).",
+    "discriminator that is not frozen when the step is traced.",
     "If the wiring is right: make D stronger (less dropout, more filters) or raise its learning "
     "rate relative to G's.",
     "Repeat with another seed and a smaller batch before changing more.",

@@ -14,7 +14,7 @@ from keras_collapse.core.samples.probe import Probe
 
 STRETCH = 1100
 """Steps without progress from which samples that never were good have failed. Healthy runs begin
-with bad samples too and may pause: 2 of 100 for longer than this (docs/benchmarks/detection.md)."""
+with bad samples too and may pause: 2 of 100 for longer than this in the detection benchmark."""
 WARN_SHARE = 0.5
 """Share of the stretch after which there is a warning."""
 RELAPSE = 400

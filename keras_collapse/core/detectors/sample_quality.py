@@ -1,6 +1,6 @@
 """What one sample check shows: collapsed, off the data, or neither; and whether checks improve.
 
-The thresholds were chosen on one part of the benchmark (docs/benchmarks/detection.md), where
+The thresholds were chosen on one part of the detection benchmark, where
 together they flag 0.9 % of the checks that are good by their labels and 99 % of the bad ones.
 """
 

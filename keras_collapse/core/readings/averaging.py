@@ -30,7 +30,7 @@ class Averaging(StrEnum):
 
 
 DECIDE_AFTER = 48
-"""Rows before the averaging is decided. On the two published logs (docs/guide-numbers.md) the right
+"""Rows before the averaging is decided. On the two published logs of the camel notebook the right
 hypothesis leads by more than a hundred nats by then; no verdict rests on so few steps."""
 DECIDE_AT_LAST = 256
 """Rows after which the hint, else ``batch``, is used if no hypothesis leads."""
