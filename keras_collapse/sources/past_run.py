@@ -62,6 +62,8 @@ class PastRun:
         reports: its findings that rest on no reading, such as those of the wiring.
         probes: its sample checks, in order.
         unavailable_reason: why its samples were not compared with data; empty if they were.
+        log_only: whether it is a mere log, and not the record of a monitored run, whose samples
+            are compared with data where that is possible.
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
     """
@@ -72,6 +74,7 @@ class PastRun:
     reports: Sequence[Finding] = ()
     probes: Sequence[Probe] = ()
     unavailable_reason: str = ""
+    log_only: bool = True
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
 
@@ -91,7 +94,8 @@ def examine(run: PastRun) -> Examination:
         InputError: no row contains a signal, or a log key that was given for one.
     """
     reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
-    examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
+    row_steps = EPOCH_STEPS if run.per_epoch else 1
+    examiner = Examiner(row_steps=row_steps, log_only=run.log_only)
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
     found: list[Reading] = []

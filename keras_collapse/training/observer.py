@@ -17,8 +17,8 @@ class Observer(Protocol):
     def report(self, finding: Finding) -> None:
         """Take a finding that rests on no reading, such as a wiring fault."""
 
-    def see_batch(self, batch: Any) -> None:
-        """Take a batch of real data: nested arrays or tensors."""
+    def see_batch(self, batch: Any) -> bool:
+        """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
 
 
 class LoopObserver(Observer, Protocol):

@@ -139,9 +139,9 @@ class MonitorSession:
         self._events.publish("on_finding", finding)
         self._react([finding])
 
-    def see_batch(self, batch: Any) -> None:
-        """Take a batch of real data: nested arrays or tensors."""
-        self._checks.see_batch(batch)
+    def see_batch(self, batch: Any) -> bool:
+        """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
+        return self._checks.see_batch(batch)
 
     def see(
         self,
@@ -196,10 +196,8 @@ class MonitorSession:
         self.picture = check.picture
         if self.picture is not None:
             self._events.publish("on_samples", step, self.picture)
-        changed: Sequence[Finding] = ()
-        if check.probe is not None:
-            self._events.publish("on_probe", check.probe)
-            changed = self._publish(self._examiner.update_probe(check.probe))
+        self._events.publish("on_probe", check.probe)
+        changed = self._publish(self._examiner.update_probe(check.probe))
         self._checks.keep(check, step)
         self._react(changed)
 

@@ -18,7 +18,7 @@ class FitWatch:
     """Watches the fits of one model, one after another.
 
     Args:
-        observer: takes what is found, and on JAX and PyTorch each batch.
+        observer: takes what is found, and batches.
     """
 
     def __init__(self, observer: Observer) -> None:
@@ -28,6 +28,7 @@ class FitWatch:
         self._batches: BatchesSeen | None = None
         self._digests: dict[int, str] = {}  # step to hash, until its log comes
         self._next_batch_step = 0
+        self._wanted = False
 
     def begin(self, model: Any, networks: Networks, step: int) -> None:
         """Begin to watch a fit whose first training step is ``step``."""
@@ -36,7 +37,7 @@ class FitWatch:
         if recompiled is not None:
             self._observer.report(recompiled)
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
-        self._batches = guarded(BatchesSeen, BatchesSeen, model, self._take)
+        self._batches = guarded(BatchesSeen, BatchesSeen, model, self._first, self._take)
 
     def begin_epoch(self, step: int) -> None:
         """Begin an epoch whose first training step is ``step``."""
@@ -68,15 +69,18 @@ class FitWatch:
                 watcher.stop()
         self._wiring = self._batches = None
 
-    def _take(self, batches: Sequence[Any]) -> None:
+    def _first(self, batch: Any) -> None:
+        """Take the first batch of a fit, before its first step."""
+
+    def _take(self, batches: Sequence[Any]) -> bool:
+        self._wanted = False
         self._observer.guard(self._see, batches)
+        return self._wanted
 
     def _see(self, batches: Sequence[Any]) -> None:
-        if not batches:
-            return
         self._next_batch_step += len(batches)
         for batch in batches:
-            self._observer.see_batch(batch)
+            self._wanted = self._observer.see_batch(batch)
         digest = batch_digest(batches)
         if digest is not None:  # an execution of several steps logs its last one
             self._digests[self._next_batch_step - 1] = digest

@@ -57,9 +57,9 @@ class ManualLoop:
         """See `Observer`."""
         self._session.report(finding)
 
-    def see_batch(self, batch: Any) -> None:
+    def see_batch(self, batch: Any) -> bool:
         """See `Observer`."""
-        self._session.see_batch(batch)
+        return self._session.see_batch(batch)
 
     def see_step(
         self,

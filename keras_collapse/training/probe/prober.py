@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.samples.alone import SamplesAlone
 from keras_collapse.core.samples.diversity import RealSample
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.training.networks.conditioning import given_to_d, given_to_g
@@ -26,7 +27,7 @@ DRAWN = 256
 """Samples that are compared: half of eight modes missing show for certain from a hundred on."""
 SHARE = 0.05
 """Share of the training's time that sample checks may take; one that would take more draws the
-picture only."""
+picture only, and compares nothing with the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class SampleCheck:
 
     Args:
         samples: float32 (32, ...), of the first latents.
-        probe: the numbers; None without real samples, or without time to compare.
+        probe: the numbers; without real samples, or without time to compare, those of
+            `SamplesAlone` only.
         picture: samples side by side, or points over the data's, uint8; None of anything else.
     """
 
     samples: np.ndarray
-    probe: Probe | None
+    probe: Probe
     picture: np.ndarray | None
 
 
@@ -71,6 +73,8 @@ class Prober:
         self._inputs: Any = None
         if not networks.conditions:
             self._inputs = _latents(networks.latent_shape)
+        self._reach = REACH.get(last_activation(networks.generator) or "", (-np.inf, np.inf))
+        self._alone = SamplesAlone(self._reach)
         self._cost: float | None = None  # of the last full check, in seconds
         self._since = time.perf_counter()
         shape = networks.sample_shape
@@ -80,10 +84,12 @@ class Prober:
         else:
             self._compare_with(real)
 
-    def show(self, batch: Any) -> None:
-        """Take a batch of real data: nested arrays or tensors."""
-        if self._reservoir is not None:
-            self._reservoir.take(batch)
+    def show(self, batch: Any) -> bool:
+        """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
+        if self._reservoir is None:
+            return False
+        self._reservoir.take(batch)
+        return not self._reservoir.done
 
     def settle(self) -> None:
         """Stop collecting batches: those seen so far are the real sample from now on."""
@@ -93,29 +99,37 @@ class Prober:
             self._compare_with(real_among(arrays, shape, self._networks.conditions))
 
     def check(self, step: int) -> SampleCheck | None:
-        """Draw samples and, if time allows, compare them; to be called where `draw` may be.
+        """Draw and measure samples, and if time allows compare them; to be called where `draw` may.
 
         Returns:
             None if nothing can be drawn, since a conditional generator's labels are not known.
         """
-        if self._reservoir is not None and self._reservoir.done:
+        if self._reservoir is not None and (self._reservoir.done or len(self._reservoir) >= DRAWN):
             self.settle()
         if self._inputs is None:
             return None
-        generator, began = self._networks.generator, time.perf_counter()
-        cost = self._cost or 0.0
-        if self._sample is None or cost > SHARE * (began - self._since):
-            shown = keras.tree.map_structure(lambda part: part[:SHOWN], self._inputs)
-            samples = draw(generator, shown)
-            return SampleCheck(samples, None, self._picture(samples))
-        samples = draw(generator, self._inputs)
-        values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
-        numbers = {name: float(v) for name, v in values.items() if v is not None}
-        numbers |= self._scores(samples)
-        self._since = time.perf_counter()
-        # Some backends compile in the first check; only later ones show what a check costs.
-        self._cost = 0.0 if self._cost is None else self._since - began
+        began, cost = time.perf_counter(), self._cost or 0.0
+        compares = self._sample is not None and cost <= SHARE * (began - self._since)
+        inputs = self._inputs
+        if not compares:
+            inputs = keras.tree.map_structure(lambda part: part[:SHOWN], inputs)
+        samples = draw(self._networks.generator, inputs)
+        numbers = self._alone.measure(samples[:SHOWN].reshape(len(samples[:SHOWN]), -1))
+        if self._sample is not None:  # relative to the data, repeats are judged better
+            numbers.pop("duplicate_share", None)
+        if compares:
+            numbers |= self._compared(samples)
+            self._since = time.perf_counter()
+            # Some backends compile in the first check; only later ones show what a check costs.
+            self._cost = 0.0 if self._cost is None else self._since - began
         return SampleCheck(samples[:SHOWN], Probe(step, numbers), self._picture(samples))
+
+    def _compared(self, samples: np.ndarray) -> dict[str, float]:
+        """The comparison with the real sample, and D's scores."""
+        assert self._sample is not None
+        values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
+        known = {name: float(value) for name, value in values.items() if value is not None}
+        return known | self._scores(samples)
 
     def _picture(self, samples: np.ndarray) -> np.ndarray | None:
         grid = image_grid(samples[:SHOWN])
@@ -148,11 +162,11 @@ class Prober:
                 f"the real samples have the shape {own} and G's {shape}; {cure}"
             )
             return
-        activation = last_activation(self._networks.generator)
-        low, high = REACH.get(activation or "", (-np.inf, np.inf))
+        low, high = self._reach
         least, most = real.samples.min(), real.samples.max()
         if least < low - SLACK or most > high + SLACK:
-            why = f"the data lie in [{least:g}, {most:g}], which G's {activation} cannot reach"
+            name = last_activation(self._networks.generator)
+            why = f"the data lie in [{least:g}, {most:g}], which G's {name} cannot reach"
             self.unavailable_reason = f"{why}; {cure}"
             return
         try:

@@ -169,6 +169,9 @@ class BatchReservoir:
         self._known: set[int] = set()
         self._batches: list[list[np.ndarray]] = []
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     @property
     def arrays(self) -> list[np.ndarray]:
         """The samples, and the arrays of the same batches, row by row."""

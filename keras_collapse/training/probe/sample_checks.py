@@ -44,10 +44,9 @@ class SampleChecks:
             self._prober = guarded(Prober, Prober, networks, real, sees_batches)
         self._note_availability()
 
-    def see_batch(self, batch: Any) -> None:
-        """Take a batch of real data: nested arrays or tensors."""
-        if self._prober is not None:
-            self._prober.show(batch)
+    def see_batch(self, batch: Any) -> bool:
+        """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
+        return self._prober is not None and self._prober.show(batch)
 
     def check(self, step: int) -> SampleCheck | None:
         """Check the samples after this training step; None if nothing can be drawn."""
@@ -57,7 +56,7 @@ class SampleChecks:
             "The sample check", self._prober.check, step, off=self._switch_off
         )
         self._note_availability()
-        if check is not None and check.probe is not None:
+        if check is not None:
             self._journal.write(SamplesChecked(step, check.probe.values))
         return check
 
