@@ -34,6 +34,7 @@ from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.probe.sample_checks import SampleChecks
 from keras_collapse.training.run_journal import RunJournal
 from keras_collapse.training.step_reader import StepReader
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class MonitorSession:
@@ -138,6 +139,10 @@ class MonitorSession:
         self.journal.write(FindingReported(finding), flush=True)
         self._events.publish("on_finding", finding)
         self._react([finding])
+
+    def see_first_step(self, seen: StepSeen) -> None:
+        """Take the first training step as it was seen, before its batch."""
+        self._checks.see_first_step(seen)
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""

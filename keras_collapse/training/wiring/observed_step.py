@@ -146,6 +146,7 @@ def _listening(seen: StepSeen) -> Iterator[None]:
     def see_drawn(inputs: Any, outputs: Any) -> None:
         seen.modes[G].append(_taken(modes[G]))
         seen.given.append(_noted_parts(inputs))
+        seen.structure = keras.tree.map_structure(lambda _: 0, inputs)
         _note(outputs, seen.drawn.append)
 
     def see_shown(inputs: Any, _: Any) -> None:

@@ -22,6 +22,7 @@ class StepSeen:
         generator, discriminator: the networks.
         updates: the optimizer calls, in order, with gradient norms.
         given: G's inputs, call by call and part by part.
+        structure: the structure of the last of them.
         drawn: G's outputs, call by call.
         inputs_of_d: D's inputs, call by call and part by part.
         shown: the samples among these, call by call; None where there is none.
@@ -37,6 +38,7 @@ class StepSeen:
     discriminator: Any
     updates: list[Update] = field(default_factory=list)
     given: list[list[np.ndarray | None]] = field(default_factory=list)
+    structure: Any = None
     drawn: list[np.ndarray] = field(default_factory=list)
     inputs_of_d: list[list[np.ndarray | None]] = field(default_factory=list)
     shown: list[np.ndarray | None] = field(default_factory=list)
@@ -66,6 +68,15 @@ class StepSeen:
             next((parts[i] for i in sorted(places & drawn or places)), None)
             for parts, places in zip(self.inputs_of_d, fits, strict=True)
         ]
+
+    @property
+    def real_place(self) -> int | None:
+        """The part of the batch that D is shown as real samples; None if it is not shown any."""
+        shown = {row.tobytes() for x in self.shown if x is not None for row in x}
+        for place, part in enumerate(self.batch):
+            if any(row.tobytes() in shown for row in part):
+                return place
+        return None
 
     def real_values(self, low: float, high: float) -> np.ndarray | None:
         """The values of the real samples that D was shown, as one array; None if there are none.
