@@ -10,8 +10,8 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.readings.averaging import Averaging, batch_size_of
+from keras_collapse.core.findings import Finding, Status, Verdict
+from keras_collapse.core.readings.inference import Averaging, batch_size_of
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
@@ -87,10 +87,39 @@ class Examination:
 def examine(run: PastRun) -> Examination:
     """Turn a past run into readings and pass them to the detectors, as for a live run.
 
+    Where the numbers do not show how they were averaged, they are assessed both as single batches'
+    and as running means, and a verdict needs that both agree.
+
     Raises:
         InputError: no row contains a signal, or a log key that was given for one.
     """
-    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
+    found = _examine(run, run.settings)
+    if found.verdict.averaging is not None:
+        return found
+    several_epochs = run.rows[0].epoch != run.rows[-1].epoch
+    kind = Averaging.EPOCH if several_epochs else Averaging.RUN
+    other = _examine(run, {**run.settings, "averaging": str(kind)})
+    one, two = found.verdict, other.verdict
+    if (one.status, _kind_of(one)) == (two.status, _kind_of(two)):
+        return found
+    reason = (
+        "the log does not show whether its numbers are single batches' own "
+        f"({_words(one)}) or running means ({_words(two)}). Say which, with --averaging batch or "
+        f"--averaging {kind}"
+    )
+    return Examination(Verdict(Status.UNKNOWN, (), reason, one.steps), found.readings)
+
+
+def _kind_of(verdict: Verdict) -> str:
+    return verdict.cause.kind if verdict.cause else ""
+
+
+def _words(verdict: Verdict) -> str:
+    return f"{verdict.status}: {_kind_of(verdict)}" if verdict.cause else str(verdict.status)
+
+
+def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
+    reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
@@ -109,7 +138,7 @@ def examine(run: PastRun) -> Examination:
     for finding in (*reader.findings(), *run.reports):
         examiner.report(finding)
     averaging = reader.averaging
-    if run.per_epoch and averaging == Averaging.BATCH:
+    if run.per_epoch and averaging in (Averaging.BATCH, None):
         shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
         averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
     return Examination(examiner.verdict(averaging), found)
