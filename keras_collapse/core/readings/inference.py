@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+import numpy as np
+
 from keras_collapse.core.readings.likelihood import level, negative_log_likelihood, walk
 from keras_collapse.core.readings.reading import SignalRow
 
@@ -27,11 +29,15 @@ FEWEST = 12
 """Rows without which nothing is inferred."""
 LEAD = 12.0
 """Nats by which a hypothesis must lead under `level`, while `walk` must not contradict it."""
-LEAD_OF_MEANS = 60.0
-"""Nats by which running means must lead if a logged loss is negative: such losses may decay like
-1/n themselves, and no number that is implied is impossible."""
+LEAD_OF_MEANS = 16.0
+"""Nats by which running means must lead: to undo an averaging that did not happen invents numbers,
+and a training's first numbers may decay like 1/n themselves."""
+LEAD_OF_NEGATIVE = 100.0
+"""The same if a logged loss is negative, and so no implied loss is impossible."""
 ROWS_PER_EPOCH = 6
 """Mean number of rows per epoch from which a reset at each epoch can be recognised."""
+LENGTHS_TRIED = 7
+"""Lengths of an epoch that are tried at most."""
 CHANCE = 1e-9
 """Probability up to which accuracies that all are multiples of 1/size are no coincidence."""
 
@@ -76,15 +82,21 @@ def infer(rows: Sequence[SignalRow], origin: int | None = None) -> Inferred:
     several = rows[0].epoch != rows[-1].epoch
     batch = _costs(rows, [None] * len(rows))
     runs = [(_costs(rows, [start] * len(rows)), start) for start in origins]
-    epochs = [(_costs(rows, epoch_starts(rows, start)), start) for start in origins]
-    (of_run, run_origin), (of_epoch, epoch_origin) = min(runs), min(epochs)
+    (of_run, run_origin), of_epoch = min(runs), batch
+    epoch_origin, length = begin, None
+    if several:
+        of_epoch, epoch_origin, length = min(
+            (_costs(rows, epoch_starts(rows, start, steps)), start, steps)
+            for start in origins
+            for steps in epoch_lengths(rows, start)
+        )
     means = [of_run, of_epoch] if several else [of_run]
     if several and _ahead(batch, of_run, LEAD) and abs(of_epoch[0] - batch[0]) < 1e-6:
         return Inferred(Averaging.BATCH, begin)  # a row per epoch: both are the same
     if all(_ahead(batch, mean, LEAD) for mean in means):
         return Inferred(Averaging.BATCH, begin)
     negative = any(v < 0 for row in rows for v in row.values.values())
-    lead = LEAD_OF_MEANS if negative else LEAD
+    lead = LEAD_OF_NEGATIVE if negative else LEAD_OF_MEANS
     if not several:
         found = Averaging.RUN if _ahead(of_run, batch, lead) else None
         return Inferred(found, run_origin, resets_known=found is None)
@@ -93,7 +105,7 @@ def infer(rows: Sequence[SignalRow], origin: int | None = None) -> Inferred:
         return Inferred(Averaging.RUN, run_origin)
     visible = per_epoch >= ROWS_PER_EPOCH
     if visible and _ahead(of_epoch, batch, lead) and _ahead(of_epoch, of_run, LEAD):
-        return Inferred(Averaging.EPOCH, epoch_origin, epoch_length(rows, epoch_origin))
+        return Inferred(Averaging.EPOCH, epoch_origin, length)
     return Inferred(None, begin)
 
 
@@ -156,26 +168,28 @@ def batch_size_of(
     return None
 
 
-def epoch_length(rows: Sequence[SignalRow], origin: int) -> int | None:
-    """Return the number of steps that every epoch can have had, given where rows change epoch.
+def epoch_lengths(rows: Sequence[SignalRow], origin: int) -> list[int | None]:
+    """Return numbers of steps that every epoch can have had, given where rows change epoch.
 
-    Where rows skip steps, several lengths fit, and the middle one is returned; None if no single
-    length fits, or all rows are of one epoch.
+    Where rows skip steps, many lengths fit, and at most `LENGTHS_TRIED` are returned; None alone if
+    no single length fits, or all rows are of one epoch.
     """
     if not rows or any(row.epoch is None for row in rows) or rows[0].epoch == rows[-1].epoch:
-        return None
+        return [None]
     first = rows[0].epoch or 0
     shortest, longest = 1, math.inf
     for row in rows:
         place, steps = (row.epoch or 0) - first, row.step - origin
         shortest = max(shortest, steps // (place + 1) + 1)
         longest = min(longest, steps // place) if place > 0 else longest
-    return int(shortest + longest) // 2 if shortest <= longest < math.inf else None
+    if not shortest <= longest < math.inf:
+        return [None]
+    spread = np.linspace(shortest, longest, LENGTHS_TRIED)
+    return [*dict.fromkeys(round(float(length)) for length in spread)]
 
 
-def epoch_starts(rows: Sequence[SignalRow], origin: int) -> list[int]:
-    """For each row the first step of its epoch."""
-    length = epoch_length(rows, origin)
+def epoch_starts(rows: Sequence[SignalRow], origin: int, length: int | None = None) -> list[int]:
+    """For each row the first step of its epoch, which has ``length`` steps if that is given."""
     starts = [origin] if rows else []
     for last, row in pairwise(rows):
         if row.epoch == last.epoch:
