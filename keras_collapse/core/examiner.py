@@ -31,6 +31,7 @@ class Examiner:
     Args:
         detectors: the detectors to run; by default all.
         row_steps: the least number of training steps that one step of the readings stands for.
+        objective: the objective of the losses if it is known; see `default_detectors`.
 
     Attributes:
         steps: training steps seen.
@@ -49,10 +50,15 @@ class Examiner:
     """
 
     def __init__(
-        self, detectors: Sequence[Detector | ProbeDetector] | None = None, row_steps: int = 1
+        self,
+        detectors: Sequence[Detector | ProbeDetector] | None = None,
+        row_steps: int = 1,
+        objective: str | None = None,
     ) -> None:
         self.row_steps = row_steps
-        self.detectors = list(default_detectors(row_steps) if detectors is None else detectors)
+        self.detectors = list(
+            default_detectors(row_steps, objective) if detectors is None else detectors
+        )
         for one in self.detectors:
             if not isinstance(one, Detector | ProbeDetector):
                 raise InputError(

@@ -14,6 +14,7 @@ from keras_collapse.core.findings import Finding, Status, Verdict
 from keras_collapse.core.readings.inference import Averaging, batch_size_of
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.core.samples.probe import Probe
 
 EPOCH_STEPS = 20
@@ -120,7 +121,8 @@ def _words(verdict: Verdict) -> str:
 
 def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
-    examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1)
+    objective = _objective_of(run, settings.get("signals"))
+    examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1, objective=objective)
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
     found: list[Reading] = []
@@ -142,6 +144,16 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
         shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
         averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
     return Examination(examiner.verdict(averaging), found)
+
+
+def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None:
+    """The objective that the names of the log tell, such as a critic's; None if none does."""
+    names = dict.fromkeys(key for row in run.rows for key in row.logs)
+    given = {signal: name for signal, name in (signals or {}).items() if name in names}
+    try:
+        return recognise_names(names, given).objective
+    except InputError:
+        return None
 
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Reading]]]:
