@@ -15,6 +15,9 @@ detection benchmark shows it for more than 150 steps, that one with noisy labels
 LOSS = log(2) + 0.2
 """D's mean cross-entropy from which it is, without accuracies: a D can always fall back to ln 2. No
 healthy run shows it for more than 30 steps."""
+G_LOSS, SATURATING_G_LOSS = 0.5, -1.0
+"""G's cross-entropy up to which G wins, in its usual and in its saturating form, below ln 2 in size
+and beyond it. A D loss that is a sum and is taken for a mean comes with a G loss near ln 2."""
 WARN_AFTER = 200
 """Steps before a warning."""
 FAIL_AFTER = 400
@@ -57,9 +60,11 @@ class DiscriminatorFooled(PersistentCondition):
         if known is not None:
             accuracy, error = known
             return at_least(ACCURACY, accuracy, error)
-        loss = self.form.normalised(block)
-        if loss is None:
+        loss, g_loss = self.form.normalised(block), block.get("g_loss")
+        if loss is None or g_loss is None:
             return None
+        if not 0 <= g_loss <= G_LOSS and g_loss > SATURATING_G_LOSS:
+            return False
         return at_least(loss, LOSS, block.uncertainty("d_loss") * self.form.scale)
 
     def describe(self, episode: Episode) -> Finding | None:

@@ -70,9 +70,12 @@ class CrossEntropy:
             self._scale = _nearest_scale(merge(start or self._first))
         elif start and self._row_steps == 1:
             losses = [one.values["d_loss"] for one in self._first]
-            self._scale = 0.0 if min(losses) < 0 else _of_start(merge(start))
+            scale, first = _of_start(merge(start)), _of_start(start[0])
+            # Where D learns within the first steps, a sum may come down to a mean's start.
+            clear = min(losses) >= 0 and first in (0.0, scale)
+            self._scale = scale if clear else 0.0
             seen = covered >= START_STEPS and "g_loss" in start[0].values
-            self._other = self._scale == 0 and (seen or min(losses) < 0)
+            self._other = (scale == 0 and seen) or min(losses) < 0
         self._first = []
 
     def normalised(self, reading: Reading) -> float | None:

@@ -268,8 +268,17 @@ def test_a_d_worse_than_a_coin_is_found_and_nothing_else() -> None:
 
 def test_losses_alone_show_it_as_a_warning() -> None:
     detector = DiscriminatorFooled()
-    feed(detector, range(600), d_loss=lambda s: 0.7 if s < 50 else 2.8, g_loss=0.7)
+    g_loss = lambda s: 0.7 if s < 50 else 0.007  # noqa: E731
+    feed(detector, range(600), d_loss=lambda s: 0.7 if s < 50 else 2.8, g_loss=g_loss)
     assert [(f.severity.value, f.first_step) for f in detector.findings] == [("warning", 50)]
+
+
+def test_a_sum_that_began_like_a_mean_is_not_worse_than_a_coin() -> None:
+    examiner = Examiner()
+    for step in range(800):  # D learns at once, and later the two are even
+        d_loss = (1.3, 1.1, 0.9, 0.7)[step] if step < 4 else 0.6 if step < 100 else 1.38
+        examiner.update(Reading(step, 1, {"d_loss": d_loss, "g_loss": 0.75}))
+    assert examiner.verdict().findings == ()
 
 
 def test_a_low_loss_beside_a_low_accuracy_names_the_labels_first() -> None:
