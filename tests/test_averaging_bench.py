@@ -1,4 +1,4 @@
-"""The fast form of `make bench-averaging`, on the records of the zoo: a row is a mean of 10 steps."""
+"""The fast form of `make bench-averaging`, on the zoo's records: a row is a mean of 10 steps."""
 
 from __future__ import annotations
 

@@ -95,7 +95,8 @@ def examine(run: PastRun) -> Examination:
         InputError: no row contains a signal, or a log key that was given for one.
     """
     found = _examine(run, run.settings)
-    if found.verdict.averaging is not None:
+    diverged = any(finding.kind == "divergence" for finding in found.verdict.findings)
+    if found.verdict.averaging is not None or diverged:  # NaN is NaN in any mean
         return found
     several_epochs = run.rows[0].epoch != run.rows[-1].epoch
     kind = Averaging.EPOCH if several_epochs else Averaging.RUN
