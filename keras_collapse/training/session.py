@@ -166,11 +166,10 @@ class MonitorSession:
             logs: log key to number.
             means: keys that hold Keras' means since the epoch began; others hold their batch's own.
             origin: the step at which the first of these means began.
-            rounding: log key to the number's largest error, where the numbers are certain to be
-                their batch's own; None for float32's.
+            rounding: log key to the number's largest error; None for float32's.
             data: name to hash of the data the step was given.
         """
-        if not self._logs.knows(logs, means, origin, certain=rounding is not None):
+        if not self._logs.knows(logs, means, origin):
             return
         self.journal.write(StepLogs(step, epoch, logs, rounding, data))
         self._events.publish("on_logs", step, logs)

@@ -1,4 +1,4 @@
-"""G is sampled with what its training step gives it: uniform latents, labels, images of the data."""
+"""G is sampled with what its training step gives it: uniform latents, labels, images."""
 
 from __future__ import annotations
 
