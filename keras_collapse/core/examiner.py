@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
+from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
 from keras_collapse.core.readings.reading import Reading
@@ -17,6 +18,10 @@ a slow start from a failure."""
 
 ENOUGH_CHECKS = 4
 """Sample checks after which losses that cannot be assessed no longer matter."""
+
+TWO_SIDED = (("d_acc_real", "d_acc_fake"), ("d_acc", "g_acc"))
+"""Accuracies of which a log must hold one pair to show that neither network wins: a healthy D loss
+is one that a failed D may have too."""
 
 DETECTOR_NEEDS = (
     "kind, unavailable_reason, findings, and steps_assessed with update(reading), or "
@@ -32,6 +37,8 @@ class Examiner:
         detectors: the detectors to run; by default all.
         row_steps: the least number of training steps that one step of the readings stands for.
         objective: the objective of the losses if it is known; see `default_detectors`.
+        log_only: whether the readings come from a log whose samples nobody can check. Otherwise a
+            run is healthy only if its samples were compared with the data.
 
     Attributes:
         steps: training steps seen.
@@ -54,7 +61,9 @@ class Examiner:
         detectors: Sequence[Detector | ProbeDetector] | None = None,
         row_steps: int = 1,
         objective: str | None = None,
+        log_only: bool = False,
     ) -> None:
+        self.log_only = log_only
         self.row_steps = row_steps
         self.detectors = list(
             default_detectors(row_steps, objective) if detectors is None else detectors
@@ -70,12 +79,15 @@ class Examiner:
         self.steps = 0
         self.sample_checks = 0
         self.unavailable_reason = ""
+        self._signals: set[str] = set()
+        self._samples_good: bool | None = None  # in the latest sample check with the data
         self._others: list[Finding] = []
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""
         self.steps = reading.step + 1
+        self._signals.update(reading.values)
         changed: list[Finding] = []
         for detector in self._of_readings:
             detector.update(reading)
@@ -84,8 +96,10 @@ class Examiner:
 
     def update_probe(self, probe: Probe) -> list[Finding]:
         """Take a probe; return the findings that are new, more severe, or resolved."""
-        # Only those that were compared with data.
-        self.sample_checks += "missing_share" in probe.values
+        if "missing_share" in probe.values:  # compared with the data
+            self.sample_checks += 1
+            is_bad = bad(probe)
+            self._samples_good = None if is_bad is None else not is_bad
         changed: list[Finding] = []
         for detector in self._of_probes:
             detector.update_probe(probe)
@@ -144,11 +158,28 @@ class Examiner:
             if detector.unavailable_reason and self.sample_checks < ENOUGH_CHECKS:
                 reason = detector.unavailable_reason
                 return Status.UNKNOWN, f"cannot assess {detector.kind}: {reason}"
-        why = f" ({self.unavailable_reason})" if self.unavailable_reason else ""
-        seen = f"from the losses alone{why}"
+        return self._healthy()
+
+    def _healthy(self) -> tuple[Status, str]:
+        """``healthy`` if there is evidence for it, now that nothing speaks against it."""
+        nothing = f"no failure found in {self.steps} steps"
+        if self.sample_checks and self._samples_good:
+            plural = "s" * (self.sample_checks > 1)
+            return Status.HEALTHY, f"{nothing} and {self.sample_checks} sample check{plural}"
         if self.sample_checks:
-            seen = f"and {self.sample_checks} sample check{'s' * (self.sample_checks > 1)}"
-        return Status.HEALTHY, f"no failure found in {self.steps} steps {seen}"
+            return Status.UNKNOWN, (
+                f"{nothing}, but the latest sample check does not tell good samples from bad; "
+                "train longer, or give CollapseMonitor(real=...) more samples"
+            )
+        if not self.log_only:
+            why = self.unavailable_reason or "no sample check was made; train longer"
+            return Status.UNKNOWN, f"{nothing}, but its samples were not compared with data: {why}"
+        if not any(self._signals.issuperset(pair) for pair in TWO_SIDED):
+            return Status.UNKNOWN, (
+                f"{nothing}, but losses alone cannot show that the samples are good; log D's "
+                "accuracy on real and on fake samples, or train with CollapseMonitor()"
+            )
+        return Status.HEALTHY, f"{nothing}, from the log alone"
 
 
 def verdict_of(findings: Sequence[Finding]) -> Verdict:

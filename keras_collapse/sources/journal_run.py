@@ -76,6 +76,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         reports=reports,
         probes=probes,
         unavailable_reason=unavailable,
+        log_only=False,
         notes=[ended] if ended else [],
         context=context,
     )

@@ -63,6 +63,8 @@ class PastRun:
         reports: its findings that rest on no reading, such as those of the wiring.
         probes: its sample checks, in order.
         unavailable_reason: why its samples were not compared with data; empty if they were.
+        log_only: whether it is a mere log, and not the record of a monitored run, whose samples
+            are compared with data where that is possible.
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
     """
@@ -73,6 +75,7 @@ class PastRun:
     reports: Sequence[Finding] = ()
     probes: Sequence[Probe] = ()
     unavailable_reason: str = ""
+    log_only: bool = True
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
 
@@ -123,7 +126,8 @@ def _words(verdict: Verdict) -> str:
 def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     objective = _objective_of(run, settings.get("signals"))
-    examiner = Examiner(row_steps=EPOCH_STEPS if run.per_epoch else 1, objective=objective)
+    row_steps = EPOCH_STEPS if run.per_epoch else 1
+    examiner = Examiner(row_steps=row_steps, objective=objective, log_only=run.log_only)
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
     found: list[Reading] = []

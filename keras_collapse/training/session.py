@@ -34,6 +34,7 @@ from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.probe.sample_checks import SampleChecks
 from keras_collapse.training.run_journal import RunJournal
 from keras_collapse.training.step_reader import StepReader
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class MonitorSession:
@@ -139,9 +140,13 @@ class MonitorSession:
         self._events.publish("on_finding", finding)
         self._react([finding])
 
-    def see_batch(self, batch: Any) -> None:
-        """Take a batch of real data: nested arrays or tensors."""
-        self._checks.see_batch(batch)
+    def see_first_step(self, seen: StepSeen) -> None:
+        """Take the first training step as it was seen, before its batch."""
+        self._checks.see_first_step(seen)
+
+    def see_batch(self, batch: Any) -> bool:
+        """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
+        return self._checks.see_batch(batch)
 
     def see(
         self,
@@ -195,10 +200,8 @@ class MonitorSession:
         self.picture = check.picture
         if self.picture is not None:
             self._events.publish("on_samples", step, self.picture)
-        changed: Sequence[Finding] = ()
-        if check.probe is not None:
-            self._events.publish("on_probe", check.probe)
-            changed = self._publish(self._examiner.update_probe(check.probe))
+        self._events.publish("on_probe", check.probe)
+        changed = self._publish(self._examiner.update_probe(check.probe))
         self._checks.keep(check, step)
         self._react(changed)
 

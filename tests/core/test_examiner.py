@@ -27,19 +27,56 @@ def test_nothing_seen_is_unknown() -> None:
     assert Examiner().verdict().status == "unknown"
 
 
-def test_enough_good_steps_are_healthy() -> None:
+GOOD = {
+    "missing_share": 0.0,
+    "distance_ratio": 1.0,
+    "precision": 0.8,
+    "sliced_wasserstein": 0.1,
+    "sliced_wasserstein_baseline": 0.1,
+}
+
+
+@pytest.mark.parametrize(
+    "values", [{"d_acc_real": 0.7, "d_acc_fake": 0.7}, {"d_acc": 0.7, "g_acc": 0.3}]
+)
+def test_a_log_of_a_two_sided_game_is_healthy_from_the_log_alone(values: dict[str, float]) -> None:
+    examiner = Examiner(log_only=True)
+    feed(examiner, range(ENOUGH_STEPS), **values)
+    verdict = examiner.verdict()
+    assert verdict.status == "healthy"
+    assert verdict.reason.endswith("from the log alone")
+
+
+@pytest.mark.parametrize("values", [{"d_loss": 0.4, "g_loss": 1.2}, {"d_acc": 0.7, "g_loss": 1.0}])
+def test_a_log_that_shows_one_side_only_is_unknown(values: dict[str, float]) -> None:
+    examiner = Examiner(log_only=True)
+    feed(examiner, range(10), d_loss=0.69, g_loss=0.7)
+    feed(examiner, range(10, 1000), **values)
+    verdict = examiner.verdict()
+    assert verdict.status == "unknown"
+    assert "log D's accuracy on real and on fake samples" in verdict.reason
+
+
+def test_a_live_run_is_healthy_only_if_its_samples_were_compared() -> None:
     examiner = Examiner()
     feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
-    assert examiner.verdict().status == "healthy"
-
-
-def test_why_no_samples_were_compared_stands_beside_healthy() -> None:
-    examiner = Examiner()
+    assert examiner.verdict().status == "unknown"
+    assert examiner.verdict().reason.endswith("no sample check was made; train longer")
     examiner.unavailable_reason = "the data is out of reach"
-    feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
-    assert examiner.verdict().reason.endswith("from the losses alone (the data is out of reach)")
-    examiner.update_probe(Probe(ENOUGH_STEPS, {"missing_share": 0.0, "distance_ratio": 1.0}))
+    assert examiner.verdict().reason.endswith("not compared with data: the data is out of reach")
+    examiner.update_probe(Probe(ENOUGH_STEPS, {"fake": 32.0, "duplicate_share": 0.0}))
+    assert examiner.verdict().status == "unknown"
+    examiner.update_probe(Probe(ENOUGH_STEPS, GOOD))
+    assert examiner.verdict().status == "healthy"
     assert examiner.verdict().reason.endswith("and 1 sample check")
+
+
+def test_a_check_that_cannot_tell_good_samples_is_no_evidence() -> None:
+    examiner = Examiner()
+    feed(examiner, range(ENOUGH_STEPS), d_acc_real=0.7, d_acc_fake=0.7)
+    examiner.update_probe(Probe(ENOUGH_STEPS, {"missing_share": 0.0, "distance_ratio": 1.0}))
+    assert examiner.verdict().status == "unknown"
+    assert "does not tell good samples from bad" in examiner.verdict().reason
 
 
 def test_what_cannot_be_judged_is_unknown_with_the_reason() -> None:
@@ -61,7 +98,7 @@ def test_a_failure_is_told_once_at_each_change() -> None:
 
 
 def test_an_info_finding_does_not_spoil_the_verdict() -> None:
-    examiner = Examiner()
+    examiner = Examiner(log_only=True)
     feed(examiner, range(300), d_acc_real=0.7, d_acc_fake=0.7)
     examiner.report(Finding("cumulative_metrics", Severity.INFO, 0, 299, "running means"))
     assert examiner.verdict().status == "healthy"

@@ -18,7 +18,7 @@ _ADVICE = (
     "weights.",
 )
 _EVIDENCE = ("missing_share", "modes_real", "modes_covered", "coverage", "recall",
-             "distance_ratio", "duplicate_share", "support_high")  # fmt: skip
+             "distance_ratio", "duplicate_share", "saturated_share", "support_high")  # fmt: skip
 
 
 class ModeCollapse(NoProgress):
@@ -47,6 +47,7 @@ class ModeCollapse(NoProgress):
             )
         if evidence.get("duplicate_share", 0.0) >= REPEATING:
             parts.append(f"{evidence['duplicate_share']:.0%} of them repeat another")
-        message = f"G's samples cover only a part of the data: {', '.join(parts)}."
+        what = "cover only a part of the data" if "missing_share" in evidence else "are alike"
+        message = f"G's samples {what}: {', '.join(parts)}."
         step = probe.step
         return Finding(self.kind, Severity.WARNING, step, step, message, evidence, _ADVICE)

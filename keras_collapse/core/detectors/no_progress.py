@@ -71,7 +71,7 @@ class NoProgress(ABC):
 
     def update_probe(self, probe: Probe) -> None:
         holds = bad(probe)
-        if holds is None:
+        if holds is None and not self._ends_repetition(probe):
             return
         if not holds:
             self._recover()
@@ -89,6 +89,11 @@ class NoProgress(ABC):
         self.unavailable_reason = "" if self._failing or not self._mine else self._pending(probe)
         if self._failing and self._mine:
             self._report(probe, severity or Severity.WARNING)
+
+    def _ends_repetition(self, probe: Probe) -> bool:
+        """Whether a repetition has ended that was found without comparing with the data."""
+        alone = all("missing_share" not in earlier.values for earlier in self._stretch)
+        return bool(self._stretch) and alone and "duplicate_share" in probe.values
 
     def _report(self, probe: Probe, severity: Severity) -> None:
         first = self._since if self._good >= ARRIVED else self._stretch[0].step

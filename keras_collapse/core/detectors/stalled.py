@@ -1,11 +1,13 @@
-"""G's samples are off the data and do not get closer to it."""
+"""G's samples are off the data and do not get closer to it, or do not change at all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.detectors.no_progress import NoProgress, rounded
-from keras_collapse.core.detectors.sample_quality import mostly_collapsed
+from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
@@ -15,6 +17,17 @@ _ADVICE = (
     "labels.",
     "Repeat with another initialization of the weights.",
 )
+_UNCHANGED_ADVICE = (
+    "Check that a gradient reaches G: its learning rate, generator.trainable, and the tape around "
+    "its loss.",
+    "If G's last activation is saturated or its ReLUs are dead, lower its learning rate and start "
+    "again.",
+)
+UNCHANGED = 1e-6
+"""Change of the samples from one check to the next up to which they have not changed: a weight that
+moves by one part in a million moves them more."""
+UNCHANGED_CHECKS = 4
+"""Consecutive checks without a change from which it is reported."""
 _EVIDENCE = ("precision", "density", "coverage", "sliced_wasserstein",
              "sliced_wasserstein_baseline", "distance_ratio", "separation")  # fmt: skip
 
@@ -31,6 +44,43 @@ class Stalled(NoProgress):
     """
 
     kind = "stalled"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._still_since = 0  # the step of the first check that shows the same samples
+        self._still_checks = 0  # those after it
+        self._unchanged: Finding | None = None
+        self._changed_again = closed()
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        unchanged = [self._unchanged] if self._unchanged else []
+        return [*self._changed_again, *super().findings, *unchanged]
+
+    def update_probe(self, probe: Probe) -> None:
+        super().update_probe(probe)
+        change = probe.get("change")
+        if change is None or change > UNCHANGED or (probe.get("duplicate_share") or 0) >= REPEATING:
+            self._still_since, self._still_checks = probe.step, 0
+        else:
+            self._still_checks += 1
+        if self._still_checks >= UNCHANGED_CHECKS:
+            self._unchanged = self._describe_unchanged(probe.step)
+        elif self._unchanged is not None:
+            self._changed_again.append(replace(self._unchanged, resolved=True))
+            self._unchanged = None
+
+    def _describe_unchanged(self, step: int) -> Finding:
+        return Finding(
+            self.kind,
+            Severity.WARNING,
+            self._still_since,
+            step,
+            f"G's samples have not changed in {self._still_checks} sample checks: G is not "
+            "learning.",
+            {"checks": self._still_checks},
+            _UNCHANGED_ADVICE,
+        )
 
     def is_mine(self, checks: Sequence[Probe]) -> bool:
         return not mostly_collapsed(checks)

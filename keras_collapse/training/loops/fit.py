@@ -7,11 +7,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
-
 from keras_collapse.core.events import events_of
 from keras_collapse.core.guard import guarded
-from keras_collapse.training.hooks.batches import BACKENDS
 from keras_collapse.training.loops.fit_watch import FitWatch
 from keras_collapse.training.metadata import facts_of, metric_names, rates_of
 from keras_collapse.training.networks.discovery import find_networks
@@ -62,9 +59,8 @@ class FitLoop:
         networks = find_networks(model)
         look_for = functools.partial(find_real, networks, self._real, model)
         facts = facts_of(model, params, networks)
-        seen = keras.backend.backend() in BACKENDS
         step = self._steps.next_step
-        self._session.begin(events_of(params), networks, facts, step, look_for, seen, self._stop)
+        self._session.begin(events_of(params), networks, facts, step, look_for, True, self._stop)
         self._fresh = True
         self._watch.begin(self._model, networks, step)
 

@@ -14,6 +14,7 @@ from keras_collapse.training.probe.pictures import PicturesKept
 from keras_collapse.training.probe.prober import Prober, SampleCheck
 from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.run_journal import RunJournal
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class SampleChecks:
@@ -44,10 +45,16 @@ class SampleChecks:
             self._prober = guarded(Prober, Prober, networks, real, sees_batches)
         self._note_availability()
 
-    def see_batch(self, batch: Any) -> None:
-        """Take a batch of real data: nested arrays or tensors."""
+    def see_first_step(self, seen: StepSeen) -> None:
+        """Take one training step as seen, before its first batch is taken."""
+        if self._prober is None and self._networks.generator is not None:
+            self._prober = guarded(Prober, Prober, self._networks, None, True)
         if self._prober is not None:
-            self._prober.show(batch)
+            guarded("The sample check", self._prober.learn, seen, off=self._switch_off)
+
+    def see_batch(self, batch: Any) -> bool:
+        """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
+        return self._prober is not None and self._prober.show(batch)
 
     def check(self, step: int) -> SampleCheck | None:
         """Check the samples after this training step; None if nothing can be drawn."""
@@ -57,7 +64,7 @@ class SampleChecks:
             "The sample check", self._prober.check, step, off=self._switch_off
         )
         self._note_availability()
-        if check is not None and check.probe is not None:
+        if check is not None:
             self._journal.write(SamplesChecked(step, check.probe.values))
         return check
 

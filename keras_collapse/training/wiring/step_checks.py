@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.hooks.optimizer_calls import D, G, Update
+from keras_collapse.training.hooks.optimizer_calls import D, G
 from keras_collapse.training.networks.layers import REACH, SLACK, batch_norms, last_activation
+from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 EXPLODING = 1000.0
 """Gradient norm of a first step from which it counts as exploding: with Keras' initializers norms
 are of order 1, with unscaled data in [0, 255] thousands."""
 
-
-@dataclass
-class StepSeen:
-    """The record of one training step.
-
-    Args:
-        generator, discriminator: the networks.
-        updates: the optimizer calls, in order, with gradient norms.
-        drawn: G's outputs, call by call.
-        shown: D's inputs, call by call; None where that was not one array.
-        losses: (loss, predictions) of each call of a Keras loss.
-        moved: network to the paths of its weights that changed.
-        states_moved: network to the paths of its other variables that changed.
-    """
-
-    generator: Any
-    discriminator: Any
-    updates: list[Update] = field(default_factory=list)
-    drawn: list[np.ndarray] = field(default_factory=list)
-    shown: list[np.ndarray | None] = field(default_factory=list)
-    losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
-    moved: dict[str, list[str]] = field(default_factory=dict)
-    states_moved: dict[str, list[str]] = field(default_factory=dict)
+BATCH_NORM_ADVICE = (
+    "Call D with training=True in G's step too: self.discriminator(fakes, training=True).",
+    "If D is frozen for G's step, freeze its weights only: set trainable = False on its variables, "
+    "not on the network, so that batch norm still uses its batch's statistics.",
+    "Or use LayerNormalization or GroupNormalization in D.",
+)
 
 
 def check_ranges(seen: StepSeen) -> list[Finding]:
     """``range_mismatch``: the data exceed G's range, or use only half of it."""
     activation = last_activation(seen.generator)
-    real = real_shown(seen)
-    if activation not in REACH or real is None or real.size == 0:
+    if activation not in REACH:
         return []
     low, high = REACH[activation]
+    real = seen.real_values(low - SLACK, high + SLACK)
+    if real is None or real.size == 0:
+        return []
     least, most = float(real.min()), float(real.max())
     evidence = {
         "generator_activation": activation,
@@ -115,7 +100,7 @@ def check_mixed_batch_norm(seen: StepSeen) -> list[Finding]:
 
     Frozen batch norm (``trainable = False``) is ignored.
     """
-    shown = _arrays(seen)
+    shown = [x for x in seen.shown if x is not None]
     if not batch_norms(seen.discriminator) or not any(_is_mixed(x, seen.drawn) for x in shown):
         return []
     return [
@@ -136,8 +121,8 @@ def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
     """``dead_batchnorm``: the step runs a network's batch norm in inference mode."""
     found = []
     for name, network in ((G, seen.generator), (D, seen.discriminator)):
-        norms = batch_norms(network)
-        if norms and not any("moving_" in path for path in seen.states_moved[name]):
+        norms, modes = batch_norms(network), seen.modes[name]
+        if norms and modes and not any(modes):
             found.append(
                 Finding(
                     "dead_batchnorm",
@@ -151,6 +136,38 @@ def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
                 )
             )
     return found
+
+
+def check_batch_norm_mismatch(seen: StepSeen) -> list[Finding]:
+    """``batchnorm_mismatch``: D scores G's samples by other statistics in G's step than in its own.
+
+    Keras runs batch norm in inference mode while it is frozen. Then some of G's samples are only
+    ever scored in inference mode, and others by their batch's statistics.
+    """
+    by_batch: list[np.ndarray] = []
+    by_average: list[np.ndarray] = []
+    for x, mode in zip(seen.shown, seen.modes[D], strict=False):
+        if x is not None and mode is not None and drawn_rows(x, seen.drawn).any():
+            (by_batch if mode else by_average).append(x)
+    trained_on = {row.tobytes() for x in by_batch for row in x}
+    other = [x for x in by_average if not any(row.tobytes() in trained_on for row in x)]
+    if not by_batch or not other:
+        return []
+    return [batch_norm_mismatch(0, {"calls_by_batch": len(by_batch), "calls_by_average": 1})]
+
+
+def batch_norm_mismatch(step: int, evidence: Mapping[str, Any]) -> Finding:
+    """The finding that D's batch norm has two modes in one step."""
+    return Finding(
+        "batchnorm_mismatch",
+        Severity.WARNING,
+        step,
+        step,
+        "D's batch norm uses its batch's statistics in D's step, and its moving averages in G's "
+        "step: G is trained against another D than the one that learns.",
+        evidence,
+        BATCH_NORM_ADVICE,
+    )
 
 
 def check_gradients(seen: StepSeen) -> list[Finding]:
@@ -175,13 +192,15 @@ def check_gradients(seen: StepSeen) -> list[Finding]:
     return []
 
 
-CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
+STEP_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
     check_ranges,
     check_losses,
     check_mixed_batch_norm,
     check_dead_batch_norm,
-    check_gradients,
+    check_batch_norm_mismatch,
 )
+"""The checks of one step. The audit checks its gradients as well; in a fit the losses show those
+that are not finite, as ``divergence``."""
 SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
     check_ranges,
     check_losses,
@@ -190,22 +209,6 @@ SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
 """The checks that need only D's inputs and G's outputs."""
 
 
-def real_shown(seen: StepSeen) -> np.ndarray | None:
-    """D's inputs that G did not draw, as one array; None if there are none."""
-    parts = [x[~drawn_rows(x, seen.drawn)].ravel() for x in _arrays(seen)]
-    return np.concatenate(parts) if parts else None
-
-
-def _arrays(seen: StepSeen) -> list[np.ndarray]:
-    return [x for x in seen.shown if x is not None]
-
-
 def _is_mixed(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> bool:
     fake = drawn_rows(shown, drawn)
     return bool(fake.any() and not fake.all())
-
-
-def drawn_rows(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Which samples are bit-identical to one of G's: bool (batch,)."""
-    fakes = {sample.tobytes() for batch in drawn for sample in batch}
-    return np.array([sample.tobytes() in fakes for sample in shown], dtype=bool)

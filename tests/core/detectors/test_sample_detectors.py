@@ -137,6 +137,60 @@ def test_a_healthy_verdict_says_whether_samples_were_seen() -> None:
     examiner = Examiner()
     for step in range(600):
         examiner.update(Reading(step, 1, {"d_acc_real": 0.6, "d_acc_fake": 0.6}))
-    assert "from the losses alone" in examiner.verdict().reason
+    assert examiner.verdict().status == "unknown"
     examiner.update_probe(Probe(599, GOOD))
     assert "1 sample check" in examiner.verdict().reason
+
+
+ALL_BLACK = {"fake": 32.0, "not_finite": 0.0, "duplicate_share": 1.0, "saturated_share": 1.0}
+ALL_DIFFERENT = ALL_BLACK | {"duplicate_share": 0.0, "saturated_share": 0.3}
+
+
+def test_samples_that_are_all_alike_are_collapsed_without_any_data() -> None:
+    examiner = Examiner()
+    for step in range(1500):
+        examiner.update(Reading(step, 1, {"d_loss": 0.67, "g_loss": 0.8}))
+        if step % 100 == 0:
+            examiner.update_probe(Probe(step, ALL_BLACK))
+    verdict = examiner.verdict()
+    assert verdict.status == "failed"
+    [finding] = verdict.findings
+    assert finding.kind == "mode_collapse"
+    assert finding.message == "G's samples are alike: 100% of them repeat another."
+
+
+def test_a_collapse_seen_without_data_ends_when_the_samples_differ() -> None:
+    detector = ModeCollapse()
+    for step in range(0, 1500, 100):
+        detector.update_probe(Probe(step, ALL_BLACK))
+    for step in range(1500, 1800, 100):
+        detector.update_probe(Probe(step, ALL_DIFFERENT))
+    assert [finding.resolved for finding in detector.findings] == [True]
+
+
+def test_differing_samples_without_data_are_no_finding() -> None:
+    for detector in (ModeCollapse(), Stalled()):
+        for step in range(0, 3000, 100):
+            detector.update_probe(Probe(step, ALL_DIFFERENT | {"change": 0.01}))
+        assert not detector.findings
+        assert not detector.unavailable_reason
+
+
+def test_samples_that_do_not_change_are_stalled_since_their_first_check() -> None:
+    detector = Stalled()
+    detector.update_probe(Probe(0, ALL_DIFFERENT | {"change": 0.2}))
+    for step in range(100, 500, 100):
+        detector.update_probe(Probe(step, ALL_DIFFERENT | {"change": 0.0}))
+    [finding] = detector.findings
+    assert (finding.severity, finding.first_step, finding.last_step) == ("warning", 0, 400)
+    assert "have not changed in 4 sample checks" in finding.message
+    detector.update_probe(Probe(500, ALL_DIFFERENT | {"change": 0.1}))
+    [finding] = detector.findings
+    assert finding.resolved
+
+
+def test_samples_all_alike_and_unchanged_are_reported_once() -> None:
+    examiner = Examiner()
+    for step in range(0, 1500, 100):
+        examiner.update_probe(Probe(step, ALL_BLACK | {"change": 0.0}))
+    assert [f.kind for f in examiner.verdict().findings] == ["mode_collapse"]

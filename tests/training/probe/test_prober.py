@@ -83,9 +83,11 @@ def test_a_look_beyond_its_share_of_the_time_is_a_picture_only(
     looks = [looking.check(0)]
     monkeypatch.setattr(prober, "SHARE", 1e-9)  # the first look may be compiled: it tells nothing
     looks += [looking.check(1), looking.check(2)]
-    assert [look is not None and look.probe is not None for look in looks] == [True, True, False]
+    compared = [look is not None and "missing_share" in look.probe.values for look in looks]
+    assert compared == [True, True, False]
     assert looks[2] is not None
     assert looks[2].samples.shape == (32, 2)
+    assert {"fake", "not_finite", "change"} <= looks[2].probe.values.keys()
 
 
 def test_data_out_of_gs_reach_is_not_compared() -> None:
@@ -94,7 +96,8 @@ def test_data_out_of_gs_reach_is_not_compared() -> None:
     assert "which G's tanh cannot reach" in looking.unavailable_reason
     look = looking.check(0)
     assert look is not None
-    assert look.probe is None
+    assert look.probe.values["duplicate_share"] == 0  # what needs no data is measured
+    assert "missing_share" not in look.probe.values
 
 
 def test_a_generator_that_draws_nan_is_no_crash() -> None:
@@ -185,7 +188,10 @@ def test_why_samples_are_not_compared_is_said_once_and_stands_in_the_verdict(
     assert (
         said.count(f"keras-collapse: cannot compare samples with the training data: {why}.\n") == 1
     )
-    assert monitor.verdict.reason == f"no failure found in 320 steps from the losses alone ({why})"
+    assert monitor.verdict.status == "unknown"
+    assert monitor.verdict.reason == (
+        f"no failure found in 320 steps, but its samples were not compared with data: {why}"
+    )
     assert kc.diagnose(tmp_path / "run") == monitor.verdict
 
 
