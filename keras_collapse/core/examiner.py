@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
+from keras_collapse.core.detectors.persistent_condition import BlockDetector
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
@@ -84,6 +85,12 @@ class Examiner:
         self._others: list[Finding] = []
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
+    def know_objective(self, objective: str) -> None:
+        """Take the objective of the losses once it is known; see `CrossEntropy`."""
+        for detector in self.detectors:
+            if isinstance(detector, BlockDetector):
+                detector.form.know(objective)
+
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""
         self.steps = reading.step + 1
@@ -108,12 +115,17 @@ class Examiner:
 
     def _changes(self, detector: Detector | ProbeDetector) -> Iterator[Finding]:
         before, now = self._known.get(id(detector), {}), {}
-        for finding in detector.findings:
+        for finding in self._own_findings(detector):
             key, state = (finding.kind, finding.first_step), (finding.severity, finding.resolved)
             now[key] = state
             if before.get(key) != state:
                 yield finding
         self._known[id(detector)] = now
+
+    def _own_findings(self, detector: Detector | ProbeDetector) -> list[Finding]:
+        """A detector's findings, but for those that the wiring has shown already."""
+        reported = {finding.kind for finding in self._others}
+        return [finding for finding in detector.findings if finding.kind not in reported]
 
     def report(self, finding: Finding) -> None:
         """Add a finding that no detector made, as of the reader, the wiring or the seeding."""
@@ -122,7 +134,7 @@ class Examiner:
 
     def verdict(self, averaging: str | None = None) -> Verdict:
         """The verdict on everything seen so far."""
-        findings = [f for d in self.detectors for f in d.findings] + self._others
+        findings = [f for d in self.detectors for f in self._own_findings(d)] + self._others
         findings.sort(
             key=lambda f: (f.resolved, -f.severity.rank, f.kind not in ROOTS, f.first_step)
         )

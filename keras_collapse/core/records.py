@@ -196,6 +196,14 @@ class SamplesUnavailable(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectiveSeen(Record):
+    """The objective of D's and G's losses, as their first step showed it; see `CrossEntropy`."""
+
+    kind: ClassVar[str] = "objective"
+    objective: str
+
+
+@dataclass(frozen=True, slots=True)
 class FindingChanged(Record):
     """A detector's finding when it was new, more severe, or resolved."""
 

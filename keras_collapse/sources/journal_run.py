@@ -12,6 +12,7 @@ from keras_collapse.core.journal import FILE_NAME, read_journal
 from keras_collapse.core.records import (
     FindingReported,
     FitStarted,
+    ObjectiveSeen,
     PictureSaved,
     ReaderSettings,
     RunEnded,
@@ -44,6 +45,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     settings: dict[str, Any] = {}
     context = RunContext(path if path.is_dir() else path.parent)
     unavailable, ended = "", STILL_OPEN
+    objective: str | None = None
     for record in read_journal(path):
         match record:
             case RunStarted():
@@ -58,6 +60,8 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 rows.append(LogRow(record.step, record.epoch, record.logs, record.rounding))
             case SamplesChecked():
                 probes.append(record.probe)
+            case ObjectiveSeen():
+                objective = record.objective
             case SamplesUnavailable():
                 unavailable = record.reason
             case FindingReported():
@@ -77,6 +81,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         probes=probes,
         unavailable_reason=unavailable,
         log_only=False,
+        objective=objective,
         notes=[ended] if ended else [],
         context=context,
     )

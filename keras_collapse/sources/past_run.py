@@ -65,6 +65,7 @@ class PastRun:
         unavailable_reason: why its samples were not compared with data; empty if they were.
         log_only: whether it is a mere log, and not the record of a monitored run, whose samples
             are compared with data where that is possible.
+        objective: the objective of its losses, if that is known.
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
     """
@@ -76,6 +77,7 @@ class PastRun:
     probes: Sequence[Probe] = ()
     unavailable_reason: str = ""
     log_only: bool = True
+    objective: str | None = None
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
 
@@ -125,7 +127,7 @@ def _words(verdict: Verdict) -> str:
 
 def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
-    objective = _objective_of(run, settings.get("signals"))
+    objective = run.objective or _objective_of(run, settings.get("signals"))
     row_steps = EPOCH_STEPS if run.per_epoch else 1
     examiner = Examiner(row_steps=row_steps, objective=objective, log_only=run.log_only)
     examiner.unavailable_reason = run.unavailable_reason

@@ -23,6 +23,7 @@ from keras_collapse.core.records import (
     FindingReported,
     Fingerprint,
     FitStarted,
+    ObjectiveSeen,
     RunEnded,
     StepLogs,
 )
@@ -74,6 +75,7 @@ class MonitorSession:
         self._networks = Networks()
         self._checks = SampleChecks(self.journal, self._examiner, verbose)
         self._off = False
+        self._objective_known = False
         self._early: EarlyEnd | None = None
         self._verbose = verbose
 
@@ -143,6 +145,9 @@ class MonitorSession:
     def see_first_step(self, seen: StepSeen) -> None:
         """Take the first training step as it was seen, before its batch."""
         self._checks.see_first_step(seen)
+        if seen.objective is not None:
+            self.journal.write(ObjectiveSeen(seen.objective))
+            self._know_objective(seen.objective)
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
@@ -171,6 +176,8 @@ class MonitorSession:
         """
         if not self._logs.knows(logs, means, origin):
             return
+        if not self._objective_known and self._logs.objective is not None:
+            self._know_objective(self._logs.objective)
         self.journal.write(StepLogs(step, epoch, logs, rounding, data))
         self._events.publish("on_logs", step, logs)
         self._react(self._judge(self._logs.read(step, logs, epoch, rounding)))
@@ -263,6 +270,10 @@ class MonitorSession:
     def _react(self, findings: Sequence[Finding]) -> None:
         for finding in findings:
             self._reaction.to(finding, self._stop, self.finish)
+
+    def _know_objective(self, objective: str) -> None:
+        self._objective_known = True
+        self._examiner.know_objective(objective)
 
     def _switch_off(self, _: object) -> None:
         self._off = True

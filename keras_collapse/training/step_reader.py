@@ -25,6 +25,9 @@ class StepReader:
     Args:
         signals: canonical signal to log key, for names that are not recognised.
         journal: gets the settings of the `Reader`, which `diagnose` needs.
+
+    Attributes:
+        objective: the objective that names such as a critic's tell; None if they tell none.
     """
 
     def __init__(self, signals: Mapping[str, str] | None, journal: RunJournal) -> None:
@@ -33,6 +36,7 @@ class StepReader:
         self._reader: Reader | None = None
         self._nameless = 0  # logs without a signal, before the first with one
         self._no_signal = ""  # what the latest of them held
+        self.objective: str | None = None
         self._absent: list[str] = []  # names of signals that were reported as missing
 
     @property
@@ -61,6 +65,7 @@ class StepReader:
             return False
         for question in names.questions:
             warnings.warn(f"CollapseMonitor: {question}", stacklevel=2)
+        self.objective = names.objective
         of_metrics = set(names.keys.values()) & set(means)
         settings = ReaderSettings(
             dict(self._signals) if self._signals else None,

@@ -46,6 +46,14 @@ class CrossEntropy:
         self._scale = 0.0
         self._other = self._decided = objective not in (None, CROSS_ENTROPY)
 
+    def know(self, objective: str) -> None:
+        """Take the objective, one of `OBJECTIVES`, once it is known; later than a decision it has
+        no effect.
+        """
+        if not self._decided:
+            self._objective = objective
+            self._other = self._decided = objective != CROSS_ENTROPY
+
     @property
     def scale(self) -> float:
         """1 if D's loss is a mean cross-entropy, 1/2 if a sum of two, 0 if that is unknown."""

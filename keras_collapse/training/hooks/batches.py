@@ -54,7 +54,7 @@ class BatchesSeen:
             if drawn and not self._begun:
                 self._begun = self._first(drawn[0], state[0] if state else None)
             result = original(*state, handed)
-            if drawn and not self._take(drawn) and self._asks:
+            if drawn and not self._take(drawn) and self._asks and self._begun:
                 self.stop()
             return result
 

@@ -12,8 +12,13 @@ from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.batches import BatchesSeen
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 from keras_collapse.training.observer import Observer
-from keras_collapse.training.wiring.first_step import check_first_step, is_built
-from keras_collapse.training.wiring.fit_wiring import FitWiring, watch_fit
+from keras_collapse.training.wiring.first_step import (
+    check_first_step,
+    is_built,
+    is_distributed,
+    not_checked,
+)
+from keras_collapse.training.wiring.fit_wiring import FitWiring, judge_updates, watch_fit
 from keras_collapse.training.wiring.recompilation import Compiles
 
 TRIES = 2
@@ -52,6 +57,8 @@ class FitWatch:
         fresh = self._checked is None or self._checked is not model.train_function
         self._checked = model.train_function
         first = self._first if fresh else lambda *_: True
+        if is_distributed(model):
+            self._observer.report(not_checked("the wiring, since a step runs on several replicas"))
         self._batches = guarded(BatchesSeen, BatchesSeen, model, first, self._take)
 
     def begin_epoch(self, step: int) -> None:
@@ -101,6 +108,9 @@ class FitWatch:
         seen, found = checked or (None, [])
         if seen is not None:
             self._observer.see_first_step(seen)
+            if self._wiring is None:  # the networks were not built when the fit began
+                updates = judge_updates(seen.updates, self._step)
+                found += [one for one in updates if not one.kind.endswith("_frozen")]
         for finding in found:
             self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
         return True

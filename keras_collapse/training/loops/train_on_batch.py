@@ -109,6 +109,21 @@ def label_of(labels: Any) -> float | None:
     return float(values.mean())
 
 
+def real_rows(inputs: Any, labels: Any, g_label: float) -> list[np.ndarray]:
+    """The real rows of a batch of both kinds: those whose labels are nearer to G's own label.
+
+    Returns:
+        The rows of each input; empty where the labels do not tell them apart.
+    """
+    parts = keras.tree.flatten(labels)
+    given = np.asarray(keras.ops.convert_to_numpy(parts[0]), "float64") if parts else np.zeros(0)
+    if given.size != len(given):
+        return []
+    apart = np.abs(given.reshape(-1) - g_label)
+    real = apart < (apart.min() + apart.max()) / 2
+    return [np.asarray(keras.ops.convert_to_numpy(x))[real] for x in keras.tree.flatten(inputs)]
+
+
 class Labels:
     """Tells D's calls on real samples from those on fakes, by their labels.
 
@@ -250,6 +265,8 @@ class LoopWatch:
             g_label = self._g_call.label if self._g_call is not None else None
             if self._labels.is_real(call.label, g_label):
                 self._observer.see_batch([inputs, labels])
+            elif call.label is None and g_label is not None:
+                self._observer.see_batch(real_rows(inputs, labels, g_label))
             return
         self._g_call = call
         step, self._step = self._step, Step()

@@ -21,7 +21,7 @@ from keras_collapse.training.wiring.step_seen import StepSeen
 
 MOST_ROWS = 32
 """Rows of the first batch that are used: the checks need no more, and batches may be large."""
-MOST_SECONDS = 4.0
+MOST_SECONDS = 8.0
 """CPU time that the checks may take, whatever else the machine does. The losses' directions need
 up to six more steps, on JAX one more compilation; without time for them they are not measured."""
 
@@ -42,10 +42,8 @@ def check_first_step(
     Returns:
         What was seen, None if the step could not be taken, and the findings.
     """
-    if networks.generator is None or networks.discriminator is None:
+    if networks.generator is None or networks.discriminator is None or is_distributed(gan):
         return None, []
-    if _is_distributed(gan):
-        return None, [not_checked("the training step, which runs on several replicas")]
     if not is_built(gan):  # an uncompiled step would draw its weights
         return None, [not_checked("the training step, since parts of the model are not built")]
     why = ""
@@ -68,7 +66,7 @@ def check_first_step(
 
 def is_built(gan: Any) -> bool:
     """Whether every layer of a model has its weights."""
-    return all(layer.built for layer in sublayers(gan) if layer is not gan)
+    return all(layer.built for part in gan.layers for layer in sublayers(part))
 
 
 def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf")) -> list[Finding]:
@@ -81,7 +79,7 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
     """
     found = [finding for check in STEP_CHECKS for finding in check(seen)]
     try:
-        found += judge(measure(taken.logs, seen.discriminator, seen.fake, seconds))
+        found += judge(measure(taken.logs, seen, seconds))
     except NotMeasured as reason:
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
     return found
@@ -156,7 +154,7 @@ def _uncompiled(gan: Any) -> Iterator[None]:
         gan.run_eagerly = eager
 
 
-def _is_distributed(gan: Any) -> bool:
+def is_distributed(gan: Any) -> bool:
     """Whether a step runs on several replicas or devices."""
     strategy = getattr(gan, "distribute_strategy", None)
     replicas = getattr(strategy, "num_replicas_in_sync", 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from keras_collapse.training.wiring.step_seen import StepSeen
 
 Changed = Callable[[Any], contextlib.AbstractContextManager[Any]]
 """Changes the networks within a block, as far as the given numbers say."""
+SEED = 20190528
 TakeStep = Callable[[Changed, Any], Mapping[str, Any]]
 """Takes one training step within ``changed(numbers)``, and returns its log."""
 
@@ -81,6 +83,8 @@ class ObservedStep:
     def _undone(self) -> Iterator[None]:
         """Undo everything that the block changes."""
         with contextlib.ExitStack() as stack:
+            for name in _DRAWING if keras.backend.backend() == "tensorflow" else ():
+                stack.enter_context(_repeatable(name))
             made: list[tuple[Any, np.ndarray]] = []
             for optimizer in self._optimizers:
                 make = functools.partial(_built_first, optimizer, made)
@@ -100,6 +104,26 @@ class ObservedStep:
         owners = (self._gan, *self._networks.values(), *self._optimizers)
         found = {id(v): v for owner in owners for v in owner.variables}
         return list((found | {id(v): v for v in self._gan.metrics_variables}).values())
+
+
+_DRAWING = ("normal", "uniform", "truncated_normal")
+"""Functions of ``tf.random`` whose eager kernels go on where they were, whatever the seed."""
+
+
+def _repeatable(name: str) -> MethodPatch:
+    """Make a function of ``tf.random`` draw the same numbers in every step that is taken."""
+    import tensorflow as tf
+
+    stateless = getattr(tf.random, f"stateless_{name}")
+    count = itertools.count()
+
+    def make(_: Callable[..., Any]) -> Callable[..., Any]:
+        def draw(shape: Any, *args: Any, seed: Any = None, **kwargs: Any) -> Any:  # noqa: ARG001
+            return stateless(shape, (SEED, next(count)), *args, **kwargs)
+
+        return draw
+
+    return MethodPatch(tf.random, name, make)
 
 
 def _built_first(
@@ -153,7 +177,8 @@ def _listening(seen: StepSeen) -> Iterator[None]:
         seen.structure = keras.tree.map_structure(lambda _: 0, inputs)
         _note(outputs, seen.drawn.append)
 
-    def see_shown(inputs: Any, _: Any) -> None:
+    def see_shown(inputs: Any, outputs: Any) -> None:
+        seen.score_shapes = [tuple(one.shape)[1:] for one in keras.tree.flatten(outputs)]
         seen.modes[D].append(_taken(modes[D]))
         seen.inputs_of_d.append(_noted_parts(inputs))
 

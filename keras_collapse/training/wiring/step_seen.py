@@ -16,6 +16,13 @@ NEARER = 0.5
 ALIGNED = 0.999
 """Cosine from which two directions are the same."""
 
+_OBJECTIVES = {
+    "BinaryCrossentropy": "cross_entropy",
+    "MeanSquaredError": "least_squares",
+    "Hinge": "hinge",
+}
+"""Classes of Keras' losses, and the objectives that they are used for."""
+
 
 @dataclass
 class StepSeen:
@@ -28,6 +35,7 @@ class StepSeen:
         structure: the structure of the last of them.
         drawn: G's outputs, call by call.
         inputs_of_d: D's inputs, call by call and part by part.
+        score_shapes: the shapes of D's outputs for one sample.
         shown: the samples among these, call by call; None where there is none.
         fake: which of them are G's, bool (batch,), call by call; None where there is none.
         losses: (loss, predictions) of each call of a Keras loss.
@@ -45,6 +53,7 @@ class StepSeen:
     structure: Any = None
     drawn: list[np.ndarray] = field(default_factory=list)
     inputs_of_d: list[list[np.ndarray | None]] = field(default_factory=list)
+    score_shapes: Sequence[tuple[int, ...]] = ()
     shown: list[np.ndarray | None] = field(default_factory=list)
     fake: list[np.ndarray | None] = field(default_factory=list)
     losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
@@ -82,6 +91,12 @@ class StepSeen:
             real = [one for one in self.batch if x is not None and one.shape[1:] == x.shape[1:]]
             if x is not None and drawn and real:
                 self.fake[place] = _distance(x, drawn) < NEARER * _distance(x, real)
+
+    @property
+    def objective(self) -> str | None:
+        """The objective that Keras' own losses in the step tell, if all tell the same."""
+        found = {_OBJECTIVES.get(type(loss).__name__) for loss, _ in self.losses}
+        return found.pop() if len(found) == 1 else None
 
     @property
     def real_place(self) -> int | None:

@@ -226,3 +226,23 @@ def test_a_fault_ends_it_and_nothing_else() -> None:
         passing.take(DATA)
     assert len(caught) == 1
     assert passing.done
+
+
+def test_real_rows_of_a_batch_of_both_kinds_are_found_by_their_labels(tmp_path: Path) -> None:
+    """As in F. Chollet's loop: fakes have label 1 with noise, and G wants 0."""
+    g, d, gan = networks()
+    flags, rng = toggling(d), np.random.default_rng(0)
+    monitor = kc.CollapseMonitor(every=4, run_dir=tmp_path / "run", verbose=0)
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for step in range(8):
+            real = DATA[64 * step : 64 * step + 64]
+            latents = rng.standard_normal((64, LATENT), np.float32)
+            both = np.concatenate([g.predict(latents, verbose=0), real])
+            labels = np.concatenate([np.ones((64, 1)), np.zeros((64, 1))])
+            flags["before_d"]()
+            d.train_on_batch(both, np.abs(labels - 0.05 * rng.random(labels.shape)))
+            flags["before_g"]()
+            gan.train_on_batch(latents, np.zeros((64, 1)))
+    [*_, last] = probes(tmp_path / "run")
+    assert last.values["modes_real"] == 8
+    assert last.values["real"] >= 256
