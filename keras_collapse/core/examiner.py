@@ -85,11 +85,11 @@ class Examiner:
         self._others: list[Finding] = []
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
-    def know_objective(self, objective: str) -> None:
-        """Take the objective of the losses once it is known; see `CrossEntropy`."""
+    def know_objective(self, objective: str, scale: float | None = None) -> None:
+        """Take the objective of the losses once it is known; see `CrossEntropy.know`."""
         for detector in self.detectors:
             if isinstance(detector, BlockDetector):
-                detector.form.know(objective)
+                detector.form.know(objective, scale)
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""

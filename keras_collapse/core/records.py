@@ -197,10 +197,11 @@ class SamplesUnavailable(Record):
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveSeen(Record):
-    """The objective of D's and G's losses, as their first step showed it; see `CrossEntropy`."""
+    """The objective of the losses, as their first step showed it; see `CrossEntropy.know`."""
 
     kind: ClassVar[str] = "objective"
     objective: str
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,7 @@ KINDS: Mapping[str, type[Record]] = {
         SamplesChecked,
         PictureSaved,
         SamplesUnavailable,
+        ObjectiveSeen,
         FindingChanged,
         FindingReported,
         RunEnded,

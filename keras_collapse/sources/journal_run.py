@@ -46,6 +46,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     context = RunContext(path if path.is_dir() else path.parent)
     unavailable, ended = "", STILL_OPEN
     objective: str | None = None
+    scale: float | None = None
     for record in read_journal(path):
         match record:
             case RunStarted():
@@ -61,7 +62,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
             case SamplesChecked():
                 probes.append(record.probe)
             case ObjectiveSeen():
-                objective = record.objective
+                objective, scale = record.objective, record.scale
             case SamplesUnavailable():
                 unavailable = record.reason
             case FindingReported():
@@ -82,6 +83,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         unavailable_reason=unavailable,
         log_only=False,
         objective=objective,
+        scale=scale,
         notes=[ended] if ended else [],
         context=context,
     )

@@ -65,7 +65,7 @@ class PastRun:
         unavailable_reason: why its samples were not compared with data; empty if they were.
         log_only: whether it is a mere log, and not the record of a monitored run, whose samples
             are compared with data where that is possible.
-        objective: the objective of its losses, if that is known.
+        objective, scale: the objective of its losses, if that is known; see `CrossEntropy.know`.
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
     """
@@ -78,6 +78,7 @@ class PastRun:
     unavailable_reason: str = ""
     log_only: bool = True
     objective: str | None = None
+    scale: float | None = None
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
 
@@ -129,7 +130,9 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     objective = run.objective or _objective_of(run, settings.get("signals"))
     row_steps = EPOCH_STEPS if run.per_epoch else 1
-    examiner = Examiner(row_steps=row_steps, objective=objective, log_only=run.log_only)
+    examiner = Examiner(row_steps=row_steps, log_only=run.log_only)
+    if objective is not None:
+        examiner.know_objective(objective, run.scale)
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
     found: list[Reading] = []

@@ -146,8 +146,8 @@ class MonitorSession:
         """Take the first training step as it was seen, before its batch."""
         self._checks.see_first_step(seen)
         if seen.objective is not None:
-            self.journal.write(ObjectiveSeen(seen.objective))
-            self._know_objective(seen.objective)
+            self.journal.write(ObjectiveSeen(seen.objective, seen.scale))
+            self._know_objective(seen.objective, seen.scale)
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
@@ -271,9 +271,9 @@ class MonitorSession:
         for finding in findings:
             self._reaction.to(finding, self._stop, self.finish)
 
-    def _know_objective(self, objective: str) -> None:
+    def _know_objective(self, objective: str, scale: float | None = None) -> None:
         self._objective_known = True
-        self._examiner.know_objective(objective)
+        self._examiner.know_objective(objective, scale)
 
     def _switch_off(self, _: object) -> None:
         self._off = True

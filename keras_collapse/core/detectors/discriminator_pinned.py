@@ -159,6 +159,8 @@ class DiscriminatorPinned(PersistentCondition):
         lasted = min(episode.lasted, since_warm_up) * self.row_steps
         if mean is None or lasted < WARN_AFTER:
             return None
+        if self._losses_only and self.samples_bad is False:
+            return None  # a D that cannot tell good samples from real ones has such a loss
         doubts = self._losses_only or self.form.is_other_objective or self.samples_bad is False
         certain = lasted >= FAIL_AFTER and not doubts
         halves = opposite_ends(mean)
@@ -168,7 +170,8 @@ class DiscriminatorPinned(PersistentCondition):
             if error := mean.uncertainty(signal):
                 evidence[f"{signal}_uncertainty"] = round(error, 4)
         if halves is None:
-            seen = f"its loss stays at {mean.values.get('d_loss', float('nan')):.3f}, above ln 2"
+            d_loss = self.form.normalised(mean) or float("nan")
+            seen = f"its mean cross-entropy stays at {d_loss:.3f}, above ln 2"
             if "d_acc" in mean.values:
                 seen = f"its accuracy stays at {mean.values['d_acc']:.1%}"
         else:

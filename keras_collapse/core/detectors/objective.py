@@ -42,16 +42,20 @@ class CrossEntropy:
     def __init__(self, row_steps: int = 1, objective: str | None = None) -> None:
         self._row_steps = row_steps
         self._objective = objective
+        self._measured: float | None = None
         self._first: list[Reading] = []
         self._scale = 0.0
         self._other = self._decided = objective not in (None, CROSS_ENTROPY)
 
-    def know(self, objective: str) -> None:
-        """Take the objective, one of `OBJECTIVES`, once it is known; later than a decision it has
-        no effect.
+    def know(self, objective: str, scale: float | None = None) -> None:
+        """Take the objective once it is known; later than a decision it has no effect.
+
+        Args:
+            objective: one of `OBJECTIVES`.
+            scale: of a cross-entropy the factor to its mean, as logged; None if unknown.
         """
         if not self._decided:
-            self._objective = objective
+            self._objective, self._measured = objective, scale
             self._other = self._decided = objective != CROSS_ENTROPY
 
     @property
@@ -75,7 +79,7 @@ class CrossEntropy:
             return
         self._decided = True
         if self._objective == CROSS_ENTROPY:
-            self._scale = _nearest_scale(merge(start or self._first))
+            self._scale = _nearest_scale(merge(start or self._first), self._measured)
         elif start and self._row_steps == 1:
             losses = [one.values["d_loss"] for one in self._first]
             scale, first = _of_start(merge(start)), _of_start(start[0])
@@ -100,8 +104,10 @@ def _of_start(first: Reading) -> float:
     return next((share for share in (1.0, 0.5) if low <= loss * share <= high), 0.0)
 
 
-def _nearest_scale(first: Reading) -> float:
-    """Of 1 and 1/2, the scale that brings a loss known as cross-entropy nearer to ln 2."""
-    both_known = {"d_loss_real", "d_loss_fake"} <= first.values.keys()
+def _nearest_scale(first: Reading, measured: float | None) -> float:
+    """Of 1 and 1/2, the scale that was measured, else that brings a loss nearer to ln 2."""
+    both_known = {"d_loss_real", "d_loss_fake"} <= first.values.keys()  # then a sum is halved
+    if measured is not None and not both_known:
+        return measured
     loss = max(first.values["d_loss"], 1e-9)
     return 1.0 if both_known or loss < log(2) * 2**0.5 else 0.5

@@ -14,7 +14,13 @@ import numpy as np
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.keras_internals import sublayers
-from keras_collapse.training.wiring.objectives import NotMeasured, judge, measure
+from keras_collapse.training.wiring.objectives import (
+    NotMeasured,
+    gives_probabilities,
+    judge,
+    measure,
+    scale_of,
+)
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
 from keras_collapse.training.wiring.step_checks import STEP_CHECKS
 from keras_collapse.training.wiring.step_seen import StepSeen
@@ -79,7 +85,10 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
     """
     found = [finding for check in STEP_CHECKS for finding in check(seen)]
     try:
-        found += judge(measure(taken.logs, seen, seconds))
+        slopes = measure(taken.logs, seen, seconds)
+        found += judge(slopes)
+        outputs = len(seen.score_shapes)
+        seen.scale = scale_of(slopes, gives_probabilities(seen.discriminator, outputs))
     except NotMeasured as reason:
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
     return found

@@ -10,6 +10,7 @@ changes of the reported losses are their slopes.
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ least squares the directions on real and on fake samples differ at one base at l
 INDIFFERENT = 1e-3
 """Slope of a loss below which it has no direction: float32 leaves 1e-5 of noise."""
 
+SMOOTHED = 0.08
+"""Relative difference from a cross-entropy that labels such as 0.9 make."""
 NOISE = 0.02
 """Difference between the losses of the same step taken twice, from which its random draws differ,
 as of a generator that cannot be restored; slopes of 1 change them by 0.1."""
@@ -51,6 +54,8 @@ class Slopes:
     """Slopes of the losses in D's scores at one base score; negative pushes the score up.
 
     Args:
+        base: the base score.
+        d_loss: D's loss at it.
         d_real, d_fake: of D's loss, in the score on real and on fake samples.
         g_fake: of G's loss, in the score on fakes.
     """
@@ -58,6 +63,8 @@ class Slopes:
     d_real: float
     d_fake: float
     g_fake: float
+    base: float = 0.0
+    d_loss: float = float("nan")
 
 
 class NotMeasured(Exception):
@@ -88,7 +95,7 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
         raise NotMeasured("D's output is a sample, as an autoencoder's is")
     if not any(rows is not None and rows.any() for rows in fake):
         raise NotMeasured("D was not shown any of G's samples as they are")
-    probabilities = _gives_probabilities(discriminator, len(seen.score_shapes))
+    probabilities = gives_probabilities(discriminator, len(seen.score_shapes))
     changed, began = functools.partial(_shifted, discriminator, fake, place), time.process_time()
     found: list[Slopes] = []
     for base in BASES[probabilities]:
@@ -112,6 +119,8 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
                 (real["d_loss"] - middle["d_loss"]) / NUDGE,
                 (made["d_loss"] - middle["d_loss"]) / NUDGE,
                 (made["g_loss"] - middle["g_loss"]) / NUDGE,
+                base,
+                middle["d_loss"],
             )
         )
         if not judge(found):
@@ -142,6 +151,29 @@ def judge(slopes: Sequence[Slopes]) -> list[Finding]:
     if all(_same(w.d_fake, w.g_fake) for w in slopes):
         return [wrong_objective("generator_objective", 0, evidence)]
     return []
+
+
+def scale_of(slopes: Sequence[Slopes], probabilities: bool) -> float | None:
+    """The factor from D's loss to a mean cross-entropy, by its value where every score is one.
+
+    Args:
+        slopes: as measured.
+        probabilities: whether scores are probabilities; else they are logits.
+
+    Returns:
+        1 for a mean of D's losses on real and fake samples, 1/2 for their sum; None if D's loss is
+        neither.
+
+    >>> scale_of([Slopes(0, 0, 0, base=0.3, d_loss=-math.log(0.3) - math.log(0.7))], True)
+    0.5
+    """
+    for one in slopes[:1]:
+        p = one.base if probabilities else 1 / (1 + math.exp(-one.base))
+        mean = -(math.log(p) + math.log(1 - p)) / 2
+        for scale in (1.0, 0.5):
+            if abs(one.d_loss * scale / mean - 1) < SMOOTHED:
+                return scale
+    return None
 
 
 _WORDS = {
@@ -191,7 +223,7 @@ def _losses(logs: Mapping[str, float]) -> dict[str, float]:
     return losses
 
 
-def _gives_probabilities(discriminator: Any, outputs: int) -> bool:
+def gives_probabilities(discriminator: Any, outputs: int) -> bool:
     """Whether D's score is a probability; of several outputs, that of a single sigmoid."""
     if outputs == 1:
         return last_activation(discriminator) == "sigmoid"

@@ -39,6 +39,7 @@ class StepSeen:
         shown: the samples among these, call by call; None where there is none.
         fake: which of them are G's, bool (batch,), call by call; None where there is none.
         losses: (loss, predictions) of each call of a Keras loss.
+        scale: the factor from D's loss to a mean cross-entropy, if that was measured.
         moved: network to the paths of its weights that changed.
         modes: network to whether its batch norms used the batch's statistics, call by call; None
             where it has none.
@@ -57,6 +58,7 @@ class StepSeen:
     shown: list[np.ndarray | None] = field(default_factory=list)
     fake: list[np.ndarray | None] = field(default_factory=list)
     losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
+    scale: float | None = None
     moved: dict[str, list[str]] = field(default_factory=dict)
     modes: dict[str, list[bool | None]] = field(default_factory=lambda: {G: [], D: []})
     batch: Sequence[np.ndarray] = ()
@@ -94,9 +96,12 @@ class StepSeen:
 
     @property
     def objective(self) -> str | None:
-        """The objective that Keras' own losses in the step tell, if all tell the same."""
+        """The objective that Keras' own losses in the step tell, if all tell the same; else that
+        which D's loss has been measured to be.
+        """
         found = {_OBJECTIVES.get(type(loss).__name__) for loss, _ in self.losses}
-        return found.pop() if len(found) == 1 else None
+        measured = "cross_entropy" if self.scale is not None else None
+        return (found.pop() if len(found) == 1 else None) or measured
 
     @property
     def real_place(self) -> int | None:
