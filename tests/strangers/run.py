@@ -1,0 +1,145 @@
+"""Runs the corpus of strangers and writes docs/strangers.md from the records of its runs.
+
+    python tests/strangers/run.py                   what is missing on TensorFlow, then the page
+    python tests/strangers/run.py --backend jax     the same on another backend
+    python tests/strangers/run.py --only NAME ...   these programs, anew
+    python tests/strangers/run.py --page            the page alone
+
+Each (program, fault) is a process of its own and leaves one JSON record in
+tests/strangers/records/, which git ignores. A record of the same commit of the package is kept, so
+that the command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE)]
+
+RECORDS = HERE / "records"
+LIMIT = 240
+"""Seconds after which one run counts as hanging."""
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "JAX_COMPILATION_CACHE_DIR": str((ROOT / ".venv").resolve() / "jax-cache"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+
+
+def git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def package_version() -> str:
+    """The last commit that changed the package, with a mark if files differ from it."""
+    commit = git("log", "-1", "--format=%h", "--", "keras_collapse")
+    changed = git("status", "--porcelain", "--", "keras_collapse")
+    return commit + ("+" if changed else "")
+
+
+def cases(backend: str) -> list[tuple[str, str]]:
+    """Every (program, fault) of a backend, the correct programs first."""
+    code = (
+        "import json, sys; sys.path[:0] = [sys.argv[1]]; from corpus import load; "
+        "print(json.dumps([[p.name, *p.faults] for p in load().values() "
+        "if sys.argv[2] in p.backends]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(HERE), backend],
+        capture_output=True, text=True, env=environment(backend), check=True,
+    )  # fmt: skip
+    programs = json.loads(done.stdout.splitlines()[-1])
+    correct = [(name, "none") for name, *_ in programs]
+    return correct + [(name, fault) for name, *faults in programs for fault in faults]
+
+
+def environment(backend: str) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return os.environ | ENVIRONMENT | {"KERAS_BACKEND": backend, "PYTHONPATH": path}
+
+
+def record_of(backend: str, name: str, fault: str) -> Path:
+    return RECORDS / backend / f"{name}--{fault}.json"
+
+
+def run(backend: str, name: str, fault: str, version: str) -> dict[str, Any]:
+    """One process; its record is written even if it crashes or hangs."""
+    began = time.monotonic()
+    command = [sys.executable, str(HERE / "one.py"), name, fault]
+    record: dict[str, Any] = {"program": name, "fault": fault, "backend": backend}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment(backend), timeout=LIMIT,
+            check=False, cwd=HERE,
+        )  # fmt: skip
+        lines = [line for line in done.stdout.splitlines() if line.startswith('{"program"')]
+        if lines:
+            record = json.loads(lines[-1])
+        else:
+            record["error"] = f"exit status {done.returncode}: {done.stderr[-800:]}"
+    except subprocess.TimeoutExpired:
+        record["error"] = f"did not end within {LIMIT} s"
+    record |= {"version": version, "process_seconds": round(time.monotonic() - began, 1)}
+    path = record_of(backend, name, fault)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def missing(backend: str, version: str, only: list[str]) -> Iterator[tuple[str, str]]:
+    for name, fault in cases(backend):
+        path = record_of(backend, name, fault)
+        if only:
+            if name in only:
+                yield name, fault
+        elif not path.exists() or json.loads(path.read_text())["version"] != version:
+            yield name, fault
+
+
+def line_of(record: dict[str, Any]) -> str:
+    found = ", ".join(f"{f['kind']}@{f['first_step']}" for f in record.get("findings", []))
+    says = record.get("error") or f"{record['status']}: {found or 'no finding'}"
+    oracle = record.get("oracle", {}).get("says", "")
+    same = "" if record.get("identical", True) else " NOT IDENTICAL"
+    return f"{record['program']} {record['fault']}: {says[:160]} (samples {oracle}){same}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax", "torch"))
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--correct", action="store_true", help="the programs without a fault only")
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--at-once", type=int, default=2)
+    asked = parser.parse_args()
+    if not asked.page:
+        version = package_version()
+        todo = list(missing(asked.backend, version, asked.only))
+        if asked.correct:
+            todo = [case for case in todo if case[1] == "none"]
+        with ThreadPoolExecutor(asked.at_once) as pool:
+            jobs = [pool.submit(run, asked.backend, *case, version) for case in todo]
+            for number, job in enumerate(jobs, 1):
+                print(f"{number}/{len(jobs)} {line_of(job.result())}", flush=True)
+    from page import write
+
+    return write(RECORDS)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
