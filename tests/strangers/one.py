@@ -1,6 +1,6 @@
 """One program with one fault in this process: trained unwatched and watched; prints a JSON record.
 
-    python tests/strangers/one.py NAME FAULT [--steps N]
+    python tests/strangers/one.py NAME [FAULT] [--steps N]
 
 FAULT is ``none`` for the program as its author meant it. The backend is that of KERAS_BACKEND.
 """
@@ -8,13 +8,18 @@ FAULT is ``none`` for the program as its author meant it. The backend is that of
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
+import os
 import random
+import signal
+import sys
 import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +31,12 @@ from oracle import opinion
 DRAWN = 512
 """Samples that the oracle judges."""
 SEED = 11
-FAULT_STEPS = {"fit": 300, "train_on_batch": 60, "update": 300}
-"""Most steps of a run with a fault. It shows in the first ones; three hundred are enough for a
-verdict on the samples as well, but each ``train_on_batch`` takes as long as ten steps of a fit."""
+LIMIT = 240
+"""Seconds after which a run counts as hanging."""
+FAULT_STEPS = 60
+"""Most steps of a run with a fault: it must show in the first one."""
+WHOLE = ("none", "g_label", "cold_start")
+"""Faults that are trained as long as the correct program: what counts is the verdict at the end."""
 OWN_WARNINGS = ("keras_collapse", "CollapseMonitor", "switched itself off")
 
 
@@ -144,19 +152,14 @@ def run(program: Stranger, fault: str | None, steps: int) -> dict[str, Any]:
     return record | {"oracle": judged(trained)}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("fault")
-    parser.add_argument("--steps", type=int)
-    asked = parser.parse_args()
-    program = load()[asked.name]
-    fault = None if asked.fault == "none" else asked.fault
-    most = program.steps if fault in (None, "cold_start") else FAULT_STEPS[program.way]
-    steps = asked.steps or min(program.steps, most)
+def record_of(program: Stranger, fault_name: str, steps: int | None) -> dict[str, Any]:
+    """The record of a run, or of the error that ended it."""
+    fault = None if fault_name == "none" else fault_name
+    whole = fault_name in WHOLE and (fault is None or program.way != "train_on_batch")
+    steps = steps or (program.steps if whole else min(program.steps, FAULT_STEPS))
     record: dict[str, Any] = {
         "program": program.name,
-        "fault": asked.fault,
+        "fault": fault_name,
         "expected": [] if fault is None else sorted(program.faults[fault]),
         "family": program.family,
         "way": program.way,
@@ -169,6 +172,46 @@ def main() -> int:
     except Exception as error:
         record["error"] = f"{type(error).__name__}: {error}"[:500]
         record["traceback"] = traceback.format_exc()[-3000:]
+    return record
+
+
+def serve(programs: Mapping[str, Stranger]) -> None:
+    """Run each "NAME FAULT PATH" of standard input in a process of its own, and write its record.
+
+    The frameworks are imported once, before the processes part: importing them takes longer than
+    most of the programs. Nothing has been computed by then. A line is printed when a run is over.
+    """
+    for line in sys.stdin:
+        name, fault, path = line.split()
+        child = os.fork()
+        if child == 0:
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+                Path(path).write_text(json.dumps(record_of(programs[name], fault, None)))
+            os._exit(0)
+        limit = time.monotonic() + LIMIT
+        while (done := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < limit:
+            time.sleep(0.05)
+        if done == (0, 0):
+            os.kill(child, signal.SIGKILL)
+            done = os.waitpid(child, 0)
+        print(done[1], flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("fault", nargs="?", default="none")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--serve", action="store_true")
+    asked = parser.parse_args()
+    programs = load()
+    if asked.serve:
+        import keras_collapse  # noqa: F401
+
+        serve(programs)
+        return 0
+    with contextlib.redirect_stdout(sys.stderr):
+        record = record_of(programs[asked.name], asked.fault, asked.steps)
     print(json.dumps(record))
     return 0
 

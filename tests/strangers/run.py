@@ -18,9 +18,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -28,8 +29,6 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE)]
 
 RECORDS = HERE / "records"
-LIMIT = 240
-"""Seconds after which one run counts as hanging."""
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "OMP_NUM_THREADS": "1",
@@ -77,28 +76,63 @@ def record_of(backend: str, name: str, fault: str) -> Path:
     return RECORDS / backend / f"{name}--{fault}.json"
 
 
-def run(backend: str, name: str, fault: str, version: str) -> dict[str, Any]:
-    """One process; its record is written even if it crashes or hangs."""
-    began = time.monotonic()
-    command = [sys.executable, str(HERE / "one.py"), name, fault]
-    record: dict[str, Any] = {"program": name, "fault": fault, "backend": backend}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment(backend), timeout=LIMIT,
-            check=False, cwd=HERE,
+class Server:
+    """A process that runs one case after the other, each in a child of its own: see one.py."""
+
+    def __init__(self, backend: str, version: str) -> None:
+        self._backend, self._version = backend, version
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "one.py"), "--serve"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=environment(backend), cwd=HERE,
         )  # fmt: skip
-        lines = [line for line in done.stdout.splitlines() if line.startswith('{"program"')]
-        if lines:
-            record = json.loads(lines[-1])
+
+    def run(self, name: str, fault: str) -> dict[str, Any]:
+        """Run a case; its record is written even if its process crashes or hangs."""
+        began = time.monotonic()
+        path = record_of(self._backend, name, fault)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{name} {fault} {path}\n")
+        self._process.stdin.flush()
+        status = self._process.stdout.readline().strip()
+        record: dict[str, Any] = {"program": name, "fault": fault, "backend": self._backend}
+        if path.exists():
+            record = json.loads(path.read_text())
         else:
-            record["error"] = f"exit status {done.returncode}: {done.stderr[-800:]}"
-    except subprocess.TimeoutExpired:
-        record["error"] = f"did not end within {LIMIT} s"
-    record |= {"version": version, "process_seconds": round(time.monotonic() - began, 1)}
-    path = record_of(backend, name, fault)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    return record
+            record["error"] = f"its process ended with status {status}"
+        seconds = round(time.monotonic() - began, 1)
+        record |= {"version": self._version, "process_seconds": seconds}
+        path.write_text(json.dumps(record, indent=1) + "\n")
+        return record
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def run_all(backend: str, todo: Sequence[tuple[str, str]], at_once: int, version: str) -> None:
+    """Run these cases, in so many servers."""
+    servers: SimpleQueue[Server] = SimpleQueue()
+    for _ in range(at_once):
+        servers.put(Server(backend, version))
+
+    def run(case: tuple[str, str]) -> dict[str, Any]:
+        server = servers.get()
+        try:
+            return server.run(*case)
+        finally:
+            servers.put(server)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for number, record in enumerate(pool.map(run, todo), 1):
+            print(f"{number}/{len(todo)} {line_of(record)}", flush=True)
+    for _ in range(at_once):
+        servers.get().close()
 
 
 def missing(backend: str, version: str, only: list[str]) -> Iterator[tuple[str, str]]:
@@ -124,6 +158,7 @@ def main() -> int:
     parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax", "torch"))
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--correct", action="store_true", help="the programs without a fault only")
+    parser.add_argument("--faulty", action="store_true", help="the programs with a fault only")
     parser.add_argument("--page", action="store_true")
     parser.add_argument("--at-once", type=int, default=2)
     asked = parser.parse_args()
@@ -132,10 +167,10 @@ def main() -> int:
         todo = list(missing(asked.backend, version, asked.only))
         if asked.correct:
             todo = [case for case in todo if case[1] == "none"]
-        with ThreadPoolExecutor(asked.at_once) as pool:
-            jobs = [pool.submit(run, asked.backend, *case, version) for case in todo]
-            for number, job in enumerate(jobs, 1):
-                print(f"{number}/{len(jobs)} {line_of(job.result())}", flush=True)
+        if asked.faulty:
+            todo = [case for case in todo if case[1] != "none"]
+        if todo:
+            run_all(asked.backend, todo, asked.at_once, version)
     from page import write
 
     return write(RECORDS)

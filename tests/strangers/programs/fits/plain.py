@@ -162,11 +162,12 @@ def mirrored(watch: Watch, fault: str | None, steps: int) -> Trained:
         half = tf.config.LogicalDeviceConfiguration()
         tf.config.set_logical_device_configuration(cpu, [half, half])
     data = drawings(fault)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    one_device = tf.distribute.ReductionToOneDevice()  # NCCL's default needs GPUs
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=one_device)
     with strategy.scope():
         gan = SimpleGAN(generator_model(), discriminator_model(), fault)
         gan.build((None, NOISE_DIM))
-        gan.compile(**rates(fault))
+        gan.compile(**rates(fault), jit_compile=False)
     dataset = tf.data.Dataset.from_tensor_slices(data).shuffle(960).batch(32, drop_remainder=True)
     gan.fit(dataset, epochs=steps // 30, callbacks=watch.callbacks, verbose=0)
     return Trained([gan.gen, gan.disc], from_noise(gan.gen, NOISE_DIM), data)

@@ -38,7 +38,7 @@ def pipeline_generator(watch: Watch, fault: str | None, steps: int) -> Trained:
     def batches() -> Iterator[Any]:
         rng = np.random.default_rng(0)
         while True:
-            yield data[rng.integers(0, len(data), 32)]
+            yield (data[rng.integers(0, len(data), 32)],)
 
     return fitted(watch, fault, batches(), data, 4, steps_per_epoch=steps // 4)
 
@@ -75,7 +75,10 @@ def pipeline_dataloader(watch: Watch, fault: str | None, steps: int) -> Trained:
 
     data = drawings(fault)
     dataset = torch.utils.data.TensorDataset(torch.from_numpy(data))
-    loader = torch.utils.data.DataLoader(dataset, batch_size=32, shuffle=True, drop_last=True)
+    order = torch.Generator().manual_seed(0)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=32, shuffle=True, drop_last=True, generator=order
+    )
     return fitted(watch, fault, loader, data, steps // 30)
 
 
