@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_collapse.training.hooks.method_patch import MethodPatch
+from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced
 from keras_collapse.training.networks.keras_internals import optimizer_targets
 
 G, D = "generator", "discriminator"
@@ -105,7 +105,7 @@ class UpdatesSeen:
             if gradient is not None and owner is not None:
                 by_network.setdefault(owner, []).append(gradient)
         norms = {}
-        if self._measure is not None:
+        if self._measure is not None and not any(map(is_traced, grads)):
             norms = {network: self._measure(found) for network, found in by_network.items()}
         if by_network:
             self.updates.append(Update(place, frozenset(by_network), norms))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from keras_collapse.core.guard import guarded
@@ -10,6 +12,7 @@ from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.batches import BatchesSeen
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 from keras_collapse.training.observer import Observer
+from keras_collapse.training.wiring.first_step import check_first_step
 from keras_collapse.training.wiring.fit_wiring import FitWiring, watch_fit
 from keras_collapse.training.wiring.recompilation import Compiles
 
@@ -29,15 +32,23 @@ class FitWatch:
         self._digests: dict[int, str] = {}  # step to hash, until its log comes
         self._next_batch_step = 0
         self._wanted = False
+        self._model: Any = None
+        self._networks = Networks()
+        self._step = 0
+        self._checked: Any = None  # the step function whose wiring was checked
 
     def begin(self, model: Any, networks: Networks, step: int) -> None:
         """Begin to watch a fit whose first training step is ``step``."""
         self.leave()
+        self._model, self._networks, self._step = model, networks, step
         recompiled = self._compiles.seen(list(optimizers_of(model).values()), step)
         if recompiled is not None:
             self._observer.report(recompiled)
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
-        self._batches = guarded(BatchesSeen, BatchesSeen, model, self._first, self._take)
+        fresh = self._checked is None or self._checked is not model.train_function
+        self._checked = model.train_function
+        first = self._first if fresh else lambda *_: None
+        self._batches = guarded(BatchesSeen, BatchesSeen, model, first, self._take)
 
     def begin_epoch(self, step: int) -> None:
         """Begin an epoch whose first training step is ``step``."""
@@ -69,8 +80,19 @@ class FitWatch:
                 watcher.stop()
         self._wiring = self._batches = None
 
-    def _first(self, batch: Any) -> None:
-        """Take the first batch of a fit, before its first step."""
+    def _first(self, batch: Any, state: Any) -> None:
+        """Check the wiring with the first batch of a fit, before its first step."""
+        with self._wiring.paused() if self._wiring is not None else contextlib.nullcontext():
+            seen = guarded(
+                "The check of the first step",
+                check_first_step,
+                self._model,
+                self._networks,
+                batch,
+                state,
+            )
+        for finding in seen[1] if seen is not None else ():
+            self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
 
     def _take(self, batches: Sequence[Any]) -> bool:
         self._wanted = False

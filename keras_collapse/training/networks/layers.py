@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_collapse.training.networks.keras_internals import sublayers
+
 REACH = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, np.inf)}
 """The range of a last activation."""
 SLACK = 0.05
@@ -26,11 +28,10 @@ def last_activation(network: Any) -> str | None:
     return None
 
 
-def batch_norms(network: Any) -> list[Any]:
-    """The network's trainable batch-norm layers, nested ones too."""
-    found = []
-    for layer in getattr(network, "layers", []):
-        if type(layer).__name__ == "BatchNormalization" and layer.trainable:
-            found.append(layer)
-        found += batch_norms(layer)
-    return found
+def batch_norms(network: Any, frozen: bool = False) -> list[Any]:
+    """The network's batch-norm layers, nested ones too; frozen ones only on request."""
+    return [
+        layer
+        for layer in sublayers(network)
+        if type(layer).__name__ == "BatchNormalization" and (frozen or layer.trainable)
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_collapse.training.networks.attributes import preserve_attributes
 from keras_collapse.training.networks.keras_internals import (
     forget_global_seed_generator,
     global_seed_generator,
@@ -20,7 +21,7 @@ _OWN_SEED = "keras_collapse"
 
 
 @contextlib.contextmanager
-def preserve_state(variables: Iterable[Any]) -> Iterator[None]:
+def preserve_state(variables: Iterable[Any], *owners: Any) -> Iterator[None]:
     """Restore these variables and every random generator when the block ends.
 
     The generators are Python's, NumPy's, Keras' global one, PyTorch's (on every device) and the one
@@ -28,12 +29,17 @@ def preserve_state(variables: Iterable[Any]) -> Iterator[None]:
 
     Args:
         variables: Keras variables, those of ``SeedGenerator`` layers among them.
+        owners: models whose other state is restored too: counters, lists and the like among their
+            attributes, and variables, generators and optimizers of the backend that Keras does not
+            know.
     """
     seeds = global_seed_generator()
     kept = [*variables, *([seeds.state] if seeds is not None else [])]
     values = [np.array(keras.ops.convert_to_numpy(v.value)) for v in kept]
     python, numpy = random.getstate(), np.random.get_state()
-    with _backend_generators():
+    with _backend_generators(), contextlib.ExitStack() as stack:
+        for owner in owners:
+            stack.enter_context(preserve_attributes(owner))
         try:
             yield
         finally:

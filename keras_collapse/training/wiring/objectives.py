@@ -9,6 +9,8 @@ changes of the reported losses are their slopes.
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,7 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.networks.layers import last_activation
+from keras_collapse.training.wiring.observed_step import TakeStep
 
 NUDGE = 0.1
 """How far scores are raised: little compared with two targets' distance, much with float32."""
@@ -30,6 +33,9 @@ is the same at both: no base lies beyond both of two targets (0 and 1, -1 and 1)
 least squares the directions on real and on fake samples differ at one base at least."""
 INDIFFERENT = 1e-3
 """Slope of a loss below which it has no direction: float32 leaves 1e-5 of noise."""
+
+STEPS = 3
+"""Steps that the first base needs, which is all where nothing is wrong."""
 
 Shift = tuple[float, float, float]
 """The base score, and what is added on real and on fake samples."""
@@ -49,37 +55,53 @@ class Slopes:
     g_fake: float
 
 
-def ask(
-    step: Callable[[], Mapping[str, float]], discriminator: Any, fake: Sequence[np.ndarray | None]
+class NotMeasured(Exception):
+    """The directions of the losses cannot be measured; the message says why."""
+
+
+def measure(
+    step: TakeStep,
+    discriminator: Any,
+    fake: Sequence[np.ndarray | None],
+    seconds: float = float("inf"),
 ) -> list[Slopes]:
     """Take the same step with shifted scores and measure the slopes of its losses.
 
     Args:
-        step: takes the training step, undoes it, and returns its log.
+        step: takes the training step, changed, undoes it, and returns its log.
         discriminator: the network.
         fake: for each call of D in that step which samples are G's, bool (batch,); None unknown.
+        seconds: the time that this may take.
 
     Returns:
-        The slopes at each of two base scores, or at the first only if they are right there. Empty
-        if they cannot be measured: unknown names of losses, a D with several outputs or with
-        images or classes as output, a step that fails on other scores.
+        The slopes at each of two base scores, or at the first only if they are right there.
+
+    Raises:
+        NotMeasured: the names of the losses are unknown, D has several outputs or one that is no
+            score, the step fails on other scores, or takes too long.
     """
     shape = discriminator.output_shape
-    scores = isinstance(shape, tuple) and (len(shape) == 1 or shape[-1] == 1)
-    if not scores or not fake or shape == discriminator.input_shape:
-        return []
-    found = []
+    if not isinstance(shape, tuple) or not (len(shape) == 1 or shape[-1] == 1):
+        raise NotMeasured("D has several outputs, or classes as its output")
+    if shape == discriminator.input_shape:
+        raise NotMeasured("D's output is a sample, as an autoencoder's is")
+    if not any(rows is not None and rows.any() for rows in fake):
+        raise NotMeasured("D was not shown any of G's samples as they are")
+    changed, began = functools.partial(_shifted, discriminator, fake), time.perf_counter()
+    found: list[Slopes] = []
     for base in BASES[last_activation(discriminator) == "sigmoid"]:
-        logs = []
+        logs: list[Mapping[str, float]] = []
         for shift in ((base, 0.0, 0.0), (base, NUDGE, 0.0), (base, 0.0, NUDGE)):
-            with _shifted(discriminator, fake, shift):
-                try:
-                    logs.append(_losses(step()))
-                except Exception:  # with other scores the step fails: no evidence
-                    return []
-        if not all(logs):
-            return []
-        middle, real, made = logs
+            passed = time.perf_counter() - began
+            if passed >= seconds or (len(logs) == 1 and STEPS * passed > seconds):
+                raise NotMeasured("the step takes too long; run keras-collapse audit")
+            try:
+                logs.append(step(changed, shift))
+            except Exception as error:
+                raise NotMeasured(
+                    f"the step fails on other scores ({type(error).__name__})"
+                ) from None
+        middle, real, made = map(_losses, logs)
         found.append(
             Slopes(
                 (real["d_loss"] - middle["d_loss"]) / NUDGE,
@@ -148,16 +170,20 @@ def _same(a: float, b: float) -> bool:
 
 
 def _losses(logs: Mapping[str, float]) -> dict[str, float]:
-    """D's and G's loss; empty if one is missing or not finite."""
+    """D's and G's loss; raises `NotMeasured` if one is missing or not finite."""
     try:
         keys = recognise_names(logs).keys
     except InputError:
-        return {}
+        keys = {}
     losses = {name: float(logs[keys[name]]) for name in ("d_loss", "g_loss") if name in keys}
     halves = ("d_loss_real", "d_loss_fake")
     if "d_loss" not in losses and all(half in keys for half in halves):
         losses["d_loss"] = sum(float(logs[keys[half]]) for half in halves)
-    return losses if len(losses) == 2 and np.all(np.isfinite(list(losses.values()))) else {}
+    if len(losses) < 2:
+        raise NotMeasured(f"D's and G's loss are not known among {', '.join(logs) or 'none'}")
+    if not np.all(np.isfinite(list(losses.values()))):
+        raise NotMeasured("the losses of one score for everything are not finite")
+    return losses
 
 
 def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> MethodPatch:
@@ -169,13 +195,13 @@ def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift
         def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
             scores = original(inputs, *args, **kwargs)
             are_fake = next(calls, None)
-            added = np.zeros(len(scores), "float32")
+            added = keras.ops.zeros(len(scores))
             if are_fake is not None and len(are_fake) == len(scores):
-                added = np.where(are_fake, on_fake, on_real).astype("float32")
-            added = added.reshape(-1, *[1] * (len(scores.shape) - 1))
-            return keras.ops.zeros_like(scores) * scores + keras.ops.cast(
-                base + added, scores.dtype
-            )
+                added = keras.ops.where(are_fake, on_fake, on_real)
+            added = keras.ops.reshape(added, (-1, *[1] * (len(scores.shape) - 1)))
+            # D's own gradient stays: a gradient penalty on a constant would be infinite.
+            unmoved = scores - keras.ops.stop_gradient(scores)
+            return unmoved + keras.ops.cast(base + added, scores.dtype)
 
         return call
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,15 @@ EXPLODING = 1000.0
 """Gradient norm of a first step from which it counts as exploding: with Keras' initializers norms
 are of order 1, with unscaled data in [0, 255] thousands."""
 
+BATCH_NORM_ADVICE = (
+    "Call D with training=True in G's step too: self.discriminator(fakes, training=True).",
+    "If D is frozen for G's step, freeze its weights only: set trainable = False on its variables, "
+    "not on the network, so that batch norm still uses its batch's statistics.",
+    "Or use LayerNormalization or GroupNormalization in D.",
+)
+ALIGNED = 0.999
+"""Cosine from which two directions are the same."""
+
 
 @dataclass
 class StepSeen:
@@ -28,7 +37,10 @@ class StepSeen:
         shown: D's inputs, call by call; None where that was not one array.
         losses: (loss, predictions) of each call of a Keras loss.
         moved: network to the paths of its weights that changed.
-        states_moved: network to the paths of its other variables that changed.
+        modes: network to whether its batch norms used the batch's statistics, call by call; None
+            where it has none.
+        batch: the arrays of the batch that the step was given.
+        logs: the step's log.
     """
 
     generator: Any
@@ -38,7 +50,9 @@ class StepSeen:
     shown: list[np.ndarray | None] = field(default_factory=list)
     losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
     moved: dict[str, list[str]] = field(default_factory=dict)
-    states_moved: dict[str, list[str]] = field(default_factory=dict)
+    modes: dict[str, list[bool | None]] = field(default_factory=lambda: {G: [], D: []})
+    batch: Sequence[np.ndarray] = ()
+    logs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_ranges(seen: StepSeen) -> list[Finding]:
@@ -136,8 +150,8 @@ def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
     """``dead_batchnorm``: the step runs a network's batch norm in inference mode."""
     found = []
     for name, network in ((G, seen.generator), (D, seen.discriminator)):
-        norms = batch_norms(network)
-        if norms and not any("moving_" in path for path in seen.states_moved[name]):
+        norms, modes = batch_norms(network), seen.modes[name]
+        if norms and modes and not any(modes):
             found.append(
                 Finding(
                     "dead_batchnorm",
@@ -151,6 +165,38 @@ def check_dead_batch_norm(seen: StepSeen) -> list[Finding]:
                 )
             )
     return found
+
+
+def check_batch_norm_mismatch(seen: StepSeen) -> list[Finding]:
+    """``batchnorm_mismatch``: D scores G's samples by other statistics in G's step than in its own.
+
+    Keras runs batch norm in inference mode while it is frozen. Then some of G's samples are only
+    ever scored in inference mode, and others by their batch's statistics.
+    """
+    by_batch: list[np.ndarray] = []
+    by_average: list[np.ndarray] = []
+    for x, mode in zip(seen.shown, seen.modes[D], strict=False):
+        if x is not None and mode is not None and drawn_rows(x, seen.drawn).any():
+            (by_batch if mode else by_average).append(x)
+    trained_on = {row.tobytes() for x in by_batch for row in x}
+    other = [x for x in by_average if not any(row.tobytes() in trained_on for row in x)]
+    if not by_batch or not other:
+        return []
+    return [batch_norm_mismatch(0, {"calls_by_batch": len(by_batch), "calls_by_average": 1})]
+
+
+def batch_norm_mismatch(step: int, evidence: Mapping[str, Any]) -> Finding:
+    """The finding that D's batch norm has two modes in one step."""
+    return Finding(
+        "batchnorm_mismatch",
+        Severity.WARNING,
+        step,
+        step,
+        "D's batch norm uses its batch's statistics in D's step, and its moving averages in G's "
+        "step: G is trained against another D than the one that learns.",
+        evidence,
+        BATCH_NORM_ADVICE,
+    )
 
 
 def check_gradients(seen: StepSeen) -> list[Finding]:
@@ -175,13 +221,15 @@ def check_gradients(seen: StepSeen) -> list[Finding]:
     return []
 
 
-CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
+STEP_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
     check_ranges,
     check_losses,
     check_mixed_batch_norm,
     check_dead_batch_norm,
-    check_gradients,
+    check_batch_norm_mismatch,
 )
+"""The checks of one step. The audit checks its gradients as well; in a fit the losses show those
+that are not finite, as ``divergence``."""
 SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
     check_ranges,
     check_losses,
@@ -191,9 +239,33 @@ SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
 
 
 def real_shown(seen: StepSeen) -> np.ndarray | None:
-    """D's inputs that G did not draw, as one array; None if there are none."""
-    parts = [x[~drawn_rows(x, seen.drawn)].ravel() for x in _arrays(seen)]
+    """The values of the real samples that D was shown, as one array; None if there are none.
+
+    They are the rows that the batch holds. If there is no such row, as where the step scales the
+    batch, they are those that G did not draw and that do not lie between a real sample and one of
+    G's, as those of a gradient penalty do (Gulrajani et al., 2017).
+    """
+    shown = _arrays(seen)
+    of_batch = {row.tobytes() for part in seen.batch for row in part}
+    rows = [np.array([row.tobytes() in of_batch for row in x], bool) for x in shown]
+    if not any(found.any() for found in rows):
+        rows = [~drawn_rows(x, seen.drawn) for x in shown]
+        earlier: list[np.ndarray] = []
+        for x, real in zip(shown, rows, strict=True):
+            pairs = [(r, f) for r in earlier for f in seen.drawn if r.shape == x.shape == f.shape]
+            if real.all() and any(_lies_between(x, *pair) for pair in pairs):
+                real[:] = False
+            elif real.all():
+                earlier.append(x)
+    parts = [x[real].ravel() for x, real in zip(shown, rows, strict=True)]
     return np.concatenate(parts) if parts else None
+
+
+def _lies_between(x: np.ndarray, real: np.ndarray, fake: np.ndarray) -> bool:
+    """Whether each sample lies on the line through the real and the fake one of its place."""
+    a, b = (part.reshape(len(x), -1).astype("float64") for part in (x - real, fake - real))
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return bool((lengths > 0).all() and (np.abs((a * b).sum(axis=1)) > ALIGNED * lengths).all())
 
 
 def _arrays(seen: StepSeen) -> list[np.ndarray]:

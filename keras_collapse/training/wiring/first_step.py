@@ -1,0 +1,154 @@
+"""The audit's checks in the first step of a ``fit``, on its own first batch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.wiring.objectives import NotMeasured, judge, measure
+from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
+from keras_collapse.training.wiring.step_checks import STEP_CHECKS, StepSeen, drawn_rows
+
+MOST_ROWS = 32
+"""Rows of the first batch that are used: the checks need no more, and batches may be large."""
+MOST_SECONDS = 2.5
+"""Time that the checks may take. The losses' directions need up to six more steps, on JAX one more
+compilation; where there is no time for them they are not measured."""
+
+
+def check_first_step(
+    gan: Any, networks: Networks, batch: Any, state: Any = None
+) -> tuple[StepSeen | None, list[Finding]]:
+    """Take the first step of a fit once more, uncompiled, undo it, and check it as `audit` does.
+
+    Which step updates which network is left to `FitWiring`, which sees all steps of an epoch.
+
+    Args:
+        gan: the model, in a fit that has begun.
+        networks: with both networks.
+        batch: the fit's first batch.
+        state: on JAX the values of all variables that the step will be given.
+
+    Returns:
+        What was seen, None if the step could not be taken, and the findings.
+    """
+    if networks.generator is None or networks.discriminator is None or _is_distributed(gan):
+        return None, []
+    why = ""
+    for rows in (MOST_ROWS, None):
+        part = keras.tree.map_structure(functools.partial(_first_rows, rows), batch)
+        take = functools.partial(_take, gan, part) if state is None else _JaxStep(gan, part, state)
+        taken = ObservedStep(
+            gan, networks.generator, networks.discriminator, take, pure=state is not None
+        )
+        began = time.perf_counter()
+        try:
+            seen = taken.observe()
+        except Exception as error:  # a program may need whole batches, or not run uncompiled
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            continue
+        seen.batch = arrays_of_batch(part)
+        left = MOST_SECONDS - (time.perf_counter() - began)
+        return seen, judge_step(seen, taken, left)
+    return None, [not_checked(f"the training step, which fails uncompiled ({why})")]
+
+
+def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf")) -> list[Finding]:
+    """The faults that one observed step shows, and what could not be checked.
+
+    Args:
+        seen: the step.
+        taken: takes it again.
+        seconds: the time that this may take.
+    """
+    found = [finding for check in STEP_CHECKS for finding in check(seen)]
+    fake = [None if x is None else drawn_rows(x, seen.drawn) for x in seen.shown]
+    try:
+        found += judge(measure(taken.logs, seen.discriminator, fake, seconds))
+    except NotMeasured as reason:
+        found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
+    return found
+
+
+def not_checked(what: str) -> Finding:
+    """The note that a part of the wiring could not be checked."""
+    return Finding("not_checked", Severity.INFO, 0, 0, f"Not checked: {what}.")
+
+
+def arrays_of_batch(batch: Any) -> list[np.ndarray]:
+    """The arrays of a batch, as they are."""
+    parts = [part for part in keras.tree.flatten(batch) if len(getattr(part, "shape", ()))]
+    return [np.asarray(keras.ops.convert_to_numpy(part)) for part in parts]
+
+
+def _first_rows(rows: int | None, part: Any) -> Any:
+    return part[:rows] if rows and len(getattr(part, "shape", ())) else part
+
+
+def _take(gan: Any, batch: Any, changed: Changed, numbers: Any) -> Mapping[str, float]:
+    """One uncompiled step, outside of ``fit``."""
+    with _uncompiled(gan), changed(numbers):
+        return _numbers(gan.train_step(batch))
+
+
+class _JaxStep:
+    """A step of JAX with its state given, which changes nothing.
+
+    It is compiled, without optimizing: run operation by operation it would take longer.
+    """
+
+    def __init__(self, gan: Any, batch: Any, state: Any) -> None:
+        self._gan, self._state = gan, state
+        self._batch = keras.tree.map_structure(keras.ops.convert_to_tensor, batch)
+        self._compiled: dict[Changed, Callable[..., Any]] = {}
+
+    def __call__(self, changed: Changed, numbers: Any) -> Mapping[str, float]:
+        if changed not in self._compiled:
+            import jax
+
+            def step(state: Any, batch: Any, numbers: Any) -> Any:
+                with changed(numbers):
+                    return self._gan.train_step(state, batch)[0]
+
+            options = {"xla_backend_optimization_level": 0}
+            self._compiled[changed] = jax.jit(step, compiler_options=options)
+        return _numbers(self._compiled[changed](self._state, self._batch, numbers))
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(keras.ops.convert_to_numpy(value)) for name, value in logs.items()}
+
+
+@contextlib.contextmanager
+def _uncompiled(gan: Any) -> Iterator[None]:
+    """Run the functions that the user has compiled uncompiled."""
+    eager, gan.run_eagerly = gan.run_eagerly, True
+    try:
+        if keras.backend.backend() != "tensorflow":
+            yield
+            return
+        import tensorflow as tf
+
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(before)
+    finally:
+        gan.run_eagerly = eager
+
+
+def _is_distributed(gan: Any) -> bool:
+    """Whether a step runs on several replicas or devices."""
+    strategy = getattr(gan, "distribute_strategy", None)
+    replicas = getattr(strategy, "num_replicas_in_sync", 1)
+    return replicas > 1 or keras.distribution.distribution() is not None
