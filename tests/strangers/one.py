@@ -176,17 +176,17 @@ def record_of(program: Stranger, fault_name: str, steps: int | None) -> dict[str
 
 
 def serve(programs: Mapping[str, Stranger]) -> None:
-    """Run each "NAME FAULT PATH" of standard input in a process of its own, and write its record.
+    """Run each "NAME FAULT STEPS PATH" of standard input in its own process; write its record.
 
     The frameworks are imported once, before the processes part: importing them takes longer than
     most of the programs. Nothing has been computed by then. A line is printed when a run is over.
     """
     for line in sys.stdin:
-        name, fault, path = line.split()
+        name, fault, steps, path = line.split()
         child = os.fork()
         if child == 0:
             with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-                Path(path).write_text(json.dumps(record_of(programs[name], fault, None)))
+                Path(path).write_text(json.dumps(record_of(programs[name], fault, int(steps))))
             os._exit(0)
         limit = time.monotonic() + LIMIT
         while (done := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < limit:

@@ -72,30 +72,35 @@ def environment(backend: str) -> dict[str, str]:
     return os.environ | ENVIRONMENT | {"KERAS_BACKEND": backend, "PYTHONPATH": path}
 
 
-def record_of(backend: str, name: str, fault: str) -> Path:
-    return RECORDS / backend / f"{name}--{fault}.json"
+def record_of(folder: Path, name: str, fault: str) -> Path:
+    return folder / f"{name}--{fault}.json"
 
 
 class Server:
     """A process that runs one case after the other, each in a child of its own: see one.py."""
 
-    def __init__(self, backend: str, version: str) -> None:
-        self._backend, self._version = backend, version
+    def __init__(self, backend: str, folder: Path, version: str) -> None:
+        self._backend, self._folder, self._version = backend, folder, version
+        folder.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "one.py"), "--serve"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=environment(backend), cwd=HERE,
         )  # fmt: skip
 
-    def run(self, name: str, fault: str) -> dict[str, Any]:
-        """Run a case; its record is written even if its process crashes or hangs."""
+    def run(self, name: str, fault: str, steps: int = 0) -> dict[str, Any]:
+        """Run a case; its record is written even if its process crashes or hangs.
+
+        Args:
+            name, fault: of the case.
+            steps: training steps; 0 for the program's own.
+        """
         began = time.monotonic()
-        path = record_of(self._backend, name, fault)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = record_of(self._folder, name, fault)
         path.unlink(missing_ok=True)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{name} {fault} {path}\n")
+        self._process.stdin.write(f"{name} {fault} {steps} {path}\n")
         self._process.stdin.flush()
         status = self._process.stdout.readline().strip()
         record: dict[str, Any] = {"program": name, "fault": fault, "backend": self._backend}
@@ -119,7 +124,7 @@ def run_all(backend: str, todo: Sequence[tuple[str, str]], at_once: int, version
     """Run these cases, in so many servers."""
     servers: SimpleQueue[Server] = SimpleQueue()
     for _ in range(at_once):
-        servers.put(Server(backend, version))
+        servers.put(Server(backend, RECORDS / backend, version))
 
     def run(case: tuple[str, str]) -> dict[str, Any]:
         server = servers.get()
@@ -137,7 +142,7 @@ def run_all(backend: str, todo: Sequence[tuple[str, str]], at_once: int, version
 
 def missing(backend: str, version: str, only: list[str]) -> Iterator[tuple[str, str]]:
     for name, fault in cases(backend):
-        path = record_of(backend, name, fault)
+        path = record_of(RECORDS / backend, name, fault)
         if only:
             if name in only:
                 yield name, fault

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,31 +14,35 @@ sys.path[:0] = [str(HERE)]
 
 from oracle import opinion  # noqa: E402
 from page import contradicts, is_named_first, wiring  # noqa: E402
+from run import Server  # noqa: E402
 
 RUNS = [
-    ("pipeline_arrays", "none"),
-    ("pipeline_arrays", "leak"),
-    ("pipeline_shuffle", "g_label"),
+    ("documentation_dcgan", "none"),
+    ("documentation_dcgan", "g_label"),
+    ("book_dcgan", "leak"),
+    ("least_squares", "one_label"),
+    ("pipeline_augmentation", "bytes"),
     ("collection_lsgan", "freeze_and_undo"),
-    ("ring_points", "d_rate_zero"),
+    ("tutorial_cgan", "none"),
 ]
-STEPS = 40
+STEPS = 30
 
 
-def record(name: str, fault: str, data: Path) -> dict[str, Any]:
-    command = [sys.executable, str(HERE / "one.py"), name, fault, "--steps", str(STEPS)]
-    environment = os.environ | {"KERAS_COLLAPSE_DATA": str(data)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith('{"program"')]
-    assert lines, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
+@pytest.fixture(scope="module")
+def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One process that imports the frameworks for all runs."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("KERAS_COLLAPSE_DATA", str(data))
+    started = Server("tensorflow", tmp_path_factory.mktemp("records"), "")
+    yield started
+    started.close()
+    patch.undo()
 
 
 @pytest.mark.backend("tensorflow")
 @pytest.mark.parametrize(("name", "fault"), RUNS)
-def test_a_stranger_gets_the_right_answer(name: str, fault: str, data: Path) -> None:
-    run = record(name, fault, data)
+def test_a_stranger_gets_the_right_answer(name: str, fault: str, server: Server) -> None:
+    run = server.run(name, fault, STEPS)
     assert "error" not in run, run.get("traceback")
     assert run["warnings"] == []
     if fault == "none":
