@@ -152,7 +152,7 @@ def adam(rate: float = 2e-4) -> Any:
     "fit",
     "leak one_label g_label",
     backends="tensorflow",
-    steps=300,
+    steps=600,
 )
 def adaptive_augmentation(watch: Watch, fault: str | None, steps: int) -> Trained:
     data = two_sided()

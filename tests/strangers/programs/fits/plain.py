@@ -103,7 +103,7 @@ def rates(fault: str | None, **how: Any) -> dict[str, Any]:
     "fit",
     "leak one_label g_label bytes d_rate_zero g_rate_zero cold_start",
     backends="tensorflow",
-    steps=300,
+    steps=600,
 )
 def two_tapes(watch: Watch, fault: str | None, steps: int) -> Trained:
     data = drawings(fault)

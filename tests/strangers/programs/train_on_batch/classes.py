@@ -127,7 +127,7 @@ class GAN:
     "Keras-GAN collection: gan.py",
     "train_on_batch",
     f"{WIRINGS} one_label g_label bytes sigmoid_twice d_rate_zero g_rate_zero cold_start",
-    steps=300,
+    steps=260,
 )
 def collection_gan(watch: Watch, fault: str | None, steps: int) -> Trained:
     return GAN(fault).train(watch, steps)
@@ -170,7 +170,7 @@ class DCGAN(GAN):
     "Keras-GAN collection: dcgan.py",
     "train_on_batch",
     f"{WIRINGS} frozen_norm one_label g_label bytes",
-    steps=200,
+    steps=120,
 )
 def collection_dcgan(watch: Watch, fault: str | None, steps: int) -> Trained:
     return DCGAN(fault).train(watch, steps)
@@ -199,7 +199,7 @@ class LSGAN(GAN):
     "Keras-GAN collection: lsgan.py",
     "train_on_batch",
     f"{WIRINGS} one_label g_label bytes",
-    steps=300,
+    steps=120,
 )
 def collection_lsgan(watch: Watch, fault: str | None, steps: int) -> Trained:
     return LSGAN(fault).train(watch, steps)
@@ -248,7 +248,7 @@ class WGAN(LSGAN):
     "Keras-GAN collection: wgan.py, clipped weights",
     "train_on_batch",
     f"{WIRINGS} one_label g_label bytes",
-    steps=60,
+    steps=40,
 )
 def collection_wgan(watch: Watch, fault: str | None, steps: int) -> Trained:
     return WGAN(fault).train(watch, steps)

@@ -93,7 +93,7 @@ class FirstEdition:
     "Foster, 1st ed.: the camel GAN's loop",
     "train_on_batch",
     f"{WIRINGS} one_label g_label bytes",
-    steps=300,
+    steps=260,
 )
 def book_first_edition(watch: Watch, fault: str | None, steps: int) -> Trained:
     x_train = images.drawings(1500).astype("float32")

@@ -98,7 +98,7 @@ def generate_fake_samples(
     "Brownlee: digits, real and fake rows in one batch",
     "train_on_batch",
     f"{WIRINGS} mixed_batch one_label g_label bytes no_sigmoid",
-    steps=200,
+    steps=120,
 )
 def tutorial_one_batch(watch: Watch, fault: str | None, steps: int) -> Trained:
     dataset = load_real_samples(fault)
@@ -127,7 +127,7 @@ def tutorial_one_batch(watch: Watch, fault: str | None, steps: int) -> Trained:
     "Brownlee: two half batches, smoothed and noisy labels",
     "train_on_batch",
     f"{WIRINGS} frozen_norm one_label g_label bytes recompiled",
-    steps=200,
+    steps=120,
 )
 def tutorial_half_batches(watch: Watch, fault: str | None, steps: int) -> Trained:
     dataset = load_real_samples(fault)
@@ -191,7 +191,7 @@ def conditional_generator(latent_dim: int, fault: str | None) -> Model:
     "Brownlee: conditional GAN with embedded labels",
     "train_on_batch",
     f"{WIRINGS} one_label g_label bytes no_labels",
-    steps=200,
+    steps=120,
 )
 def tutorial_cgan(watch: Watch, fault: str | None, steps: int) -> Trained:
     X, labels = images.digits(1500, N_CLASSES)

@@ -52,7 +52,7 @@ def dense_generator(size: int, name: str = "generator") -> Model:
     "Keras-GAN collection: bigan.py, D judges pairs of code and image",
     "train_on_batch",
     f"{WIRINGS} one_label g_label",
-    steps=200,
+    steps=120,
 )
 def collection_bigan(watch: Watch, fault: str | None, steps: int) -> Trained:
     generator = dense_generator(CODES)
@@ -94,7 +94,7 @@ def collection_bigan(watch: Watch, fault: str | None, steps: int) -> Trained:
     "Keras-GAN collection: aae.py, D judges codes",
     "train_on_batch",
     f"{WIRINGS} one_label",
-    steps=200,
+    steps=120,
 )
 def collection_aae(watch: Watch, fault: str | None, steps: int) -> Trained:
     """The generator of this game is the encoder: it makes codes that look Gaussian."""
@@ -142,7 +142,7 @@ def collection_aae(watch: Watch, fault: str | None, steps: int) -> Trained:
     "Keras-GAN collection: infogan.py, a code that an auxiliary network finds again",
     "train_on_batch",
     f"{WIRINGS} one_label g_label",
-    steps=200,
+    steps=120,
 )
 def collection_infogan(watch: Watch, fault: str | None, steps: int) -> Trained:
     classes, noise_size = 10, 12
@@ -192,7 +192,7 @@ def collection_infogan(watch: Watch, fault: str | None, steps: int) -> Trained:
     "Keras-GAN collection: context_encoder.py, inpainting",
     "train_on_batch",
     f"{WIRINGS} one_label",
-    steps=200,
+    steps=120,
 )
 def collection_context_encoder(watch: Watch, fault: str | None, steps: int) -> Trained:
     """G fills a hole in the middle; D is shown the filling only."""
