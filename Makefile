@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table strangers bench-detection zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table strangers bench-detection bench-averaging zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -21,6 +21,8 @@ help:
 	@echo "make memory          memory of the monitor over 100,000 steps"
 	@echo "make report-cost     time and size of a report of 100,000 steps"
 	@echo "make bench-detection docs/benchmarks/detection.md: detectors on recorded trainings (a minute)"
+	@echo "make bench-averaging how often the averaging of a log is recognised, on recorded trainings"
+	@echo "                     (trains them first: 10 minutes)"
 	@echo "make zoo             record the trainings of that benchmark that are missing (3 hours for all)"
 	@echo "make bench-triage    docs/benchmarks/triage.md: triages of injected causes (an hour)"
 	@echo "make triage-camel    the triage guide's plans on the small camel GAN, correct and leaking"
@@ -79,6 +81,10 @@ strangers: .venv/test-ready
 
 bench-detection: .venv/test-ready
 	$(BIN)/python tests/zoo/bench.py
+
+bench-averaging: .venv/test-ready
+	KERAS_BACKEND=jax $(BIN)/python tests/zoo/averaging_bench.py record
+	$(BIN)/python tests/zoo/averaging_bench.py
 
 zoo: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/make.py

@@ -28,6 +28,16 @@ MLflowRun = Annotated[
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking server or store (default: MLflow's own).")
 ]
+Signals = Annotated[
+    list[str] | None,
+    typer.Option(help="The column of a signal, as in d_loss=my_loss.", metavar="NAME=COLUMN"),
+]
+Averaging = Annotated[
+    str | None, typer.Option(help="The numbers are means over: batch, epoch, run.", metavar="KIND")
+]
+Pattern = Annotated[
+    str | None, typer.Option(help="For text logs, as 'd=(?P<d_loss>[0-9.]+)'.", metavar="REGEX")
+]
 
 PROBLEM = 1
 NOT_DONE = 2
@@ -59,12 +69,9 @@ def diagnose(
         ),
     ] = None,
     as_json: AsJson = False,
-    signal: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="The column of a signal, as in d_loss=my_loss. Repeatable.", metavar="NAME=COLUMN"
-        ),
-    ] = None,
+    signal: Signals = None,
+    averaging: Averaging = None,
+    pattern: Pattern = None,
     mlflow: MLflowRun = None,
     tracking_uri: TrackingUri = None,
 ) -> int:
@@ -74,14 +81,11 @@ def diagnose(
     if (source is None) == (mlflow is None):
         raise InputError("give exactly one of SOURCE and --mlflow RUN_ID.")
     source = source or f"mlflow:{mlflow}"
-    columns = dict(split_pair(pair, "--signal") for pair in signal or ()) or None
-    run = sources.read(source, columns, tracking_uri)
+    names = dict(split_pair(pair, "--signal") for pair in signal or ()) or None
+    run = sources.read(source, names, tracking_uri, averaging, pattern)
     verdict = sources.examine(run).verdict
     if as_json:
-        report = verdict.to_dict(source)
-        if run.notes:
-            report["notes"] = list(run.notes)
-        _print_json(report)
+        _print_json(verdict.to_dict(source) | ({"notes": list(run.notes)} if run.notes else {}))
     else:
         from keras_collapse.outputs.terminal.summary import show
 

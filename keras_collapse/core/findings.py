@@ -38,6 +38,7 @@ ROOTS = (
     "generator_frozen",
     "discriminator_objective",
     "generator_objective",
+    "batchnorm_mismatch",
 )
 """Wiring faults. They are listed first, since a run's other failures usually follow from them."""
 

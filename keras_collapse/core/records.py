@@ -74,13 +74,12 @@ class ReaderSettings(Record):
 
     Args:
         signals: canonical signal to log key, where the user named them.
-        averaging, hint, origin, means: see `Reader`.
+        averaging, origin, means: see `Reader`.
     """
 
     kind: ClassVar[str] = "reader"
     signals: Mapping[str, str] | None
     averaging: str | None
-    hint: str | None
     origin: int | None
     means: Sequence[str] | None
 

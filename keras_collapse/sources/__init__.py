@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from keras_collapse.core.errors import InputError
@@ -16,7 +17,7 @@ from keras_collapse.sources.mlflow_run import read_mlflow_run, run_id_of
 from keras_collapse.sources.notebook import read_notebook
 from keras_collapse.sources.past_run import Examination, LogRow, PastRun, RunContext, examine
 from keras_collapse.sources.tensorboard_events import event_files, read_events
-from keras_collapse.sources.text_log import read_text
+from keras_collapse.sources.text_log import read_pattern, read_text
 
 __all__ = [
     "Examination",
@@ -27,6 +28,7 @@ __all__ = [
     "examine",
     "read",
 ]
+KNOWN_AVERAGING = ("batch", "epoch", "run")
 ACCEPTED = (
     "Give a run folder, a CSV file, a text log, a notebook, TensorBoard's event files, or "
     "mlflow:RUN_ID."
@@ -37,6 +39,8 @@ def diagnose(
     source: str | Path,
     signals: Mapping[str, str] | None = None,
     tracking_uri: str | None = None,
+    averaging: str | None = None,
+    pattern: str | None = None,
 ) -> Verdict:
     """Diagnose a finished run from its log.
 
@@ -48,6 +52,10 @@ def diagnose(
             TensorBoard's event files or their folder; or ``"mlflow:RUN_ID"``.
         signals: canonical signal to name in the log, for names that are not recognised.
         tracking_uri: the MLflow server; MLflow's own setting if None.
+        averaging: what each logged number is the mean of: ``"batch"``, ``"epoch"`` or ``"run"``
+            (all batches since that began); None to infer it.
+        pattern: a regular expression for the lines of a text log, with named groups such as
+            ``(?P<step>...)``, ``(?P<epoch>...)``, ``(?P<d_loss>...)``; see `SIGNALS`.
 
     Returns:
         The verdict with its findings.
@@ -63,23 +71,42 @@ def diagnose(
     >>> diagnose(log).cause.kind
     'discriminator_pinned'
     """
-    return examine(read(source, signals, tracking_uri)).verdict
+    return examine(read(source, signals, tracking_uri, averaging, pattern)).verdict
 
 
 def read(
     source: str | Path,
     signals: Mapping[str, str] | None = None,
     tracking_uri: str | None = None,
+    averaging: str | None = None,
+    pattern: str | None = None,
 ) -> PastRun:
     """Read a past run from any source that `diagnose` accepts; the arguments are the same.
 
     Raises:
         InputError: see `diagnose`.
     """
+    if averaging is not None and averaging not in KNOWN_AVERAGING:
+        raise InputError(f"averaging: use {', '.join(KNOWN_AVERAGING)}. Received: {averaging!r}.")
+    run = _read(source, signals, tracking_uri, pattern)
+    settings = dict(run.settings) | ({"averaging": averaging} if averaging else {})
+    return replace(run, settings=settings)
+
+
+def _read(
+    source: str | Path,
+    signals: Mapping[str, str] | None,
+    tracking_uri: str | None,
+    pattern: str | None,
+) -> PastRun:
     run_id = run_id_of(str(source))
+    path = Path(source)
+    if pattern is not None:
+        if run_id is not None or path.is_dir() or path.suffix in (".jsonl", ".ipynb", ".csv"):
+            raise InputError(f"pattern: only text logs are read by one. Received: {str(source)!r}.")
+        return read_pattern(_text_of(path), repr(str(path)), pattern, signals)
     if run_id is not None:
         return read_mlflow_run(run_id, signals, tracking_uri)
-    path = Path(source)
     if path.is_dir() and not (path / FILE_NAME).exists() and event_files(path):
         return read_events(path, signals)
     if path.is_dir() or path.suffix == ".jsonl":

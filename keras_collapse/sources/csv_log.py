@@ -34,7 +34,7 @@ def read_csv(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRu
     numbered = [(i, line) for i, line in enumerate(lines, 2) if line.strip()]
     names = recognise_names(columns, signals)
     cells = list(csv.reader((line for _, line in numbered), delimiter=delimiter))
-    notes = []
+    notes = list(names.questions)
     if cells and not text.endswith("\n") and _is_cut(cells, columns):
         cells.pop()
         notes.append(f"line {numbered[len(cells)][0]} is incomplete and was skipped")

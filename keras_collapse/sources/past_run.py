@@ -10,10 +10,11 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.readings.averaging import Averaging, batch_size_of
+from keras_collapse.core.findings import Finding, Status, Verdict
+from keras_collapse.core.readings.inference import Averaging, batch_size_of
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.core.samples.probe import Probe
 
 EPOCH_STEPS = 20
@@ -90,12 +91,44 @@ class Examination:
 def examine(run: PastRun) -> Examination:
     """Turn a past run into readings and pass them to the detectors, as for a live run.
 
+    Where the numbers do not show how they were averaged, they are assessed both as single batches'
+    and as running means, and a verdict needs that both agree.
+
     Raises:
         InputError: no row contains a signal, or a log key that was given for one.
     """
-    reader = Reader(**run.settings, relative_rounding=FLOAT32_ROUNDING)
-    row_steps = EPOCH_STEPS if run.per_epoch else 1
-    examiner = Examiner(row_steps=row_steps, log_only=run.log_only)
+    found = _examine(run, run.settings)
+    diverged = any(finding.kind == "divergence" for finding in found.verdict.findings)
+    if found.verdict.averaging is not None or diverged:  # NaN is NaN in any mean
+        return found
+    several_epochs = run.rows[0].epoch != run.rows[-1].epoch
+    kind = Averaging.EPOCH if several_epochs else Averaging.RUN
+    other = _examine(run, {**run.settings, "averaging": str(kind)})
+    one, two = found.verdict, other.verdict
+    if (one.status, _kind_of(one)) == (two.status, _kind_of(two)):
+        return found
+    reason = (
+        "the log does not show whether its numbers are single batches' own "
+        f"({_words(one)}) or running means ({_words(two)}). Say which, with --averaging batch or "
+        f"--averaging {kind}"
+    )
+    return Examination(Verdict(Status.UNKNOWN, (), reason, one.steps), found.readings)
+
+
+def _kind_of(verdict: Verdict) -> str:
+    return verdict.cause.kind if verdict.cause else ""
+
+
+def _words(verdict: Verdict) -> str:
+    return f"{verdict.status}: {_kind_of(verdict)}" if verdict.cause else str(verdict.status)
+
+
+def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
+    reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
+    objective = _objective_of(run, settings.get("signals"))
+    examiner = Examiner(
+        row_steps=EPOCH_STEPS if run.per_epoch else 1, log_only=run.log_only, objective=objective
+    )
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
     found: list[Reading] = []
@@ -113,10 +146,20 @@ def examine(run: PastRun) -> Examination:
     for finding in (*reader.findings(), *run.reports):
         examiner.report(finding)
     averaging = reader.averaging
-    if run.per_epoch and averaging == Averaging.BATCH:
+    if run.per_epoch and averaging in (Averaging.BATCH, None):
         shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
         averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
     return Examination(examiner.verdict(averaging), found)
+
+
+def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None:
+    """The objective that the names of the log tell, such as a critic's; None if none does."""
+    names = dict.fromkeys(key for row in run.rows for key in row.logs)
+    given = {signal: name for signal, name in (signals or {}).items() if name in names}
+    try:
+        return recognise_names(names, given).objective
+    except InputError:
+        return None
 
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Reading]]]:

@@ -93,8 +93,6 @@ def _run_of(
     settings: dict[str, Any] = {"signals": dict(names.keys)}
     epoch_steps = 0
     if not per_epoch and epochs and any("batch_" in tag for tag in by_batch):
-        # Keras' callback logs means since the epoch began.
-        settings["hint"] = "epoch"
         epoch_steps = round(len(table) / max(len(scalars[tag]) for tag in epochs))
     rows = [
         LogRow(step, place // epoch_steps if epoch_steps else None, table[step])

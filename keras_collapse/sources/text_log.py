@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.readings.signals import SignalNames, recognise_names
@@ -25,11 +26,20 @@ _EPOCH = re.compile(r"\bepoch\b\s*[:=#]?\s*(\d+)", re.IGNORECASE)
 _STEP = re.compile(
     r"\b(?:step|iter|iteration|batch)\b\s*[:=#]?\s*(\d+)(?:\s*/\s*(\d+))?", re.IGNORECASE
 )
+_BRACKETS = re.compile(r"\s*\[(\d+)/\d+\]\s*\[(\d+)/(\d+)\]")  # as PyTorch's DCGAN tutorial
+_ARROW = re.compile(r"\s*>(\d+)(?:,\s*(\d+)/(\d+))?,")  # as J. Brownlee's loops
+_ARROW_NAMES = {
+    "d": "D loss", "d1": "D loss real", "d2": "D loss fake", "g": "G loss",
+    "c1": "critic loss real", "c2": "critic loss fake",
+    "a1": "D acc real", "a2": "D acc fake",
+}  # fmt: skip
+_AT_STEP = re.compile(r"\s+(?:at|in)\s+(?:step|iteration|batch|epoch)\s+\d+$", re.IGNORECASE)
+_ONLY_TIMES = re.compile(r"^time for epoch", re.IGNORECASE | re.MULTILINE)
 _LEADING = re.compile(r"\s*\[?(\d+)\b(?!\.)")
 _NETWORK = re.compile(r"\b([dg])(?:is(?:c(?:riminator)?)?|en(?:erator)?|ritic)?\b", re.IGNORECASE)
 KNOWN = (
-    "Keras' progress bar, the lines of Keras-GAN, PyTorch-GAN and Foster's book, "
-    "and 'step 5: d_loss: 0.69, g_loss: 0.70'"
+    "Keras' progress bar, the lines of Keras-GAN, PyTorch-GAN, PyTorch's tutorial, Brownlee's and "
+    "Foster's books, and 'step 5: d_loss: 0.69, g_loss: 0.70'"
 )
 
 
@@ -42,6 +52,7 @@ class _Line:
         epoch, step: -1 if unknown; if both are known, the step counts from the start of the epoch.
         ends: whether it is the last of its epoch.
         texts: name to the number as printed, with its percent sign.
+        length: the steps of its epoch; 0 if unknown.
     """
 
     run: int
@@ -49,6 +60,7 @@ class _Line:
     step: int
     ends: bool
     texts: Mapping[str, str]
+    length: int = 0
 
 
 def read_text(
@@ -66,12 +78,61 @@ def read_text(
         InputError: no line contains GAN losses.
     """
     lines = list(_lines(text.splitlines()))
-    names = _signals_of(lines, what, text, signals)
+    return _run_of(lines, _signals_of(lines, what, text, signals), notes)
+
+
+def read_pattern(text: str, what: str, pattern: str, signals: Mapping[str, str] | None) -> PastRun:
+    """Read the lines that a regular expression matches, and skip the others.
+
+    Args:
+        text: the content of the log.
+        what: its name in error messages.
+        pattern: the expression. Its groups are named after signals, or as in ``signals``, besides
+            ``step`` and ``epoch``.
+        signals: canonical signal to group, for groups that are not recognised.
+
+    Raises:
+        InputError: the pattern is broken, names no signal, or matches no line.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"pattern: {error}. Received: {pattern!r}.") from None
+    groups = [name for name in compiled.groupindex if name not in ("step", "epoch")]
+    if not groups:
+        raise InputError(
+            "pattern: name its groups after signals, as in 'd=(?P<d_loss>[0-9.]+)'. "
+            f"Received: {pattern!r}."
+        )
+    names = recognise_names(groups, signals)
+    lines, last, run = [], (-1, -1), 0
+    for line in text.splitlines():
+        found = compiled.search(line)
+        if not found:
+            continue
+        values = {name: number for name, number in found.groupdict().items() if number}
+        try:
+            epoch, step = (int(values.pop(name, -1)) for name in ("epoch", "step"))
+            [float(number.rstrip("% ")) for number in values.values()]
+        except ValueError:
+            raise InputError(
+                f"pattern: its groups should match numbers. Received: {found.groupdict()}."
+            ) from None
+        place = (epoch, step) if step >= 0 else (-1, epoch)
+        run, last = run + (place < last), place
+        lines.append(_Line(run, *place, False, values))
+    if not lines:
+        raise InputError(f"pattern: no line of {what} matches. Received: {pattern!r}.")
+    return _run_of(lines, names, ())
+
+
+def _run_of(lines: Sequence[_Line], names: SignalNames, notes: Sequence[str]) -> PastRun:
+    """The last training in these lines."""
     wanted = set(names.keys.values())
     lines = [line for line in lines if wanted & line.texts.keys()]
     last = lines[-1].run
     found = [line for line in lines if line.run == last]
-    remarks = list(notes)
+    remarks = [*notes, *names.questions]
     if len({line.run for line in lines}) > 1:
         remarks.append(f"the log contains several trainings; the last, {len(found)} lines, is used")
     rows, per_epoch = _rows_of(found, wanted)
@@ -110,31 +171,43 @@ def _lines(raw: Iterable[str]) -> Iterator[_Line]:
                 step = int(bar[1]) - 1
                 if epoch < 0 or (epoch == last[0] and step < last[1]):
                     epoch += 1  # Keras prints no header for a single epoch
-                place, ends = (epoch, step), bar[1] == bar[2]
+                place, ends, length = (epoch, step), bar[1] == bar[2], bar[2]
             else:
-                place, ends = _place(part), False
+                at_epoch, at_step, length = _place(part)
+                place, ends = (at_epoch, at_step), False
             if place[1] >= 0:
                 run += place < last  # a smaller step begins another training
                 last = place
-            yield _Line(run, *place, ends, texts)
+            yield _Line(run, *place, ends, texts, int(length) if length.isdigit() else 0)
 
 
-def _place(line: str) -> tuple[int, int]:
-    """The epoch and step of a custom loop's line; -1 if it does not contain them."""
+def _place(line: str) -> tuple[int, int, str]:
+    """The epoch and step of a custom loop's line, -1 if unknown, and the epoch's length or ""."""
+    arrow = _ARROW.match(line)
+    if arrow and arrow[2]:
+        return int(arrow[1]), int(arrow[2]) - 1, arrow[3]
+    brackets = arrow or _BRACKETS.match(line)
+    if brackets and brackets is not arrow:
+        return int(brackets[1]), int(brackets[2]), brackets[3]
     epoch, step = _EPOCH.search(line), _STEP.search(line)
     if epoch and step:
-        return int(epoch[1]), int(step[1])
+        return int(epoch[1]), int(step[1]), step[2] or ""
     if step:
-        return -1, int(step[1])
-    alone = epoch or _LEADING.match(line)
-    return -1, int(alone[1]) if alone else -1
+        return -1, int(step[1]), ""
+    alone = arrow or epoch or _LEADING.match(line)
+    return -1, int(alone[1]) if alone else -1, ""
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
     """The names and numbers of a line, as printed."""
-    network = ""
+    network, arrow = "", _ARROW.match(line)
     for found in _PAIR.finditer(line):
         name = re.split(r"[\[\]|,]| - ", found["name"])[-1].strip(" .()")
+        name = _AT_STEP.sub("", name)
+        if arrow and name in _ARROW_NAMES:
+            whole = name in ("a1", "a2") and "." not in found["value"]  # printed in per cent
+            yield _ARROW_NAMES[name], found["value"] + ("%" if whole or found["percent"] else "")
+            continue
         named = _NETWORK.search(name.replace("_", " "))
         if named:
             network = named[1]
@@ -154,9 +227,14 @@ def _signals_of(
     names = list(dict.fromkeys(name for line in lines for name in line.texts))
     try:
         return recognise_names(names, signals)
-    except InputError:
-        if signals:
+    except InputError as error:
+        if signals or "several pairs" in str(error):
             raise
+    if _ONLY_TIMES.search(text):
+        raise InputError(
+            f"no GAN losses found in {what}: it holds the epochs' times only. Print both losses in "
+            "the loop, or pass them to CollapseMonitor.update."
+        )
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     raise InputError(
         f"no GAN losses found in {what}. Received: {first[:80]!r}. Known formats are {KNOWN}; "
@@ -171,16 +249,20 @@ def _rows_of(lines: Sequence[_Line], wanted: set[str]) -> tuple[list[LogRow], bo
     """The rows, and whether each row is an epoch."""
     per_epoch = len(lines) > 1 and all(line.ends for line in lines)
     rows: list[LogRow] = []
-    begin, epoch = 0, lines[0].epoch
+    begin, last = 0, lines[0]
+    changes = [(a.step, b.step) for a, b in pairwise(lines) if a.epoch != b.epoch]
+    over_all = bool(changes) and all(a < b for a, b in changes)  # steps go on over epochs
     for line in lines:
-        if line.epoch != epoch:
-            epoch, begin = line.epoch, rows[-1].step + 1 if rows else 0
+        if line.epoch != last.epoch and not over_all:
+            after = begin + last.length * (line.epoch - last.epoch)
+            begin = max(rows[-1].step + 1 if rows else 0, after)
+        last = line
         if per_epoch:
             step = len(rows)
         elif line.step < 0:
             step = rows[-1].step + 1 if rows else 0
         else:
-            step = line.step + (begin if epoch >= 0 else 0)
+            step = line.step + (begin if line.epoch >= 0 else 0)
         texts = {name: line.texts[name] for name in wanted & line.texts.keys()}
         counted = None if per_epoch or line.epoch < 0 else line.epoch
         row = LogRow(step, counted, _values(texts), _errors(texts))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from keras_collapse.core.findings import Finding
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class Observer(Protocol):
@@ -16,6 +17,9 @@ class Observer(Protocol):
 
     def report(self, finding: Finding) -> None:
         """Take a finding that rests on no reading, such as a wiring fault."""
+
+    def see_first_step(self, seen: StepSeen) -> None:
+        """Take the first training step as it was seen, before its batch."""
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""

@@ -34,6 +34,7 @@ from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.probe.sample_checks import SampleChecks
 from keras_collapse.training.run_journal import RunJournal
 from keras_collapse.training.step_reader import StepReader
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class MonitorSession:
@@ -139,6 +140,10 @@ class MonitorSession:
         self._events.publish("on_finding", finding)
         self._react([finding])
 
+    def see_first_step(self, seen: StepSeen) -> None:
+        """Take the first training step as it was seen, before its batch."""
+        self._checks.see_first_step(seen)
+
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
         return self._checks.see_batch(batch)
@@ -161,11 +166,10 @@ class MonitorSession:
             logs: log key to number.
             means: keys that hold Keras' means since the epoch began; others hold their batch's own.
             origin: the step at which the first of these means began.
-            rounding: log key to the number's largest error, where the numbers are certain to be
-                their batch's own; None for float32's.
+            rounding: log key to the number's largest error; None for float32's.
             data: name to hash of the data the step was given.
         """
-        if not self._logs.knows(logs, means, origin, certain=rounding is not None):
+        if not self._logs.knows(logs, means, origin):
             return
         self.journal.write(StepLogs(step, epoch, logs, rounding, data))
         self._events.publish("on_logs", step, logs)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
-from keras_collapse.core.readings.averaging import Averaging
+from keras_collapse.core.readings.inference import Averaging
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.readings.signals import recognise_names
@@ -40,35 +40,33 @@ class StepReader:
         """How the numbers had been averaged; None while that is undecided."""
         return self._reader.averaging if self._reader is not None else None
 
-    def knows(
-        self, logs: Mapping[str, float], means: Collection[str], origin: int, certain: bool
-    ) -> bool:
+    def knows(self, logs: Mapping[str, float], means: Collection[str], origin: int) -> bool:
         """Whether this log can be read: False while no log has held a signal.
 
         Args:
             logs: log key to number.
             means: keys that hold Keras' means since the epoch began; others hold their batch's own.
             origin: the step at which the first of these means began.
-            certain: whether the numbers are certain to be their batch's own.
         """
         if self._reader is not None:
             return True
         given = {s: name for s, name in (self._signals or {}).items() if name in logs}
         try:
-            keys = set(recognise_names(logs, given).keys.values())
+            names = recognise_names(logs, given)
         except InputError as error:
             self._nameless += 1
             self._no_signal = str(error)
             if self._nameless == PATIENCE:
                 self.warn_of_missing_names()
             return False
-        of_metrics = keys & set(means)
+        for question in names.questions:
+            warnings.warn(f"CollapseMonitor: {question}", stacklevel=2)
+        of_metrics = set(names.keys.values()) & set(means)
         settings = ReaderSettings(
             dict(self._signals) if self._signals else None,
-            "batch" if certain else None,
             str(Averaging.EPOCH if of_metrics else Averaging.BATCH),
             origin,
-            sorted(means) if of_metrics and not certain else None,
+            sorted(means) if of_metrics else None,
         )
         self._journal.write(settings)
         self._reader = Reader(**settings.arguments(), relative_rounding=FLOAT32_ROUNDING)

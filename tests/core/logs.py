@@ -19,8 +19,8 @@ def batches(
     rng = np.random.default_rng(seed)
     trend = np.cumsum(rng.normal(0, drift, steps))
     return {
-        "d_loss": 0.69 + trend + rng.normal(0, noise, steps),
-        "g_loss": 1.0 + 2 * trend + rng.normal(0, 2 * noise, steps),
+        "d_loss": np.abs(0.69 + trend + rng.normal(0, noise, steps)),
+        "g_loss": np.abs(1.0 + 2 * trend + rng.normal(0, 2 * noise, steps)),
         "d_acc": np.clip(0.6 + rng.normal(0, 0.06, steps), 0, 1),
     }
 

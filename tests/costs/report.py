@@ -38,7 +38,7 @@ def write_journal(folder: Path, steps: int) -> None:
     journal, numbers = Journal(folder), random.Random(0)
     journal.write(RunStarted(SCHEMA, 0.0, {}, "python train.py"))
     journal.write(FitStarted(0, {"backend": "jax", "batch_size": 64}))
-    journal.write(ReaderSettings(None, "batch", "batch", 0, None))
+    journal.write(ReaderSettings(None, "batch", 0, None))
     for step in range(steps):
         logs = {name: numbers.random() for name in SIGNALS}
         if step // 1000 % 2:

@@ -167,7 +167,7 @@ def right_kinds(run: Run, step: int) -> set[str]:
     decide: few modes of good quality are `mode_collapse`, hardly any sample of quality is
     `stalled`. Kinds of D are correct too if they hold in the last 200 steps: D right on all samples
     of one kind and on none of the other is `discriminator_pinned`, right on nearly everything
-    `discriminator_dominates`.
+    `discriminator_dominates`, right on less than 40 % of both `discriminator_fooled`.
     """
     looks = slice(max(step // LOOK - 5, 0), max(step // LOOK, 1))
     rows = run.readings[: step // EVERY][-200 // EVERY :]
@@ -182,6 +182,8 @@ def right_kinds(run: Run, step: int) -> set[str]:
         right.add("discriminator_pinned")
     if min(real, fake) >= 0.95:
         right.add("discriminator_dominates")
+    if real + fake <= 0.8:
+        right.add("discriminator_fooled")
     return right
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keras_collapse.core.detectors.batchnorm_mismatch import has_two_faces
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.detectors.three_valued import at_least, both
 from keras_collapse.core.findings import Finding, Severity
@@ -45,6 +46,8 @@ class DiscriminatorDominates(PersistentCondition):
         super().update(reading)
 
     def holds(self, block: Reading) -> bool | None:
+        if has_two_faces(block, self.form.normalised(block)):
+            return False  # G is not beaten, but fools D in its own step: batchnorm_mismatch
         names = ("d_acc_real", "d_acc_fake")
         halves = [
             at_least(block.values[name], CERTAIN, block.uncertainty(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 
+from keras_collapse.core.detectors.discriminator_fooled import LOSS
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.detectors.three_valued import at_least, both, within
 from keras_collapse.core.findings import Finding, Severity
@@ -63,6 +64,7 @@ class DiscriminatorPinned(PersistentCondition):
     Args:
         row_steps: the least number of training steps that one step of the readings stands for.
         d_loss_band, d_acc_band, g_acc_band: suspicious ranges of D's loss, D's and G's accuracy.
+        objective: the objective of the losses if it is known; see `CrossEntropy`.
 
     >>> detector = DiscriminatorPinned()
     >>> for step in range(300):
@@ -79,8 +81,9 @@ class DiscriminatorPinned(PersistentCondition):
         d_loss_band: tuple[float, float] = D_LOSS_BAND,
         d_acc_band: tuple[float, float] = D_ACC_BAND,
         g_acc_band: tuple[float, float] = G_ACC_BAND,
+        objective: str | None = None,
     ) -> None:
-        super().__init__(row_steps)
+        super().__init__(row_steps, objective)
         self.bands = {"d_loss": d_loss_band, "d_acc": d_acc_band, "g_acc": g_acc_band}
         self._farthest = 0.0  # of the block's single accuracies, from 50 %
         self._losses_only = False
@@ -138,6 +141,8 @@ class DiscriminatorPinned(PersistentCondition):
             )
             return None
         error = block.uncertainty("d_loss") * self.form.scale
+        if at_least(d_loss, LOSS, error):
+            return False  # not one answer, but wrong ones: discriminator_fooled
         if at_least(d_loss, log(2) + WORSE_THAN_CHANCE, error):
             return True
         if at_least(log(2) - WORSE_THAN_CHANCE, d_loss, error):

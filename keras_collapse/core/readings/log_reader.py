@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.core.readings.averaging import Averaging, Unaverager
+from keras_collapse.core.readings.averaging import Unaverager
+from keras_collapse.core.readings.inference import Averaging
 from keras_collapse.core.readings.reading import Reading, SignalRow
 from keras_collapse.core.readings.signals import SignalNames, recognise_names
 
@@ -28,7 +29,6 @@ class Reader:
     Args:
         signals: canonical signal to log key, for names that are not recognised.
         averaging: how the numbers were averaged, an `Averaging` value; None to infer it.
-        hint: the expected averaging; the numbers may overrule it.
         origin: the step at which the running means began; None to infer it.
         means: log keys that hold running means since the epoch began, if others hold their batch's
             own number, as when a ``train_step`` returns both metrics and tensors; None if all keys
@@ -38,7 +38,8 @@ class Reader:
     Attributes:
         names: the signals found so far; None before the first log.
         shared_halves: signals dropped since real and fake batches update the same running mean.
-        summed: whether D's loss is the sum of its real and fake losses, and is halved.
+        summed: whether D's loss is the sum of its real and fake losses, and is halved; None while
+            that is unknown.
 
     Raises:
         InputError: the first log contains no known signal.
@@ -52,27 +53,26 @@ class Reader:
         self,
         signals: Mapping[str, str] | None = None,
         averaging: str | None = None,
-        hint: str | None = None,
         origin: int | None = None,
         means: Collection[str] | None = None,
         relative_rounding: float = 0.0,
     ) -> None:
         self.names: SignalNames | None = None
         self.shared_halves: list[str] = []
-        self.summed = False
+        self.summed: bool | None = None
         self._given = dict(signals or {})
         self._known: dict[str, None] = {}  # all log keys so far, in order
         self._means = frozenset(means) if means is not None else None
         self._own: deque[tuple[int, dict[str, float]]] = deque()  # batches' own numbers, by step
         self._relative_rounding = relative_rounding
-        self._undo = Unaverager(averaging, hint, origin)
+        self._undo = Unaverager(averaging, origin)
         self._opening: list[SignalRow] = []  # the rows the averaging was recognised from
         self._form_known = False
         self._last_step = 0
 
     @property
     def averaging(self) -> str | None:
-        """How the numbers were averaged; None while undecided."""
+        """How the numbers were averaged; None while, or where, that is unknown."""
         return str(self._undo.averaging) if self._undo.averaging else None
 
     @property
@@ -109,7 +109,8 @@ class Reader:
         """
         if not logs.keys() <= self._known.keys():
             self._learn_names(logs)
-        assert self.names is not None
+        if self.names is None:  # a row of empty cells
+            return []
         values: dict[str, float] = {}
         errors: dict[str, float] = {}
         own: dict[str, float] = {}
@@ -139,7 +140,7 @@ class Reader:
         given = {signal: name for signal, name in self._given.items() if name in self._known}
         found = recognise_names(self._known, given)
         if self.names is not None:
-            found = SignalNames({**found.keys, **self.names.keys}, found.critic)
+            found = SignalNames({**found.keys, **self.names.keys}, found.objective, found.questions)
         self.names = found
 
     def _add_own(self, reading: Reading) -> Reading:
@@ -196,8 +197,9 @@ class Reader:
         if not self._form_known:
             self._form_known = True
             self.shared_halves = self._find_shared_halves()
-            self.summed = self._is_sum()
             self._opening = self._opening[:1]
+        if self.summed is None:
+            self.summed = self._is_sum(readings)
         self._last_step = readings[-1].step
         if self.shared_halves or self.summed:
             return [self._in_form(reading) for reading in readings]
@@ -223,16 +225,24 @@ class Reader:
                 return []
         return [half for pair in _HALVES for half in pair if half in self._opening[0].values]
 
-    def _is_sum(self) -> bool:
-        """Whether D's loss is the sum of its real and fake losses, rather than their mean."""
-        known = [
-            (row.values["d_loss"], row.values["d_loss_real"] + row.values["d_loss_fake"])
-            for row in self._opening
-            if {"d_loss", "d_loss_real", "d_loss_fake"} <= row.values.keys()
-        ]
-        return bool(known) and all(
-            abs(loss - total) <= SUM_TOLERANCE * abs(total) + 1e-3 for loss, total in known
-        )
+    def _is_sum(self, readings: Sequence[Reading]) -> bool | None:
+        """Whether D's loss is the sum of its real and fake losses, rather than their mean.
+
+        None if no reading holds all three, or they are too near 0 to differ.
+        """
+        answer = None
+        for reading in readings:
+            loss = reading.get("d_loss")
+            real, fake = (reading.get(name) for name in _HALVES[1])
+            if loss is None or real is None or fake is None:
+                continue
+            error = sum(reading.uncertainty(name) for name in ("d_loss", *_HALVES[1])) + 1e-3
+            if abs(real + fake) <= 4 * error:
+                continue
+            answer = abs(loss - real - fake) <= SUM_TOLERANCE * abs(real + fake) + error
+            if not answer:
+                return False
+        return answer
 
     def _in_form(self, reading: Reading) -> Reading:
         """Drop shared halves, and halve D's loss if it is a sum."""

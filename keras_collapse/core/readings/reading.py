@@ -90,7 +90,7 @@ def merge(readings: Sequence[Reading]) -> Reading:
         inner += right.inner + (0 if shared else left.after + right.before)
     values: dict[str, float] = {}
     rounding: dict[str, float] = {}
-    for signal in first.values:
+    for signal in dict.fromkeys(signal for r in readings for signal in r.values):
         known = [(r.values[signal], r.steps) for r in readings if signal in r.values]
         values[signal] = sum(v * n for v, n in known) / sum(n for _, n in known)
         rounding[signal] = max(r.rounding.get(signal, 0.0) for r in readings)

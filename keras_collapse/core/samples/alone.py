@@ -44,6 +44,8 @@ class SamplesAlone:
         x = np.asarray(samples, np.float64)
         finite = np.isfinite(x).all(axis=1)
         last, self._last = self._last, x
+        if last is not None and last.shape != x.shape:  # other latents than before
+            last = None
         found = {"fake": float(finite.sum()), "not_finite": float((~finite).sum())}
         x = x[finite]
         if len(x) < 2:

@@ -83,7 +83,7 @@ class FitWatch:
     def _first(self, batch: Any, state: Any) -> None:
         """Check the wiring with the first batch of a fit, before its first step."""
         with self._wiring.paused() if self._wiring is not None else contextlib.nullcontext():
-            seen = guarded(
+            checked = guarded(
                 "The check of the first step",
                 check_first_step,
                 self._model,
@@ -91,7 +91,10 @@ class FitWatch:
                 batch,
                 state,
             )
-        for finding in seen[1] if seen is not None else ():
+        seen, found = checked or (None, [])
+        if seen is not None:
+            self._observer.see_first_step(seen)
+        for finding in found:
             self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
 
     def _take(self, batches: Sequence[Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from keras_collapse.core.findings import Finding
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 CHECK_EVERY = 100
 """Training steps between sample checks in a loop, which has no epochs."""
@@ -56,6 +57,10 @@ class ManualLoop:
     def report(self, finding: Finding) -> None:
         """See `Observer`."""
         self._session.report(finding)
+
+    def see_first_step(self, seen: StepSeen) -> None:
+        """See `Observer`."""
+        self._session.see_first_step(seen)
 
     def see_batch(self, batch: Any) -> bool:
         """See `Observer`."""

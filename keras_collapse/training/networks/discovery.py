@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,19 +10,45 @@ import keras
 
 from keras_collapse.core.guard import guarded
 from keras_collapse.training.networks.conditioning import Condition, conditions_of
+from keras_collapse.training.networks.keras_internals import sublayers
 
-GENERATOR_NAMES = ("generator", "gen", "g", "G", "netG", "g_model", "generator_model")
-DISCRIMINATOR_NAMES = (
-    "discriminator",
-    "critic",
-    "disc",
-    "d",
-    "D",
-    "netD",
-    "d_model",
-    "discriminator_model",
+_EXACT = {
+    "generator": ("generator", "gen", "g", "G", "netG", "g_model", "generator_model"),
+    "discriminator": (
+        "discriminator",
+        "critic",
+        "disc",
+        "d",
+        "D",
+        "netD",
+        "d_model",
+        "discriminator_model",
+    ),
+}
+"""Attributes that hold a network for certain."""
+_WORDS = {
+    "generator": {"generator", "gen", "g", "netg"},
+    "discriminator": {"discriminator", "disc", "dis", "critic", "d", "netd"},
+}
+"""Words of other attributes and of layers' names that say so."""
+_COPIES = {"ema", "average", "averaged", "avg", "copy", "target", "best", "old", "test", "initial"}
+"""Words that say that a network is a copy of one that is trained."""
+LATENT_NAMES = (
+    "latent_dim",
+    "latent_dims",
+    "latent_size",
+    "latent_shape",
+    "noise_dim",
+    "noise_size",
+    "noise_shape",
+    "z_dim",
+    "z_size",
+    "zdim",
+    "nz",
+    "n_z",
+    "codings_size",
+    "random_dim",
 )
-LATENT_NAMES = ("latent_dim", "latent_size", "noise_dim", "z_dim", "codings_size", "random_dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +85,22 @@ def find_networks(model: keras.Model) -> Networks:
     """Find G, D and the latent shape on a GAN model.
 
     They are looked up by attribute (``generator``, ``gen``, ``g``; ``discriminator``, ``critic``,
-    ``disc``, ``d``, …), else by the names of the model's layers.
+    ``disc``, ``d``, …), else by the words in the names of its attributes and layers. If there are
+    several generators or discriminators, none is watched: which of them belong together is not
+    known.
     """
-    generator = _network(model, GENERATOR_NAMES, ("generator",))
-    discriminator = _network(model, DISCRIMINATOR_NAMES, ("discriminator", "critic"))
+    found = {kind: _candidates(model, kind) for kind in _EXACT}
+    several = [names for kind, names in found.items() if len(names) > 1]
+    if several:
+        counts = " and ".join(
+            f"{len(names)} {kind}s ({', '.join(names)})" for kind, names in found.items() if names
+        )
+        missing = f"the model has {counts}; it is not known which of them are a pair"
+        only_g = list(found["generator"].values()) if len(found["generator"]) == 1 else []
+        if not only_g:
+            return Networks(missing=f"{missing}. Train and watch one pair at a time")
+        return networks_of(only_g[0], None, model)
+    generator, discriminator = (next(iter(one.values()), None) for one in found.values())
     return networks_of(generator, discriminator, model)
 
 
@@ -87,25 +125,43 @@ def networks_of(generator: Any, discriminator: Any, model: Any = None) -> Networ
             "the generator's latent size is unknown, or it takes more than a latent and a label; "
             "set model.latent_dim to the size"
         )
+        if takes_images(generator):
+            missing = (
+                "the generator takes images, and its images were not found in the batches; give "
+                "fit batches of (input image, real image)"
+            )
     return Networks(generator, discriminator, shape, missing, conditions)
 
 
-def _network(model: keras.Model, names: Sequence[str], parts: Sequence[str]) -> Any:
-    for name in names:
+def _candidates(model: keras.Model, kind: str) -> dict[str, Any]:
+    """The different networks that may be of this kind, by name: one if an attribute is certain."""
+    for name in _EXACT[kind]:
         value = getattr(model, name, None)
         if isinstance(value, keras.layers.Layer):
-            return value
-    for layer in model.layers:
-        if any(part in layer.name.lower() for part in parts):
-            return layer
-    return None
+            return {name: value}
+    known = set(_WORDS[kind])
+    named = [(n, value, known) for n, value in vars(model).items() if not n.startswith("_")]
+    long = {word for word in known if len(word) > len("critic") - 1}
+    found: dict[int, tuple[str, Any]] = {}
+    for name, value, spellings in [*named, *((one.name, one, long) for one in model.layers)]:
+        words = set(_words(name))
+        is_network = isinstance(value, keras.layers.Layer) and len(sublayers(value)) > 1
+        if is_network and value is not model and words & spellings and not words & _COPIES:
+            found.setdefault(id(value), (name, value))
+    return dict(found.values())
+
+
+def _words(name: str) -> list[str]:
+    """A name's words in small letters, without numbers at their ends."""
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+    return [word.rstrip("0123456789") for word in re.split(r"[^a-z0-9]+", split.lower())]
 
 
 def _latent_shape(generator: Any, size: int | None) -> tuple[int, ...] | None:
     """The shape of one latent, from the generator's input or the given size; or None."""
     shape = getattr(generator, "input_shape", None) if getattr(generator, "built", False) else None
     if isinstance(shape, tuple) and len(shape) > 1 and all(isinstance(n, int) for n in shape[1:]):
-        return tuple(shape[1:])
+        return None if takes_images(generator) else tuple(shape[1:])
     if isinstance(shape, list | dict) or (isinstance(shape, tuple) and shape[1:]):
         return None
     return (size,) if size is not None else None
@@ -114,7 +170,26 @@ def _latent_shape(generator: Any, size: int | None) -> tuple[int, ...] | None:
 def _latent_size(*owners: Any) -> int | None:
     """The latent size that one of the owners names; or None."""
     sizes = (getattr(owner, name, None) for owner in owners for name in LATENT_NAMES)
-    return next((size for size in sizes if isinstance(size, int)), None)
+    numbers = (size[0] if isinstance(size, tuple) and len(size) == 1 else size for size in sizes)
+    return next((size for size in numbers if isinstance(size, int)), None)
+
+
+def takes_images(generator: Any) -> bool:
+    """Whether a generator's only input is an image or a series, not a latent.
+
+    A latent may have places too, as (1, 1, 100) or (4, 4, 512) in a fully convolutional generator;
+    an image has more places than a latent has, and few channels.
+    """
+    shape = getattr(generator, "input_shape", None) if getattr(generator, "built", False) else None
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        return False
+    places = shape[1:3]
+    few = isinstance(shape[3], int) and shape[3] <= MOST_CHANNELS
+    return None in places or (few and min(places) >= LEAST_PLACES)
+
+
+MOST_CHANNELS, LEAST_PLACES = 4, 8
+"""Channels at most and rows and columns at least of an input that is an image."""
 
 
 def optimizers_of(model: keras.Model) -> dict[str, Any]:

@@ -12,14 +12,16 @@ import numpy as np
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.samples.alone import SamplesAlone
-from keras_collapse.core.samples.diversity import RealSample
+from keras_collapse.core.samples.diversity import LEAST_SAMPLES, RealSample
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.training.networks.conditioning import given_to_d, given_to_g
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
 from keras_collapse.training.networks.sampling import draw, infer
+from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 SHOWN = 32
 """Samples in the picture."""
@@ -52,7 +54,7 @@ class Prober:
     A conditional generator gets the real samples' own labels, and D the same for both kinds.
 
     Args:
-        networks: with a generator whose latent shape is known.
+        networks: with a generator. Where its inputs are not known, nothing is drawn before `learn`.
         real: some of the data as D is shown it; None if it was not found.
         sees_batches: whether `show` will be called: then the first batches become the real sample
             if there is no other.
@@ -65,13 +67,14 @@ class Prober:
     def __init__(
         self, networks: Networks, real: RealData | None, sees_batches: bool = False
     ) -> None:
-        assert networks.latent_shape is not None
         self.unavailable_reason = ""
         self._networks = networks
         self._real: RealData | None = None
         self._sample: RealSample | None = None
         self._inputs: Any = None
-        if not networks.conditions:
+        self._learned: GInputs | None = None
+        self._found = real is not None  # without looking at batches
+        if not networks.conditions and networks.latent_shape is not None:
             self._inputs = _latents(networks.latent_shape)
         self._reach = REACH.get(last_activation(networks.generator) or "", (-np.inf, np.inf))
         self._alone = SamplesAlone(self._reach)
@@ -91,11 +94,28 @@ class Prober:
         self._reservoir.take(batch)
         return not self._reservoir.done
 
+    def learn(self, seen: StepSeen) -> None:
+        """Take one training step as seen: what G is given in it, and which samples are real."""
+        inputs = inputs_seen(seen)
+        shape = self._networks.sample_shape or (seen.drawn[0].shape[1:] if seen.drawn else None)
+        if inputs is None or shape is None:
+            return
+        self._learned = inputs
+        if self._networks.conditions:
+            return  # labels are looked for in the data first, which D's scores need too
+        self._inputs = inputs.draw(DRAWN, SEED)
+        if inputs.places or (not self._found and self._reservoir is None):
+            self._reservoir, self._sample = BatchReservoir(shape), None
+        if self._reservoir is not None:
+            self._reservoir = BatchReservoir(shape, seen.real_place, inputs.places)
+
     def settle(self) -> None:
         """Stop collecting batches: those seen so far are the real sample from now on."""
         if self._reservoir is not None:
-            arrays, shape = self._reservoir.arrays, self._reservoir.shape
-            self._reservoir = None
+            arrays, parts = self._reservoir.arrays, self._reservoir.parts
+            shape, self._reservoir = self._reservoir.shape, None
+            if self._learned is not None and self._learned.places <= parts.keys():
+                self._inputs = self._learned.draw(DRAWN, SEED, parts)
             self._compare_with(real_among(arrays, shape, self._networks.conditions))
 
     def check(self, step: int) -> SampleCheck | None:
@@ -109,8 +129,10 @@ class Prober:
         if self._inputs is None:
             return None
         began, cost = time.perf_counter(), self._cost or 0.0
-        compares = self._sample is not None and cost <= SHARE * (began - self._since)
         inputs = self._inputs
+        enough = len(keras.tree.flatten(inputs)[0]) >= LEAST_SAMPLES
+        timely = cost <= SHARE * (began - self._since)
+        compares = self._sample is not None and enough and timely
         if not compares:
             inputs = keras.tree.map_structure(lambda part: part[:SHOWN], inputs)
         samples = draw(self._networks.generator, inputs)
@@ -144,18 +166,14 @@ class Prober:
         self.unavailable_reason = f"no training data could be taken from what fit was given; {cure}"
         if real is None:
             return
-        if self._networks.conditions:
-            if real.condition is None or real.labels is None:
-                self.unavailable_reason = (
-                    f"G takes labels, and none were found with the data; {cure}"
-                )
-                return
-            self._inputs = given_to_g(
-                self._networks.generator,
-                real.condition,
-                _latents(real.condition.latent_shape),
-                _cycled(real.labels),
+        if self._networks.conditions and not self._condition_on(real):
+            self.unavailable_reason = f"G takes labels, and none were found with the data; {cure}"
+            return
+        if self._inputs is not None and len(keras.tree.flatten(self._inputs)[0]) < LEAST_SAMPLES:
+            self.unavailable_reason = (
+                "G's inputs are made of the batch within the step, and too few of them are known"
             )
+            return
         shape, own = self._networks.sample_shape, real.samples.shape[1:]
         if shape is not None and math.prod(shape) != math.prod(own):
             self.unavailable_reason = (
@@ -175,6 +193,17 @@ class Prober:
             self.unavailable_reason = str(error)
             return
         self._real, self.unavailable_reason = real, ""
+
+    def _condition_on(self, real: RealData) -> bool:
+        """Give G the real samples' labels, else labels as in a training step; False without any."""
+        if real.condition is not None and real.labels is not None:
+            latents = _latents(real.condition.latent_shape)
+            self._inputs = given_to_g(
+                self._networks.generator, real.condition, latents, _cycled(real.labels)
+            )
+        elif self._learned is not None:
+            self._inputs = self._learned.draw(DRAWN, SEED)
+        return self._inputs is not None
 
     def _scores(self, samples: np.ndarray) -> dict[str, float]:
         """D's scores on both kinds, in inference mode; empty if they cannot be computed."""

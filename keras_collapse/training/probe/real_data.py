@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,26 +156,38 @@ class BatchReservoir:
 
     Args:
         shape: the shape of one sample.
+        place: the part of a batch that holds the samples; None for the first of that shape.
+        inputs: parts of a batch that G is given, kept whatever their shape.
 
     Attributes:
         done: whether there are enough samples, or a batch brought nothing new.
         most: the number of samples that are enough.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], place: int | None = None, inputs: Collection[int] = ()
+    ) -> None:
         self.done = False
         self.shape = shape
         self.most = max(LEAST_SAMPLES, min(REAL, MOST_BYTES // (4 * math.prod(shape))))
+        self._place, self._inputs = place, inputs
         self._known: set[int] = set()
-        self._batches: list[list[np.ndarray]] = []
+        self._batches: list[dict[int, np.ndarray]] = []
 
     def __len__(self) -> int:
         return len(self._known)
 
     @property
+    def parts(self) -> dict[int, np.ndarray]:
+        """The parts of the batches by their place, row by row."""
+        places = self._batches[0] if self._batches else ()
+        return {place: np.concatenate([one[place] for one in self._batches]) for place in places}
+
+    @property
     def arrays(self) -> list[np.ndarray]:
-        """The samples, and the arrays of the same batches, row by row."""
-        return [np.concatenate(parts) for parts in zip(*self._batches, strict=True)]
+        """The samples, then the other parts of the same batches, row by row."""
+        parts = self.parts
+        return [parts.pop(self._place), *parts.values()] if self._place in parts else []
 
     def take(self, batch: Any) -> None:
         """Take a batch of nested arrays or tensors; an error ends the collection."""
@@ -183,19 +195,21 @@ class BatchReservoir:
             guarded(self, self._take, batch, off=self._stop)
 
     def _take(self, batch: Any) -> None:
-        parts = [part for part in keras.tree.flatten(batch) if getattr(part, "shape", ())]
-        first = next((p for p in parts if tuple(p.shape[1:]) == self.shape), None)
-        if first is None:
+        parts = [part for part in keras.tree.flatten(batch) if len(getattr(part, "shape", ()))]
+        if self._place is None:
+            fits = [tuple(part.shape[1:]) == self.shape for part in parts]
+            self._place = fits.index(True) if True in fits else None
+        place = self._place
+        if place is None or place >= len(parts):
             return self._stop(self)
-        samples = np.asarray(keras.ops.convert_to_numpy(first), "float32")
+        samples = np.asarray(keras.ops.convert_to_numpy(parts[place]), "float32")
         fresh = self._fresh(samples)
-        others = [
-            np.asarray(keras.ops.convert_to_numpy(p))[fresh]
-            for p in parts
-            if p is not first and len(p.shape) <= 2 and len(p) == len(samples)
-        ]
-        kept = [samples[fresh], *others]
-        if fresh and (not self._batches or len(kept) == len(self._batches[0])):
+        kept = {place: samples[fresh]}
+        for other, part in enumerate(parts):
+            wanted = len(part.shape) <= 2 or other in self._inputs
+            if other != place and wanted and len(part) == len(samples):
+                kept[other] = np.asarray(keras.ops.convert_to_numpy(part))[fresh]
+        if fresh and (not self._batches or kept.keys() == self._batches[0].keys()):
             self._batches.append(kept)
         self.done = not fresh or len(self._known) >= self.most
         return None

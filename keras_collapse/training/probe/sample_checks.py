@@ -14,6 +14,7 @@ from keras_collapse.training.probe.pictures import PicturesKept
 from keras_collapse.training.probe.prober import Prober, SampleCheck
 from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.run_journal import RunJournal
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class SampleChecks:
@@ -43,6 +44,13 @@ class SampleChecks:
             real = guarded(Prober, find_real)
             self._prober = guarded(Prober, Prober, networks, real, sees_batches)
         self._note_availability()
+
+    def see_first_step(self, seen: StepSeen) -> None:
+        """Take one training step as seen, before its first batch is taken."""
+        if self._prober is None and self._networks.generator is not None:
+            self._prober = guarded(Prober, Prober, self._networks, None, True)
+        if self._prober is not None:
+            guarded("The sample check", self._prober.learn, seen, off=self._switch_off)
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""

@@ -15,7 +15,8 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.wiring.objectives import NotMeasured, judge, measure
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
-from keras_collapse.training.wiring.step_checks import STEP_CHECKS, StepSeen, drawn_rows
+from keras_collapse.training.wiring.step_checks import STEP_CHECKS
+from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 MOST_ROWS = 32
 """Rows of the first batch that are used: the checks need no more, and batches may be large."""

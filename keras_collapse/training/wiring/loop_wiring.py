@@ -13,11 +13,13 @@ import numpy as np
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced, sample_among, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G
+from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.observer import Observer
 from keras_collapse.training.wiring.fit_wiring import fault, moved, values_of, weights_of
 from keras_collapse.training.wiring.objectives import wrong_objective
 from keras_collapse.training.wiring.recompilation import Compiles
-from keras_collapse.training.wiring.step_checks import SHOWN_CHECKS, StepSeen, drawn_rows
+from keras_collapse.training.wiring.step_checks import SHOWN_CHECKS, batch_norm_mismatch
+from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 WIRING_STEPS = 2
 """D+G steps whose weights are compared before and after each call. A wiring fault shows in the
@@ -65,6 +67,9 @@ class LoopWiring:
         self._compiles = {name: Compiles() for name in models}
         self._patches: list[MethodPatch] = []
         self._reported: set[str] = set()
+        # Whether D's batch norm could use its batch's statistics when each model was first called:
+        # Keras reads the flag while it traces the step.
+        self._trains_batch_norm: dict[str, bool] = {}
 
     def start(self) -> None:
         """Observe what G draws, until `stop`."""
@@ -83,6 +88,9 @@ class LoopWiring:
         rate = keras.ops.convert_to_numpy(self._models[name].optimizer.learning_rate)
         if float(rate) == 0.0:  # a warm-up that begins at zero: nothing can move yet
             self._idle.add(name)
+        norms = batch_norms(self._networks[D], frozen=True)
+        if norms:
+            self._trains_batch_norm.setdefault(name, any(layer.trainable for layer in norms))
         found = {network: weights_of(self._networks[network]) for network in (G, D)}
         of_g = {id(variable) for variable in found[G]}
         found[D] = [variable for variable in found[D] if id(variable) not in of_g]
@@ -123,6 +131,9 @@ class LoopWiring:
             cumulative: whether the numbers returned are means since the model was compiled.
         """
         self._judge_moves(step)
+        modes = self._trains_batch_norm
+        if modes.get(D) and modes.get("combined") is False:
+            self._report(batch_norm_mismatch(step, {"frozen_in": "combined.train_on_batch"}))
         if cumulative:
             self._report(_cumulative(step))
         record, self._record = self._record, StepRecord()

@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.training.hooks.method_patch import MethodPatch, sample_among, spy
+from keras_collapse.training.hooks.method_patch import MethodPatch, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G, UpdatesSeen
 from keras_collapse.training.networks.discovery import optimizers_of
 from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.wiring.fit_wiring import moved, values_of, weights_of
-from keras_collapse.training.wiring.step_checks import StepSeen
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 Changed = Callable[[Any], contextlib.AbstractContextManager[Any]]
 """Changes the networks within a block, as far as the given numbers say."""
@@ -65,6 +65,7 @@ class ObservedStep:
             for name, found in weights.items():
                 seen.moved[name] = moved(found, before[name])
         seen.updates = updates.updates
+        seen.find_shown()
         return seen
 
     def logs(self, changed: Changed, numbers: Any) -> Mapping[str, Any]:
@@ -142,16 +143,15 @@ def _listening(seen: StepSeen) -> Iterator[None]:
 
         return call
 
-    def see_drawn(_: Any, outputs: Any) -> None:
+    def see_drawn(inputs: Any, outputs: Any) -> None:
         seen.modes[G].append(_taken(modes[G]))
+        seen.given.append(_noted_parts(inputs))
+        seen.structure = keras.tree.map_structure(lambda _: 0, inputs)
         _note(outputs, seen.drawn.append)
 
     def see_shown(inputs: Any, _: Any) -> None:
         seen.modes[D].append(_taken(modes[D]))
-        place = len(seen.shown)
-        seen.shown.append(None)
-        sample = sample_among(inputs, seen.generator)
-        _note(sample, functools.partial(seen.shown.__setitem__, place))
+        seen.inputs_of_d.append(_noted_parts(inputs))
 
     with contextlib.ExitStack() as stack:
         for name, network in ((G, seen.generator), (D, seen.discriminator)):
@@ -162,6 +162,15 @@ def _listening(seen: StepSeen) -> Iterator[None]:
         stack.enter_context(spy(seen.discriminator, "call", see_shown))
         stack.enter_context(MethodPatch(keras.losses.Loss, "__call__", see_loss))
         yield
+
+
+def _noted_parts(inputs: Any) -> list[np.ndarray | None]:
+    """The values of a network's inputs, filled in as soon as they are known."""
+    parts = keras.tree.flatten(inputs)
+    found: list[np.ndarray | None] = [None] * len(parts)
+    for place, part in enumerate(parts):
+        _note(part, functools.partial(found.__setitem__, place))
+    return found
 
 
 def _taken(modes: list[bool]) -> bool | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.hooks.optimizer_calls import D, G, Update
+from keras_collapse.training.hooks.optimizer_calls import D, G
 from keras_collapse.training.networks.layers import REACH, SLACK, batch_norms, last_activation
+from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 EXPLODING = 1000.0
 """Gradient norm of a first step from which it counts as exploding: with Keras' initializers norms
@@ -22,46 +22,17 @@ BATCH_NORM_ADVICE = (
     "not on the network, so that batch norm still uses its batch's statistics.",
     "Or use LayerNormalization or GroupNormalization in D.",
 )
-ALIGNED = 0.999
-"""Cosine from which two directions are the same."""
-
-
-@dataclass
-class StepSeen:
-    """The record of one training step.
-
-    Args:
-        generator, discriminator: the networks.
-        updates: the optimizer calls, in order, with gradient norms.
-        drawn: G's outputs, call by call.
-        shown: D's inputs, call by call; None where that was not one array.
-        losses: (loss, predictions) of each call of a Keras loss.
-        moved: network to the paths of its weights that changed.
-        modes: network to whether its batch norms used the batch's statistics, call by call; None
-            where it has none.
-        batch: the arrays of the batch that the step was given.
-        logs: the step's log.
-    """
-
-    generator: Any
-    discriminator: Any
-    updates: list[Update] = field(default_factory=list)
-    drawn: list[np.ndarray] = field(default_factory=list)
-    shown: list[np.ndarray | None] = field(default_factory=list)
-    losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
-    moved: dict[str, list[str]] = field(default_factory=dict)
-    modes: dict[str, list[bool | None]] = field(default_factory=lambda: {G: [], D: []})
-    batch: Sequence[np.ndarray] = ()
-    logs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_ranges(seen: StepSeen) -> list[Finding]:
     """``range_mismatch``: the data exceed G's range, or use only half of it."""
     activation = last_activation(seen.generator)
-    real = real_shown(seen)
-    if activation not in REACH or real is None or real.size == 0:
+    if activation not in REACH:
         return []
     low, high = REACH[activation]
+    real = seen.real_values(low - SLACK, high + SLACK)
+    if real is None or real.size == 0:
+        return []
     least, most = float(real.min()), float(real.max())
     evidence = {
         "generator_activation": activation,
@@ -129,7 +100,7 @@ def check_mixed_batch_norm(seen: StepSeen) -> list[Finding]:
 
     Frozen batch norm (``trainable = False``) is ignored.
     """
-    shown = _arrays(seen)
+    shown = [x for x in seen.shown if x is not None]
     if not batch_norms(seen.discriminator) or not any(_is_mixed(x, seen.drawn) for x in shown):
         return []
     return [
@@ -238,46 +209,6 @@ SHOWN_CHECKS: Sequence[Callable[[StepSeen], list[Finding]]] = (
 """The checks that need only D's inputs and G's outputs."""
 
 
-def real_shown(seen: StepSeen) -> np.ndarray | None:
-    """The values of the real samples that D was shown, as one array; None if there are none.
-
-    They are the rows that the batch holds. If there is no such row, as where the step scales the
-    batch, they are those that G did not draw and that do not lie between a real sample and one of
-    G's, as those of a gradient penalty do (Gulrajani et al., 2017).
-    """
-    shown = _arrays(seen)
-    of_batch = {row.tobytes() for part in seen.batch for row in part}
-    rows = [np.array([row.tobytes() in of_batch for row in x], bool) for x in shown]
-    if not any(found.any() for found in rows):
-        rows = [~drawn_rows(x, seen.drawn) for x in shown]
-        earlier: list[np.ndarray] = []
-        for x, real in zip(shown, rows, strict=True):
-            pairs = [(r, f) for r in earlier for f in seen.drawn if r.shape == x.shape == f.shape]
-            if real.all() and any(_lies_between(x, *pair) for pair in pairs):
-                real[:] = False
-            elif real.all():
-                earlier.append(x)
-    parts = [x[real].ravel() for x, real in zip(shown, rows, strict=True)]
-    return np.concatenate(parts) if parts else None
-
-
-def _lies_between(x: np.ndarray, real: np.ndarray, fake: np.ndarray) -> bool:
-    """Whether each sample lies on the line through the real and the fake one of its place."""
-    a, b = (part.reshape(len(x), -1).astype("float64") for part in (x - real, fake - real))
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return bool((lengths > 0).all() and (np.abs((a * b).sum(axis=1)) > ALIGNED * lengths).all())
-
-
-def _arrays(seen: StepSeen) -> list[np.ndarray]:
-    return [x for x in seen.shown if x is not None]
-
-
 def _is_mixed(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> bool:
     fake = drawn_rows(shown, drawn)
     return bool(fake.any() and not fake.all())
-
-
-def drawn_rows(shown: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Which samples are bit-identical to one of G's: bool (batch,)."""
-    fakes = {sample.tobytes() for batch in drawn for sample in batch}
-    return np.array([sample.tobytes() in fakes for sample in shown], dtype=bool)

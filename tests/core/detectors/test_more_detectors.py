@@ -8,12 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from keras_collapse.core.detectors import (
+    BatchNormMismatch,
     DiscriminatorDominates,
+    DiscriminatorFooled,
     DiscriminatorPinned,
     Divergence,
     NonConvergence,
 )
 from keras_collapse.core.detectors.objective import CrossEntropy
+from keras_collapse.core.detectors.persistent_condition import PersistentCondition
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
 from keras_collapse.core.readings.reading import Reading
@@ -26,7 +29,7 @@ CERTAIN = {"d_acc_real": 1.0, "d_acc_fake": 0.99, "d_loss": 0.01, "g_loss": 6.0}
 
 
 def feed(
-    detector: DiscriminatorDominates | NonConvergence | DiscriminatorPinned,
+    detector: PersistentCondition | NonConvergence,
     steps: range,
     **signals: float | Callable[[int], float],
 ) -> None:
@@ -184,7 +187,8 @@ def test_objectives_by_how_they_begin(
     d_loss: float, g_loss: float, share: float, other: bool
 ) -> None:
     form = CrossEntropy()
-    form.update(Reading(0, 1, {"d_loss": d_loss, "g_loss": g_loss}))
+    for step in range(10):
+        form.update(Reading(step, 1, {"d_loss": d_loss, "g_loss": g_loss}))
     assert (form.scale, form.is_other_objective) == (share, other)
 
 
@@ -212,3 +216,149 @@ def test_bad_samples_are_never_called_healthy() -> None:
     verdict = examiner.verdict()
     assert verdict.status == "unknown"
     assert "train longer" in verdict.reason
+
+
+def test_one_batch_does_not_decide_the_objective() -> None:
+    form = CrossEntropy()
+    form.update(Reading(0, 1, {"d_loss": 2.4, "g_loss": 0.1}))  # an unlucky first batch
+    for step in range(1, 10):
+        form.update(Reading(step, 1, {"d_loss": 0.7, "g_loss": 0.7}))
+    assert (form.scale, form.is_other_objective) == (1.0, False)
+    wasserstein = CrossEntropy()
+    for step, loss in enumerate((0.7, 0.2, -0.5, -1.0, -2.0)):
+        wasserstein.update(Reading(100 * step, 1, {"d_loss": loss, "g_loss": 0.4}))
+    assert (wasserstein.scale, wasserstein.is_other_objective) == (0.0, True)
+
+
+def test_a_log_of_every_hundredth_step_shows_a_cross_entropy_after_some_rows() -> None:
+    form = CrossEntropy()
+    scales = []
+    for step, loss in enumerate((0.69, 0.6, 0.5, 0.6, 0.55, 0.5)):
+        form.update(Reading(100 * step, 100 if step else 1, {"d_loss": loss, "g_loss": 0.7}))
+        scales.append(form.scale)
+    assert (scales[0], scales[-1]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("objective", ["least_squares", "wasserstein", "hinge"])
+def test_a_known_objective_is_not_inferred(objective: str) -> None:
+    examiner = Examiner(objective=objective)
+    for step in range(900):
+        examiner.update(Reading(step, 1, {"d_loss": 0.69 if step < 20 else 1.5, "g_loss": 0.7}))
+    assert examiner.verdict().status == "unknown"
+    known = CrossEntropy(objective="cross_entropy")
+    for step in range(500, 510):  # a log that begins in mid-run
+        known.update(Reading(step, 1, {"d_loss": 1.2, "g_loss": 2.0}))
+    assert known.scale == 0.5
+
+
+# -- a D that is worse than a coin -----------------------------------------------------------
+
+
+def test_a_d_worse_than_a_coin_is_found_and_nothing_else() -> None:
+    examiner = Examiner()
+    for step in range(600):
+        late = {"d_loss": 2.8, "d_acc": 0.18, "g_loss": 0.007}
+        early = {"d_loss": 0.7, "d_acc": 0.5 + 0.1 * (-1) ** step, "g_loss": 0.7}
+        examiner.update(Reading(step, 1, early if step < 50 else late))
+    verdict = examiner.verdict()
+    assert [f.kind for f in verdict.findings] == ["discriminator_fooled"]
+    assert (verdict.status, verdict.findings[0].first_step) == ("failed", 50)
+    assert "learning rate is not 0" in verdict.findings[0].advice[0]
+
+
+def test_losses_alone_show_it_as_a_warning() -> None:
+    detector = DiscriminatorFooled()
+    g_loss = lambda s: 0.7 if s < 50 else 0.007  # noqa: E731
+    feed(detector, range(600), d_loss=lambda s: 0.7 if s < 50 else 2.8, g_loss=g_loss)
+    assert [(f.severity.value, f.first_step) for f in detector.findings] == [("warning", 50)]
+
+
+def test_a_sum_that_began_like_a_mean_is_not_worse_than_a_coin() -> None:
+    examiner = Examiner()
+    for step in range(800):  # D learns at once, and later the two are even
+        d_loss = (1.3, 1.1, 0.9, 0.7)[step] if step < 4 else 0.6 if step < 100 else 1.38
+        examiner.update(Reading(step, 1, {"d_loss": d_loss, "g_loss": 0.75}))
+    assert examiner.verdict().findings == ()
+
+
+def test_a_low_loss_beside_a_low_accuracy_names_the_labels_first() -> None:
+    detector = DiscriminatorFooled()
+    feed(detector, range(600), d_loss=lambda s: 0.7 if s < 50 else 0.1, d_acc=0.02, g_loss=0.7)
+    [finding] = detector.findings
+    assert "different labels" in finding.advice[0]
+
+
+@pytest.mark.parametrize("steps", [60, 150])
+def test_a_g_that_is_ahead_for_some_tens_of_steps_is_no_failure(steps: int) -> None:
+    detector = DiscriminatorFooled()
+    feed(
+        detector,
+        range(600),
+        d_loss=lambda s: 1.5 if 100 <= s < 100 + steps else 0.65,
+        d_acc=lambda s: 0.3 if 100 <= s < 100 + steps else 0.6,
+        g_loss=0.8,
+    )
+    assert detector.findings == []
+
+
+# -- a D with two faces ----------------------------------------------------------------------
+
+FROZEN_NORM = {"d_acc_real": 1.0, "d_acc_fake": 1.0, "g_acc": 0.75, "d_loss": 0.025, "g_loss": 0.47}
+
+
+def test_a_d_that_answers_otherwise_in_gs_step_is_found_and_nothing_else() -> None:
+    examiner = Examiner()
+    for step in range(1200):
+        start = {"d_acc_real": 0.6, "d_acc_fake": 0.5, "g_acc": 0.5, "d_loss": 0.69, "g_loss": 0.7}
+        examiner.update(Reading(step, 1, start if step < 50 else FROZEN_NORM))
+    verdict = examiner.verdict()
+    assert [(f.kind, f.severity.value) for f in verdict.findings] == [
+        ("batchnorm_mismatch", "failed")
+    ]
+    assert "training=True inside G's step" in verdict.findings[0].advice[0]
+
+
+def test_cross_entropies_that_are_both_low_show_it_without_accuracies() -> None:
+    for form in ("both", "dominates"):
+        detector = BatchNormMismatch() if form == "both" else DiscriminatorDominates()
+        feed(
+            detector,
+            range(800),
+            d_loss=lambda s: 0.69 if s < 50 else 0.025,
+            g_loss=lambda s: 0.7 if s < 50 else 0.47,
+        )
+        expected = ["batchnorm_mismatch"] if form == "both" else []
+        assert [f.kind for f in detector.findings] == expected
+        assert all(f.severity == "warning" for f in detector.findings)
+
+
+def test_a_saturating_loss_near_zero_is_a_g_that_loses() -> None:
+    detector = BatchNormMismatch()
+    feed(
+        detector,
+        range(800),
+        d_loss=lambda s: 0.69 if s < 50 else 0.02,
+        g_loss=lambda s: -0.7 if s < 50 else -0.01,
+    )
+    assert detector.findings == []
+
+
+def test_networks_that_both_get_what_they_want_have_the_same_labels() -> None:
+    wins = {"d_acc_fake": 1.0, "g_acc": 1.0}
+    later = BatchNormMismatch()
+    feed(later, range(30), d_loss=0.69, g_loss=0.69, d_acc_fake=0.5, g_acc=0.5)
+    feed(later, range(30, 900), d_loss=0.001, g_loss=0.001, **wins)
+    [finding] = later.findings
+    assert finding.kind == "generator_objective"
+    assert "swapped" in finding.advice[0]
+
+
+@pytest.mark.parametrize(
+    ("fake", "g_acc"),
+    [(0.0, 1.0), (0.6, 0.9), (0.97, 0.2), (0.75, 0.25)],
+    ids=["a leak", "noise in D's step", "a strong D", "a game"],
+)
+def test_other_games_have_one_face(fake: float, g_acc: float) -> None:
+    detector = BatchNormMismatch()
+    feed(detector, range(900), d_acc_real=0.8, d_acc_fake=fake, g_acc=g_acc)
+    assert detector.findings == []

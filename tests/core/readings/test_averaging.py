@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from logs import averaged, batches
 
-from keras_collapse.core.readings.averaging import Unaverager, batch_size_of
+from keras_collapse.core.readings.averaging import Unaverager
+from keras_collapse.core.readings.inference import batch_size_of
 from keras_collapse.core.readings.reading import Reading, SignalRow, merge
 
 
-def undo(rows: list[SignalRow], **settings: str) -> tuple[list[Reading], Unaverager]:
+def undo(rows: list[SignalRow], **settings: Any) -> tuple[list[Reading], Unaverager]:
     unaverager = Unaverager(**settings)
     readings = [reading for row in rows for reading in unaverager.push(row)]
     return readings + unaverager.close(), unaverager
@@ -81,15 +83,121 @@ def test_a_single_late_step_of_a_rounded_running_mean_is_never_given() -> None:
     assert all(reading.uncertainty("d_loss") <= 0.005 for reading in late[:-1])
 
 
-def test_what_the_caller_knows_decides_where_the_numbers_cannot() -> None:
-    rows = [SignalRow(step, {"d_loss": 0.7}, {}, 0) for step in range(60)]
-    assert undo(rows, hint="epoch")[1].averaging == "epoch"
+def test_numbers_that_do_not_show_their_averaging_stay_as_logged() -> None:
+    rows = [SignalRow(step, {"d_loss": 0.7 + 0.01 * (step > 30)}, {}, 0) for step in range(60)]
+    readings, unaverager = undo(rows)
+    assert unaverager.averaging is None
+    assert [reading.values for reading in readings] == [row.values for row in rows]
+
+
+def test_what_the_caller_knows_is_never_overruled() -> None:
+    slow = [SignalRow(step, {"d_loss": 0.3 + 1 / (step + 1)}, {}, 0) for step in range(100)]
+    assert undo(slow, averaging="batch")[0][-1].values == {"d_loss": 0.31}
+    rows = averaged(batches(3, 100), "batch", None, 100)
+    assert undo(rows, averaging="epoch")[1].averaging == "epoch"
+
+
+def drifting(seed: int, rows: int, step: int) -> list[SignalRow]:
+    """A loop's own losses as it prints every ``step``-th of them: drift, and a little noise."""
+    rng = np.random.default_rng(seed)
+    place = np.linspace(0, 1, rows)
+    d_loss = 0.68 - 0.4 * place + 0.03 * rng.normal(size=rows)
+    g_loss = 0.7 + 0.5 * place + 0.05 * rng.normal(size=rows)
+    return [
+        SignalRow(i * step, {"d_loss": round(d, 3), "g_loss": round(g, 3)},
+                  {"d_loss": 5e-4, "g_loss": 5e-4})
+        for i, (d, g) in enumerate(zip(d_loss.tolist(), g_loss.tolist(), strict=True))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [1, 10, 100])
+def test_drifting_numbers_of_single_batches_are_not_undone(step: int) -> None:
+    for seed in range(6):
+        readings, unaverager = undo(drifting(seed, 40, step))
+        assert unaverager.averaging in ("batch", None)
+        assert all(0.2 < reading.values["d_loss"] < 0.8 for reading in readings)
+
+
+def test_a_hypothesis_that_implies_a_negative_cross_entropy_is_rejected() -> None:
+    falling = np.concatenate([np.full(10, 0.7), np.full(40, 0.69) - 0.012 * np.arange(40)])
+    rows = [SignalRow(i, {"d_loss": float(d), "g_loss": 0.7}) for i, d in enumerate(falling)]
+    assert undo(rows)[1].averaging in ("batch", None)
+
+
+def test_accuracies_that_are_multiples_of_one_batch_are_single_batches() -> None:
+    rng = np.random.default_rng(0)
+    decay = 1 / np.arange(1, 61)  # as a running mean moves
+    share = np.round(64 * (0.5 + 0.4 * decay) + rng.integers(-1, 2, 60)) / 64
+    rows = [
+        SignalRow(i, {"d_acc": round(float(a), 3)}, {"d_acc": 5e-4}) for i, a in enumerate(share)
+    ]
     assert undo(rows)[1].averaging == "batch"
 
 
-def test_the_numbers_overrule_the_caller() -> None:
-    rows = averaged(batches(3, 100), "batch", None, 100)
-    assert undo(rows, hint="epoch")[1].averaging == "batch"
+@pytest.mark.parametrize("stride", [7, 10])
+def test_epochs_of_a_log_that_skips_steps_begin_where_they_did(stride: int) -> None:
+    numbers = batches(4, 1000)
+    rows = averaged(numbers, "epoch", None, 118)[stride - 1 :: stride]
+    readings, unaverager = undo(rows)
+    assert unaverager.averaging == "epoch"
+    errors = []
+    for reading in readings:
+        covered = numbers["d_acc"][reading.first_step : reading.step + 1]
+        errors.append(abs(reading.values["d_acc"] - covered.mean()))
+    assert np.median(errors) < 0.005  # the length of an epoch is known to a step or two
+    assert max(errors) < 0.1
+
+
+# -- networks that are not trained at every step ---------------------------------------------
+
+
+def sometimes(
+    every: int, steps: int, epoch_steps: int, first: int
+) -> tuple[list[SignalRow], dict[str, np.ndarray]]:
+    """Means since the epoch began, G's only over the steps at which it was trained."""
+    rng = np.random.default_rng(every)
+    numbers = {"d_loss": rng.uniform(0.5, 0.8, steps), "g_loss": rng.uniform(0.7, 2.0, steps)}
+    rows: list[SignalRow] = []
+    kept: dict[str, list[float]] = {}
+    for step in range(steps):
+        if step % epoch_steps == 0:
+            kept = {"d_loss": [], "g_loss": []}
+        kept["d_loss"].append(numbers["d_loss"][step])
+        if step % every == first:
+            kept["g_loss"].append(numbers["g_loss"][step])
+        means = {k: float(np.float32(np.mean(v))) if v else 0.0 for k, v in kept.items()}
+        rounding = {k: v * 2.0**-22 for k, v in means.items()}
+        rows.append(SignalRow(step, means, rounding, step // epoch_steps))
+    return rows, numbers
+
+
+@pytest.mark.parametrize("first", [0, 4])
+@pytest.mark.parametrize("epoch_steps", [60, 63])
+def test_a_generator_trained_at_every_fifth_step_is_read_at_those(
+    first: int, epoch_steps: int
+) -> None:
+    rows, numbers = sometimes(5, 240, epoch_steps, first)
+    readings, _ = undo(rows, averaging="epoch", origin=0)
+    latest = None
+    for reading in readings:
+        if reading.step % 5 == first:
+            latest = numbers["g_loss"][reading.step]
+        if reading.step < first:
+            assert "g_loss" not in reading.values
+        elif latest is not None and "g_loss" in reading.values:
+            assert reading.values["g_loss"] == pytest.approx(latest, abs=1e-4)
+        assert reading.values["d_loss"] == pytest.approx(numbers["d_loss"][reading.step], abs=1e-4)
+    assert sum("g_loss" in reading.values for reading in readings) > 200
+
+
+def test_constant_numbers_of_a_trained_network_count() -> None:
+    losses = np.concatenate([np.linspace(0.7, 0.1, 20), np.zeros(10), np.full(10, 0.5)])
+    rows = []
+    for begin, end in ((0, 20), (20, 40)):
+        means = np.cumsum(losses[begin:end]) / np.arange(1, end - begin + 1)
+        rows += [SignalRow(begin + i, {"d_loss": float(m)}, {}, begin) for i, m in enumerate(means)]
+    readings, _ = undo(rows, averaging="epoch", origin=0)
+    assert [r.values["d_loss"] for r in readings] == pytest.approx(losses, abs=1e-6)
 
 
 @pytest.mark.parametrize("stride", [10, 50])

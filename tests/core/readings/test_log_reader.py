@@ -36,6 +36,30 @@ def test_a_d_loss_that_is_their_mean_stays() -> None:
     assert read_all(Reader(averaging="batch"), logs)[0].values["d_loss"] == 0.7
 
 
+def test_a_sum_that_is_a_tensor_beside_metrics_of_its_halves_is_halved_too() -> None:
+    rng = np.random.default_rng(0)
+    real, fake = rng.uniform(0.5, 0.8, (2, 40))
+    count = np.arange(1, 41)
+    means = {"d_loss_real": np.cumsum(real) / count, "d_loss_fake": np.cumsum(fake) / count}
+    reader = Reader(averaging="epoch", means=list(means))
+    logs = [
+        {"d_loss": float(real[i] + fake[i]), **{name: float(m[i]) for name, m in means.items()}}
+        for i in range(40)
+    ]
+    readings = read_all(reader, logs, epoch=0)
+    assert reader.summed
+    assert [r.values["d_loss"] for r in readings] == pytest.approx((real + fake) / 2)
+
+
+def test_losses_near_zero_do_not_yet_show_whether_d_loss_is_a_sum() -> None:
+    reader = Reader(averaging="batch")
+    first = read_all(reader, [{"d_loss": 1e-4, "d_loss_real": 1e-3, "d_loss_fake": -1e-3}])
+    assert first[0].values["d_loss"] == 1e-4
+    assert reader.summed is None
+    later = reader.read(1, {"d_loss": 1.2, "d_loss_real": 0.5, "d_loss_fake": 0.7})
+    assert later[0].values["d_loss"] == pytest.approx(0.6)
+
+
 def shared_log(real: np.ndarray, fake: np.ndarray) -> list[dict[str, float]]:
     """One running mean, updated by the real and then the fake batch, printed after each."""
     both = np.stack([real, fake], axis=1).ravel()
@@ -82,7 +106,7 @@ def test_two_running_means_of_their_own_are_kept_apart() -> None:
 def test_tensors_beside_metrics_are_read_as_what_they_are() -> None:
     numbers = batches(0, 90)
     epochs = averaged(numbers, "epoch", None, 30)
-    reader = Reader(means=sorted(numbers.keys() - {"g_loss"}), hint="epoch")
+    reader = Reader(averaging="epoch", means=sorted(numbers.keys() - {"g_loss"}))
     readings = []
     for row in epochs:
         log = {**row.values, "g_loss": numbers["g_loss"][row.step]}

@@ -81,7 +81,7 @@ def run(folder: Path, logs: Logs = pinned, steps: int = 400, ended: bool = True)
     facts = {"model": HOSTILE, "batch_size": 64, "seeding": {"seed": 42, "unknown": [HOSTILE]},
              HOSTILE: 1, "summary": {HOSTILE: HOSTILE}}  # fmt: skip
     journal.write(FitStarted(0, facts))
-    journal.write(ReaderSettings(None, "batch", "batch", 0, None))
+    journal.write(ReaderSettings(None, "batch", 0, None))
     for step in range(steps):
         journal.write(StepLogs(step, step // 50, logs(step)))
     if ended:

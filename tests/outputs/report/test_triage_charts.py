@@ -27,7 +27,7 @@ def usual(step: int) -> dict[str, float]:
 def run(folder: Path, logs: Callable[[int], dict[str, float]] = usual, steps: int = 400) -> None:
     journal = Journal(folder)
     journal.write(RunStarted(SCHEMA, 0.0))
-    journal.write(ReaderSettings(None, "batch", "batch", 0, None))
+    journal.write(ReaderSettings(None, "batch", 0, None))
     for step in range(steps):
         journal.write(StepLogs(step, 0, logs(step)))
     journal.close()

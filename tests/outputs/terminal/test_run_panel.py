@@ -134,7 +134,7 @@ def journal(tmp_path: Path) -> Journal:
     found.write(RunStarted(SCHEMA, 0.0, this_process()))
     facts = {"model": "gan", "epochs": 2, "steps": 50}
     found.write(FitStarted(0, facts))
-    found.write(ReaderSettings(None, "batch", "batch", 0, None))
+    found.write(ReaderSettings(None, "batch", 0, None))
     for step in range(60):
         found.write(StepLogs(step, step // 50, {"d_loss": 0.7, "g_loss": 0.8}))
     found.flush()
