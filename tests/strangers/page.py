@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,26 @@ def table(records: Sequence[Record]) -> list[str]:
     return lines
 
 
+def programs(records: Sequence[Record]) -> list[str]:
+    """Every program with its family, and how it is watched."""
+    known = {r["program"]: r for r in records if "family" in r}
+    lines = ["| program | stands for | watched by |", "|---|---|---|"]
+    for name, record in sorted(known.items()):
+        lines.append(f"| {name} | {record['family']} | {record['way']} |")
+    return lines
+
+
+def not_checked(records: Sequence[Record]) -> list[str]:
+    """What the monitor says that it could not check, and in how many runs."""
+    said = Counter(
+        finding["message"]
+        for record in records
+        for finding in record.get("findings", [])
+        if finding["kind"] == "not_checked"
+    )
+    return [f"- {count}: {message}" for message, count in said.most_common()]
+
+
 def write(folder: Path) -> int:
     """Write the page from the records in a folder.
 
@@ -200,12 +221,15 @@ def write(folder: Path) -> int:
             f"programs, {len(chosen)} runs.\n",
             "| mark | measured | goal |\n|---|---|---|",
             *marks(chosen),
+            "\nRuns in which the monitor says that a part was not checked:\n",
+            *(not_checked(chosen) or ["- none"]),
             "",
         ]
     faults = [
         f"| `{name}` | {words} | {kind or 'none'} |" for name, (kind, words) in FAULTS.items()
     ]
     lines += ["## Faults\n", "| fault | is | must be found |\n|---|---|---|", *faults, ""]
+    lines += ["## Programs\n", *programs(records), ""]
     lines += [
         "## Runs\n",
         "Verdict and findings, then the oracle's opinion of the samples. Bold: the run counts "
