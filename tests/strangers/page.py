@@ -55,8 +55,11 @@ def is_named_first(record: Record) -> bool:
     """Whether the expected kinds are those named, first and alone among wiring faults, at once."""
     expected = set(record["expected"])
     found = kinds(record)
-    steps = [f["first_step"] for f in record["findings"] if f["kind"] in expected]
-    late = max(steps, default=0) > FIRST_STEPS and not expected <= SHOWN_LATER
+    first = {
+        kind: min((f["first_step"] for f in record["findings"] if f["kind"] == kind), default=0)
+        for kind in expected
+    }
+    late = any(step > FIRST_STEPS for kind, step in first.items() if kind not in SHOWN_LATER)
     return bool(found) and found[0] in expected and wiring(record) == expected and not late
 
 
