@@ -126,9 +126,8 @@ def _words(verdict: Verdict) -> str:
 def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     objective = _objective_of(run, settings.get("signals"))
-    examiner = Examiner(
-        row_steps=EPOCH_STEPS if run.per_epoch else 1, log_only=run.log_only, objective=objective
-    )
+    row_steps = EPOCH_STEPS if run.per_epoch else 1
+    examiner = Examiner(row_steps=row_steps, objective=objective, log_only=run.log_only)
     examiner.unavailable_reason = run.unavailable_reason
     probes = deque(run.probes)
     found: list[Reading] = []

@@ -88,7 +88,10 @@ class Stalled(NoProgress):
     def describe(self, probe: Probe) -> Finding:
         evidence = rounded(probe, _EVIDENCE)
         far = ""
-        if evidence.get("sliced_wasserstein_baseline", 0.0) > 0:
+        if (
+            "sliced_wasserstein" in evidence
+            and evidence.get("sliced_wasserstein_baseline", 0.0) > 0
+        ):
             times = evidence["sliced_wasserstein"] / evidence["sliced_wasserstein_baseline"]
             far = f" {times:.1f} times as far from it as one half of the data is from the other,"
         message = f"G's samples are off the data,{far} and do not get closer."

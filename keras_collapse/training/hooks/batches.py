@@ -21,14 +21,14 @@ class BatchesSeen:
 
     Args:
         model: in a fit that has begun.
-        first: called before the first execution of the step, with its first batch and on JAX with
-            the values of all variables, else None.
+        first: called before an execution of the step, with its first batch and on JAX with the
+            values of all variables, else None, until it returns True.
         take: called after each execution of the step with its batches; it returns whether it wants
             more. On JAX and PyTorch it is given all in any case. Neither may raise.
     """
 
     def __init__(
-        self, model: Any, first: Callable[[Any, Any], None], take: Callable[[Sequence[Any]], bool]
+        self, model: Any, first: Callable[[Any, Any], bool], take: Callable[[Sequence[Any]], bool]
     ) -> None:
         self._first, self._take = first, take
         self._begun = False
@@ -52,8 +52,7 @@ class BatchesSeen:
             *state, batches = given  # JAX passes the values of all variables too
             drawn, handed = self._draw(batches) if self._on else ([], batches)
             if drawn and not self._begun:
-                self._begun = True
-                self._first(drawn[0], state[0] if state else None)
+                self._begun = self._first(drawn[0], state[0] if state else None)
             result = original(*state, handed)
             if drawn and not self._take(drawn) and self._asks:
                 self.stop()

@@ -12,9 +12,12 @@ from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.batches import BatchesSeen
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 from keras_collapse.training.observer import Observer
-from keras_collapse.training.wiring.first_step import check_first_step
+from keras_collapse.training.wiring.first_step import check_first_step, is_built
 from keras_collapse.training.wiring.fit_wiring import FitWiring, watch_fit
 from keras_collapse.training.wiring.recompilation import Compiles
+
+TRIES = 2
+"""Executions of the step before which its check is tried: the first one builds all layers."""
 
 
 class FitWatch:
@@ -35,19 +38,20 @@ class FitWatch:
         self._model: Any = None
         self._networks = Networks()
         self._step = 0
+        self._tries = 0  # to check the wiring of this fit
         self._checked: Any = None  # the step function whose wiring was checked
 
     def begin(self, model: Any, networks: Networks, step: int) -> None:
         """Begin to watch a fit whose first training step is ``step``."""
         self.leave()
-        self._model, self._networks, self._step = model, networks, step
+        self._model, self._networks, self._step, self._tries = model, networks, step, 0
         recompiled = self._compiles.seen(list(optimizers_of(model).values()), step)
         if recompiled is not None:
             self._observer.report(recompiled)
         self._wiring = guarded(FitWiring, watch_fit, model, networks)
         fresh = self._checked is None or self._checked is not model.train_function
         self._checked = model.train_function
-        first = self._first if fresh else lambda *_: None
+        first = self._first if fresh else lambda *_: True
         self._batches = guarded(BatchesSeen, BatchesSeen, model, first, self._take)
 
     def begin_epoch(self, step: int) -> None:
@@ -80,8 +84,11 @@ class FitWatch:
                 watcher.stop()
         self._wiring = self._batches = None
 
-    def _first(self, batch: Any, state: Any) -> None:
-        """Check the wiring with the first batch of a fit, before its first step."""
+    def _first(self, batch: Any, state: Any) -> bool:
+        """Check the wiring with a batch of a fit, before its first or, once built, second step."""
+        self._tries += 1
+        if not is_built(self._model) and self._tries < TRIES:
+            return False
         with self._wiring.paused() if self._wiring is not None else contextlib.nullcontext():
             checked = guarded(
                 "The check of the first step",
@@ -96,6 +103,7 @@ class FitWatch:
             self._observer.see_first_step(seen)
         for finding in found:
             self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
+        return True
 
     def _take(self, batches: Sequence[Any]) -> bool:
         self._wanted = False

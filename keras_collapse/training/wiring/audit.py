@@ -15,9 +15,9 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.hooks.optimizer_calls import D, G
-from keras_collapse.training.networks.discovery import find_networks
+from keras_collapse.training.networks.discovery import find_networks, optimizers_of
 from keras_collapse.training.wiring.first_step import arrays_of_batch, judge_step
-from keras_collapse.training.wiring.fit_wiring import fault, judge_updates
+from keras_collapse.training.wiring.fit_wiring import fault, frozen, judge_updates, rate_of
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
 from keras_collapse.training.wiring.step_checks import check_gradients
 
@@ -66,7 +66,7 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
     take = functools.partial(_fit_once, gan, batch)
     taken = ObservedStep(gan, networks.generator, networks.discriminator, take)
     try:
-        seen = taken.observe()
+        seen = taken.observe(arrays_of_batch(batch))
     except Exception as error:
         shared, reason = _shared_optimizer(gan), _VALUE.sub("", " ".join(str(error).split()))[:300]
         if not shared:
@@ -77,12 +77,13 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
         # Keras builds an optimizer for the network it is first used with, and refuses the other.
         finding = fault("shared_optimizer", 0, {"attributes": shared, "error": reason})
         return [replace(finding, severity=Severity.FAILED)]
-    seen.batch = arrays_of_batch(batch)
     found = judge_updates(seen.updates)
     kinds = {finding.kind for finding in found}
     for name, paths in seen.moved.items():
         if not paths and f"{name}_frozen" not in kinds:
-            found.append(fault(f"{name}_frozen", 0, {"weights": "bit-identical after the step"}))
+            evidence = {"weights": "bit-identical after the step"}
+            rate = rate_of(name, seen.updates, list(optimizers_of(gan).values()))
+            found.append(frozen(name, 0, evidence, rate))
     found += [*check_gradients(seen), *judge_step(seen, taken)]
     return sorted(found, key=lambda finding: -finding.severity.rank)
 

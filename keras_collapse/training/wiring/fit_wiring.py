@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.reproducibility.fingerprints import digest
 from keras_collapse.training.hooks.optimizer_calls import D, G, Update, UpdatesSeen
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
+from keras_collapse.training.networks.keras_internals import has_rate_schedule
 
 # Variables that a forward pass changes, or that count: no optimizer trains them.
 _STATES = (
@@ -108,6 +110,7 @@ class FitWiring:
         self._compiled = keras.backend.backend() != "torch" and not model.run_eagerly
         self._networks = {G: generator, D: discriminator}
         self._digests = {name: digest(weights_of(n)) for name, n in self._networks.items()}
+        self._optimizers = optimizers
         self._seen = UpdatesSeen(optimizers, generator, discriminator)
         self._reported: set[str] = set()
         self._seen.start()
@@ -120,6 +123,11 @@ class FitWiring:
         networks = {network for update in self._seen.updates for network in update.networks}
         if self._compiled or networks == {G, D} or step >= EAGER_STEPS:
             self.stop()
+            found += [
+                frozen(name, step, {}, 0.0)
+                for name in networks
+                if rate_of(name, self._seen.updates, self._optimizers) == 0
+            ]
         else:
             found = [f for f in found if not f.kind.endswith("_frozen")]
         return self._new(found)
@@ -128,7 +136,12 @@ class FitWiring:
         """The networks that no step of the epoch has changed, although they got gradients."""
         self.stop()
         found = [
-            fault(f"{name}_frozen", step, {"weights": "bit-identical since the run began"})
+            frozen(
+                name,
+                step,
+                {"weights": "bit-identical since the run began"},
+                rate_of(name, self._seen.updates, self._optimizers),
+            )
             for name, network in self._networks.items()
             if digest(weights_of(network)) == self._digests[name]
         ]
@@ -148,6 +161,9 @@ class FitWiring:
     def stop(self) -> None:
         """Restore the optimizers."""
         self._seen.stop()
+
+    def _rate(self, name: str) -> float | None:
+        return rate_of(name, self._seen.updates, self._optimizers)
 
     def _new(self, findings: Sequence[Finding]) -> list[Finding]:
         new = [f for f in findings if f.kind not in self._reported]
@@ -213,6 +229,37 @@ _FAULTS: Mapping[str, tuple[Severity, str, Sequence[str]]] = {
         ),
     ),
 }
+
+
+def rate_of(name: str, updates: Sequence[Update], optimizers: Sequence[Any]) -> float | None:
+    """The highest rate of the optimizers that update a network; None if it is not constant."""
+    used = {update.optimizer for update in updates if name in update.networks}
+    rates = [constant_rate(optimizers[place]) for place in used]
+    known = [rate for rate in rates if rate is not None]
+    return max(known) if known and len(known) == len(rates) else None
+
+
+def constant_rate(optimizer: Any) -> float | None:
+    """An optimizer's learning rate; None if it follows a schedule, or is out of reach on JAX."""
+    if has_rate_schedule(optimizer):
+        return None
+    try:
+        return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    except (TypeError, ValueError, AttributeError):  # during an epoch JAX' variables have no value
+        return None
+
+
+def frozen(name: str, step: int, evidence: Mapping[str, Any], rate: float | None) -> Finding:
+    """The finding that no step changes a network, with its cause if that is its learning rate."""
+    finding = fault(f"{name}_frozen", step, evidence)
+    if rate != 0:
+        return finding
+    return replace(
+        finding,
+        message=f"{finding.message} The learning rate of its optimizer is 0.",
+        evidence={**evidence, "learning_rate": 0.0},
+        advice=(f"Give the {name}'s optimizer a learning rate above 0, such as 2e-4.",),
+    )
 
 
 def fault(kind: str, step: int, evidence: Mapping[str, Any]) -> Finding:

@@ -132,7 +132,9 @@ class LoopWiring:
         """
         self._judge_moves(step)
         modes = self._trains_batch_norm
-        if modes.get(D) and modes.get("combined") is False:
+        # The statistics of a batch of both kinds are much like the moving averages.
+        separate = "mixed_batchnorm" not in self._reported
+        if separate and modes.get(D) and modes.get("combined") is False:
             self._report(batch_norm_mismatch(step, {"frozen_in": "combined.train_on_batch"}))
         if cumulative:
             self._report(_cumulative(step))

@@ -22,6 +22,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.training.hooks.method_patch import MethodPatch
+from keras_collapse.training.networks.keras_internals import sublayers
 from keras_collapse.training.networks.layers import last_activation
 from keras_collapse.training.wiring.observed_step import TakeStep
 
@@ -71,7 +72,7 @@ def measure(
         step: takes the training step, changed, undoes it, and returns its log.
         discriminator: the network.
         fake: for each call of D in that step which samples are G's, bool (batch,); None unknown.
-        seconds: the time that this may take.
+        seconds: the CPU time that this may take.
 
     Returns:
         The slopes at each of two base scores, or at the first only if they are right there.
@@ -80,19 +81,17 @@ def measure(
         NotMeasured: the names of the losses are unknown, D has several outputs or one that is no
             score, the step fails on other scores, or takes too long.
     """
-    shape = discriminator.output_shape
-    if not isinstance(shape, tuple) or not (len(shape) == 1 or shape[-1] == 1):
-        raise NotMeasured("D has several outputs, or classes as its output")
-    if shape == discriminator.input_shape:
+    place = _score_among(discriminator.output_shape)
+    if discriminator.output_shape == discriminator.input_shape:
         raise NotMeasured("D's output is a sample, as an autoencoder's is")
     if not any(rows is not None and rows.any() for rows in fake):
         raise NotMeasured("D was not shown any of G's samples as they are")
-    changed, began = functools.partial(_shifted, discriminator, fake), time.perf_counter()
+    changed, began = functools.partial(_shifted, discriminator, fake, place), time.process_time()
     found: list[Slopes] = []
-    for base in BASES[last_activation(discriminator) == "sigmoid"]:
+    for base in BASES[_gives_probabilities(discriminator)]:
         logs: list[Mapping[str, float]] = []
         for shift in ((base, 0.0, 0.0), (base, NUDGE, 0.0), (base, 0.0, NUDGE)):
-            passed = time.perf_counter() - began
+            passed = time.process_time() - began
             if passed >= seconds or (len(logs) == 1 and STEPS * passed > seconds):
                 raise NotMeasured("the step takes too long; run keras-collapse audit")
             try:
@@ -186,22 +185,50 @@ def _losses(logs: Mapping[str, float]) -> dict[str, float]:
     return losses
 
 
-def _shifted(discriminator: Any, fake: Sequence[np.ndarray | None], shift: Shift) -> MethodPatch:
+def _gives_probabilities(discriminator: Any) -> bool:
+    """Whether D's score is a probability; of several outputs, that of a single sigmoid."""
+    if isinstance(discriminator.output_shape, tuple) and len(discriminator.outputs) == 1:
+        return last_activation(discriminator) == "sigmoid"
+    return any(
+        getattr(getattr(layer, "activation", None), "__name__", "") == "sigmoid"
+        and getattr(layer, "units", 1) == 1
+        for layer in sublayers(discriminator)
+    )
+
+
+def _score_among(shapes: Any) -> int:
+    """The place of the score among D's outputs: the only one with a single channel."""
+    flat = (
+        [shapes]
+        if isinstance(shapes, tuple) and None in shapes[:1]
+        else list(shapes.values() if isinstance(shapes, dict) else shapes)
+    )
+    scores = [place for place, one in enumerate(flat) if len(one) == 1 or one[-1] == 1]
+    if len(scores) != 1:
+        raise NotMeasured("D has several scores, or classes as its output")
+    return scores[0]
+
+
+def _shifted(
+    discriminator: Any, fake: Sequence[np.ndarray | None], place: int, shift: Shift
+) -> MethodPatch:
     """Replace D's outputs by one score, with something added on real or on fake samples."""
     base, on_real, on_fake = shift
     calls = iter(fake)
 
     def make(original: Callable[..., Any]) -> Callable[..., Any]:
         def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            scores = original(inputs, *args, **kwargs)
-            are_fake = next(calls, None)
+            outputs = original(inputs, *args, **kwargs)
+            flat = keras.tree.flatten(outputs)
+            scores, are_fake = flat[place], next(calls, None)
             added = keras.ops.zeros(len(scores))
             if are_fake is not None and len(are_fake) == len(scores):
                 added = keras.ops.where(are_fake, on_fake, on_real)
             added = keras.ops.reshape(added, (-1, *[1] * (len(scores.shape) - 1)))
             # D's own gradient stays: a gradient penalty on a constant would be infinite.
             unmoved = scores - keras.ops.stop_gradient(scores)
-            return unmoved + keras.ops.cast(base + added, scores.dtype)
+            flat[place] = unmoved + keras.ops.cast(base + added, scores.dtype)
+            return keras.tree.pack_sequence_as(outputs, flat)
 
         return call
 

@@ -49,9 +49,13 @@ class ObservedStep:
         self._networks = {G: generator, D: discriminator}
         self._optimizers = list(optimizers_of(gan).values())
 
-    def observe(self) -> StepSeen:
-        """Take the step and return what was seen of it; an error of the step passes through."""
-        seen = StepSeen(self._networks[G], self._networks[D])
+    def observe(self, batch: Sequence[np.ndarray]) -> StepSeen:
+        """Take the step and return what was seen of it; an error of the step passes through.
+
+        Args:
+            batch: the arrays of the batch that the step is given.
+        """
+        seen = StepSeen(self._networks[G], self._networks[D], batch=batch)
         updates = UpdatesSeen(self._optimizers, seen.generator, seen.discriminator, measure=norm)
         weights = {} if self._pure else {n: weights_of(one) for n, one in self._networks.items()}
         before = {name: values_of(found) for name, found in weights.items()}

@@ -146,8 +146,9 @@ def check_batch_norm_mismatch(seen: StepSeen) -> list[Finding]:
     """
     by_batch: list[np.ndarray] = []
     by_average: list[np.ndarray] = []
-    for x, mode in zip(seen.shown, seen.modes[D], strict=False):
-        if x is not None and mode is not None and drawn_rows(x, seen.drawn).any():
+    for x, fake, mode in zip(seen.shown, seen.fake, seen.modes[D], strict=False):
+        # The statistics of a batch of both kinds are much like the moving averages.
+        if x is not None and fake is not None and fake.all() and mode is not None:
             (by_batch if mode else by_average).append(x)
     trained_on = {row.tobytes() for x in by_batch for row in x}
     other = [x for x in by_average if not any(row.tobytes() in trained_on for row in x)]

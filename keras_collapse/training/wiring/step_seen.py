@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from keras_collapse.core.samples.distances import distances
 from keras_collapse.training.hooks.optimizer_calls import D, G, Update
 
+NEARER = 0.5
+"""Share of the distance to the data up to which a sample is one of G's with noise on it."""
 ALIGNED = 0.999
 """Cosine from which two directions are the same."""
 
@@ -26,6 +29,7 @@ class StepSeen:
         drawn: G's outputs, call by call.
         inputs_of_d: D's inputs, call by call and part by part.
         shown: the samples among these, call by call; None where there is none.
+        fake: which of them are G's, bool (batch,), call by call; None where there is none.
         losses: (loss, predictions) of each call of a Keras loss.
         moved: network to the paths of its weights that changed.
         modes: network to whether its batch norms used the batch's statistics, call by call; None
@@ -42,6 +46,7 @@ class StepSeen:
     drawn: list[np.ndarray] = field(default_factory=list)
     inputs_of_d: list[list[np.ndarray | None]] = field(default_factory=list)
     shown: list[np.ndarray | None] = field(default_factory=list)
+    fake: list[np.ndarray | None] = field(default_factory=list)
     losses: list[tuple[Any, np.ndarray]] = field(default_factory=list)
     moved: dict[str, list[str]] = field(default_factory=dict)
     modes: dict[str, list[bool | None]] = field(default_factory=lambda: {G: [], D: []})
@@ -51,23 +56,32 @@ class StepSeen:
     def find_shown(self) -> None:
         """Find the samples among D's inputs, which may hold labels or images to translate too.
 
-        They are the input in whose place D is shown G's samples, as far as it has their shape.
+        They are the input, or its first or last channels, in whose place D is shown G's samples,
+        as far as it has their shape.
         """
-        shape = self.drawn[0].shape[1:] if self.drawn else None
-        fits = [
-            {i for i, part in enumerate(parts) if part is not None and part.shape[1:] == shape}
-            for parts in self.inputs_of_d
-        ]
-        drawn = {
-            i
-            for parts, places in zip(self.inputs_of_d, fits, strict=True)
-            for i in places
-            if drawn_rows(parts[i], self.drawn).any()  # type: ignore[arg-type]
+        shape = self.drawn[0].shape[1:] if self.drawn else ()
+        calls = [dict(_samples_in(parts, shape)) for parts in self.inputs_of_d]
+        places = dict.fromkeys(place for call in calls for place in call)
+        counts = {
+            place: sum(int(drawn_rows(c[place], self.drawn).sum()) for c in calls if place in c)
+            for place in places
         }
-        self.shown = [
-            next((parts[i] for i in sorted(places & drawn or places)), None)
-            for parts, places in zip(self.inputs_of_d, fits, strict=True)
-        ]
+        ranked = sorted(places, key=lambda place: -counts[place])
+        self.shown = [next((c[place] for place in ranked if place in c), None) for c in calls]
+        self.fake = [None if x is None else drawn_rows(x, self.drawn) for x in self.shown]
+        if not any(rows is not None and rows.any() for rows in self.fake):
+            self._find_nearest()
+
+    def _find_nearest(self) -> None:
+        """Where D is shown no sample as G drew it, as with noise on its inputs, take the nearest.
+
+        A row is one of G's if it is far nearer to one of G's samples than to any of the batch.
+        """
+        for place, x in enumerate(self.shown):
+            drawn = [one for one in self.drawn if x is not None and one.shape[1:] == x.shape[1:]]
+            real = [one for one in self.batch if x is not None and one.shape[1:] == x.shape[1:]]
+            if x is not None and drawn and real:
+                self.fake[place] = _distance(x, drawn) < NEARER * _distance(x, real)
 
     @property
     def real_place(self) -> int | None:
@@ -113,6 +127,27 @@ class StepSeen:
             elif real.all():
                 earlier.append(x)
         return rows
+
+
+def _samples_in(
+    parts: Sequence[np.ndarray | None], shape: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """The samples that a network's inputs may hold, each with its place."""
+    for place, part in enumerate(parts):
+        if part is None or not shape or part.ndim != len(shape) + 1:
+            continue
+        if part.shape[1:] == shape:
+            yield (place, 0), part
+        elif part.shape[1:-1] == shape[:-1] and part.shape[-1] > shape[-1]:  # labels as channels
+            yield (place, 1), np.ascontiguousarray(part[..., : shape[-1]])
+            yield (place, 2), np.ascontiguousarray(part[..., -shape[-1] :])
+
+
+def _distance(x: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """The distance of each sample to the nearest of the others, (n,)."""
+    rows = np.concatenate([one.reshape(len(one), -1) for one in others])
+    apart = distances(x.reshape(len(x), -1).astype("float64"), rows.astype("float64"))
+    return np.asarray(apart.min(axis=1))
 
 
 def _lies_between(x: np.ndarray, real: np.ndarray, fake: np.ndarray) -> bool:
