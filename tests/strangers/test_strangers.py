@@ -44,7 +44,7 @@ def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 def test_a_stranger_gets_the_right_answer(name: str, fault: str, server: Server) -> None:
     run = server.run(name, fault, STEPS)
     assert "error" not in run, run.get("traceback")
-    assert run["warnings"] == []
+    assert not any("switched itself off" in warning for warning in run["warnings"])
     if fault == "none":
         assert run["identical"], "the monitor changed the training"
         assert not wiring(run), run["findings"]
