@@ -104,7 +104,7 @@ def marks(records: Sequence[Record]) -> list[str]:
     rows = [
         ("programs that an error ended", share(records, lambda r: "error" in r), "0"),
         (
-            "weights, optimizers and random states bit-identical with and without the monitor",
+            "bit-identical with and without the monitor, of programs that repeat themselves",
             share([r for r in correct if r.get("repeatable", True)], lambda r: r["identical"]),
             "all",
         ),
