@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table bench-detection bench-averaging zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table strangers bench-detection bench-averaging zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -14,6 +14,8 @@ help:
 	@echo "make test-slow       the tests marked slow: audit, objectives and pairs of runs on TensorFlow"
 	@echo "                     and JAX; run it after a change in keras_collapse/training (8 minutes)"
 	@echo "make wiring-table    docs/wiring-table.md, from the programs of tests/training/wiring"
+	@echo "make strangers       docs/strangers.md: GANs as others write them, correct and faulty, judged by"
+	@echo "                     an oracle; needs KERAS_COLLAPSE_DATA (3 hours on 2 cores; it resumes)"
 	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
 	@echo "make cost            CPU time of the monitor per training step, in microseconds"
 	@echo "make memory          memory of the monitor over 100,000 steps"
@@ -71,6 +73,11 @@ test-slow: .venv/test-ready
 
 wiring-table: .venv/test-ready
 	$(BIN)/python tests/training/wiring/table.py .venv/keras-$(OLDEST_KERAS)
+
+strangers: .venv/test-ready
+	-$(BIN)/python tests/strangers/run.py --backend tensorflow
+	-$(BIN)/python tests/strangers/run.py --backend jax
+	$(BIN)/python tests/strangers/run.py --backend torch
 
 bench-detection: .venv/test-ready
 	$(BIN)/python tests/zoo/bench.py
