@@ -30,7 +30,8 @@ UNRELATED = 0.2
 """Agreement of samples with their labels, relative to the data's, up to which there is none. With
 256 samples of two classes, chance reaches 0.13."""
 AGREEMENT_GAIN = 0.05
-"""Growth of a mean agreement from the first half of a stretch to the second that is progress."""
+"""Growth of a mean agreement from the first half of a stretch to the second that is progress,
+over a full stretch (`STRETCH`)."""
 
 
 class _Lasting(ABC):
@@ -205,7 +206,9 @@ def _improves(checks: Sequence[Probe]) -> bool:
     if all(map(_without_effect, checks)):
         effect = _mean(after, "label_effect")
         return effect > EXACTLY_NONE and effect >= GROWTH * _mean(before, "label_effect")
-    return _mean(after, "label_agreement") - _mean(before, "label_agreement") >= AGREEMENT_GAIN
+    share = min((checks[-1].step - checks[0].step) / STRETCH, 1.0)
+    gain = _mean(after, "label_agreement") - _mean(before, "label_agreement")
+    return gain >= share * AGREEMENT_GAIN
 
 
 def _mean(checks: Sequence[Probe], name: str) -> float:
