@@ -171,7 +171,7 @@ class Prober:
         """Prepare the real sample, unless G could never draw it: then D sees other data."""
         what = "(samples, labels)" if self._networks.conditions else "some_samples"
         cure = f"give CollapseMonitor(real={what}) as D is shown them"
-        self.unavailable_reason = f"no training data could be taken from what fit was given; {cure}"
+        self.unavailable_reason = f"no training data were seen that can be compared; {cure}"
         if real is None:
             return
         if self._networks.conditions and not self._condition_on(real):
