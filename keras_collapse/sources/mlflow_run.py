@@ -27,6 +27,11 @@ CHARTED = (
     "sliced_wasserstein",
     "sliced_wasserstein_baseline",
     "dimension",
+    "label_effect",
+    "label_agreement",
+    "class_missing_share",
+    "class_distance_ratio",
+    "worst_class",
 )
 """The statistics of a sample check that are metrics: those that the detectors use, so that a run
 without a journal gets the same verdict."""

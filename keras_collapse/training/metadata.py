@@ -24,8 +24,34 @@ the training."""
 
 
 def metric_names(model: keras.Model) -> set[str]:
-    """The names of the metrics that Keras resets when an epoch begins."""
-    return {metric.name for metric in model.metrics}
+    """The names of the metrics that Keras resets when an epoch begins.
+
+    Those given to ``compile`` are made in the first step; before it their names are known from
+    there.
+    """
+    names = {metric.name for metric in model.metrics}
+    try:
+        config = model.get_compile_config() or {}
+    except Exception:  # something that compile was given cannot be serialised
+        config = {}
+    given = [config.get("metrics"), config.get("weighted_metrics")]
+    compiled = {name for one in given for name in _names_in(one)}
+    outputs = getattr(model, "output_names", None) or ()
+    return names | compiled | {f"{output}_{name}" for output in outputs for name in compiled}
+
+
+def _names_in(metrics: Any) -> Iterator[str]:
+    """The names of the metrics in a part of a compile config."""
+    if isinstance(metrics, str):
+        yield metrics
+    elif isinstance(metrics, list | tuple):
+        for one in metrics:
+            yield from _names_in(one)
+    elif isinstance(metrics, dict) and "class_name" in metrics:
+        config = metrics.get("config")
+        yield from _names_in(config.get("name") if isinstance(config, dict) else config)
+    elif isinstance(metrics, dict):  # by output
+        yield from _names_in(list(metrics.values()))
 
 
 def facts_of(

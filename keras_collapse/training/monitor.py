@@ -166,7 +166,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Watch a training loop of your own, without changes to it.
 
         Given D and the combined model, each of their ``train_on_batch`` calls is read; a training
-        step ends with the combined model's. In any other loop call `update` in each step.
+        step ends with the combined model's. In any other loop call `update` in each step: its first
+        steps show which optimizer changes which network.
 
         Args:
             generator: latents to samples.
@@ -197,16 +198,20 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             callback.set_params(params)
         for callback in callbacks:
             callback.on_train_begin()
+        pair = all(isinstance(one, keras.layers.Layer) for one in (generator, discriminator))
         seen = discriminator is not None and combined is not None
-        loop = self._begin_loop(model, generator, discriminator, seen, events)
+        loop = self._begin_loop(model, generator, discriminator, seen or pair, events)
         watch = LoopWatch(generator, discriminator, combined, loop) if seen else None
         if watch is not None:
             watch.start()
+        elif pair:
+            self._session.guard(loop.observe, generator, discriminator)
         try:
             yield self
         finally:
             if watch is not None:
                 watch.stop()
+            loop.release()
         self._session.guard(self._end, loop.finish)
         for callback in callbacks:
             callback.on_train_end()

@@ -6,17 +6,20 @@ from keras_collapse.core.detectors.discriminator_dominates import DiscriminatorD
 from keras_collapse.core.detectors.discriminator_fooled import DiscriminatorFooled
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence
+from keras_collapse.core.detectors.labels_ignored import ClassCollapse, LabelsIgnored
 from keras_collapse.core.detectors.mode_collapse import ModeCollapse
 from keras_collapse.core.detectors.non_convergence import NonConvergence
 from keras_collapse.core.detectors.stalled import Stalled
 
 __all__ = [
     "BatchNormMismatch",
+    "ClassCollapse",
     "Detector",
     "DiscriminatorDominates",
     "DiscriminatorFooled",
     "DiscriminatorPinned",
     "Divergence",
+    "LabelsIgnored",
     "ModeCollapse",
     "NonConvergence",
     "ProbeDetector",
@@ -45,4 +48,6 @@ def default_detectors(
         Divergence(),
         ModeCollapse(),
         Stalled(),
+        LabelsIgnored(),
+        ClassCollapse(),
     ]

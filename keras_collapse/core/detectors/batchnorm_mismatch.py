@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import log
 
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
-from keras_collapse.core.detectors.three_valued import at_least, both
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.three_valued import at_least, both
 
 RIGHT_ON_FAKES = 0.9
 """D's accuracy on fakes in its own step from which it counts as knowing them."""

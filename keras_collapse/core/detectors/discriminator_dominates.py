@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from keras_collapse.core.detectors.batchnorm_mismatch import has_two_faces
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
-from keras_collapse.core.detectors.three_valued import at_least, both
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.three_valued import at_least, both
 
 CERTAIN = 0.98
 """Accuracy on real and on fake from which D separates everything. On points in the plane, no

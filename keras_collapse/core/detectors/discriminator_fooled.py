@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import log
 
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
-from keras_collapse.core.detectors.three_valued import at_least
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.three_valued import at_least
 
 ACCURACY = 0.4
 """Mean accuracy on real and fake up to which D is worse than a coin. No healthy run of the

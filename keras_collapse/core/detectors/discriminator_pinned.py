@@ -6,9 +6,9 @@ from math import log
 
 from keras_collapse.core.detectors.discriminator_fooled import LOSS
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
-from keras_collapse.core.detectors.three_valued import at_least, both, within
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.three_valued import at_least, both, within
 
 D_LOSS_BAND = (0.72, 0.75)
 """D's loss in a collapse, "stuck high" in the GAN Training Triage Guide. With real and

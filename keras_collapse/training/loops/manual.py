@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_collapse.core.findings import Finding
+from keras_collapse.training.probe.shown_samples import ShownSamples
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter
 from keras_collapse.training.wiring.step_seen import StepSeen
+from keras_collapse.training.wiring.update_wiring import UpdateWiring
 
 CHECK_EVERY = 100
 """Training steps between sample checks in a loop, which has no epochs."""
@@ -30,6 +32,8 @@ class ManualLoop:
         self._session, self._steps, self._every = session, steps, every
         self._stop_step: int | None = None  # the step at which the loop was asked to stop
         self._asks = False
+        self._wiring: UpdateWiring | None = None
+        self._shown: ShownSamples | None = None
 
     @property
     def should_stop(self) -> bool:
@@ -41,6 +45,19 @@ class ManualLoop:
         """Ask the loop to end after the current step."""
         if self._stop_step is None:
             self._stop_step = self._steps.next_step
+
+    def observe(self, generator: Any, discriminator: Any) -> None:
+        """Observe what a loop that calls `update` does with its networks, until `release`."""
+        self._wiring = UpdateWiring(generator, discriminator, self)
+        self._shown = ShownSamples(generator, discriminator, self)
+        self._wiring.start()
+        self._shown.start()
+
+    def release(self) -> None:
+        """Remove all patches."""
+        for one in (self._wiring, self._shown):
+            if one is not None:
+                one.stop()
 
     def finish(self) -> None:
         """End the loop: record its last state and the verdict."""
@@ -75,6 +92,9 @@ class ManualLoop:
         """See `LoopObserver`."""
         step = self._steps.next_step
         self._steps.next_step = step + 1
+        if self._wiring is not None and self._shown is not None:
+            self._wiring.after_step(step)
+            self._shown.after_step()
         numbers = {name: float(number) for name, number in logs.items()}
         self._session.see(step, 0, numbers, rounding=rounding, data=data)
         if (step + 1) % self._every == 0:

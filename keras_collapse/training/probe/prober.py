@@ -12,13 +12,15 @@ import numpy as np
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.samples.alone import SamplesAlone
+from keras_collapse.core.samples.classes import ClassSamples
 from keras_collapse.core.samples.diversity import LEAST_SAMPLES, RealSample
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.training.networks.conditioning import given_to_d, given_to_g
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
-from keras_collapse.training.networks.sampling import draw, infer
+from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
+from keras_collapse.training.probe.label_inputs import class_numbers, draw_with_effect
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
 from keras_collapse.training.wiring.step_seen import StepSeen
@@ -71,6 +73,8 @@ class Prober:
         self._networks = networks
         self._real: RealData | None = None
         self._sample: RealSample | None = None
+        self._classes: ClassSamples | None = None  # of a G that is given the data's labels
+        self._drawn_classes = np.zeros(0, np.int64)
         self._inputs: Any = None
         self._learned: GInputs | None = None
         self._found = real is not None  # without looking at batches
@@ -135,10 +139,12 @@ class Prober:
         compares = self._sample is not None and enough and timely
         if not compares:
             inputs = keras.tree.map_structure(lambda part: part[:SHOWN], inputs)
-        samples = draw(self._networks.generator, inputs)
+        samples, effect = draw_with_effect(self._networks.generator, inputs)
         numbers = self._alone.measure(samples[:SHOWN].reshape(len(samples[:SHOWN]), -1))
         if self._sample is not None:  # relative to the data, repeats are judged better
             numbers.pop("duplicate_share", None)
+        if effect is not None:
+            numbers["label_effect"] = effect
         if compares:
             numbers |= self._compared(samples)
             self._since = time.perf_counter()
@@ -151,6 +157,8 @@ class Prober:
         assert self._sample is not None
         values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
         known = {name: float(value) for name, value in values.items() if value is not None}
+        if self._classes is not None:
+            known |= self._classes.compare(samples.reshape(len(samples), -1), self._drawn_classes)
         return known | self._scores(samples)
 
     def _picture(self, samples: np.ndarray) -> np.ndarray | None:
@@ -163,7 +171,7 @@ class Prober:
         """Prepare the real sample, unless G could never draw it: then D sees other data."""
         what = "(samples, labels)" if self._networks.conditions else "some_samples"
         cure = f"give CollapseMonitor(real={what}) as D is shown them"
-        self.unavailable_reason = f"no training data could be taken from what fit was given; {cure}"
+        self.unavailable_reason = f"no training data were seen that can be compared; {cure}"
         if real is None:
             return
         if self._networks.conditions and not self._condition_on(real):
@@ -193,6 +201,10 @@ class Prober:
             self.unavailable_reason = str(error)
             return
         self._real, self.unavailable_reason = real, ""
+        classes = class_numbers(real.labels) if real.labels is not None else None
+        if classes is not None:
+            self._classes = ClassSamples(real.samples.reshape(len(real.samples), -1), classes)
+            self._drawn_classes = _cycled(classes)
 
     def _condition_on(self, real: RealData) -> bool:
         """Give G the real samples' labels, else labels as in a training step; False without any."""
