@@ -224,8 +224,9 @@ def test_a_sample_check_has_eight_charts_and_all_its_statistics_in_an_artifact(
     assert len(rows[0]) > 20
     for name in charts:
         history = store.get_metric_history(run_id, name)
-        assert [m.step for m in history] == [int(row["step"]) for row in rows]
-        values = [float(row[name.removeprefix("samples/")]) for row in rows]
+        compared = [row for row in rows if row[name.removeprefix("samples/")]]  # time allowing
+        assert [m.step for m in history] == [int(row["step"]) for row in compared]
+        values = [float(row[name.removeprefix("samples/")]) for row in compared]
         assert [m.value for m in history] == pytest.approx(values)
 
 

@@ -15,6 +15,7 @@ from tiny import GAN, ring, tiny_gan, weights
 import keras_collapse as kc
 
 pytestmark = pytest.mark.backend()
+slow_on_jax = pytest.mark.slow("jax")  # where each step is compiled
 
 DATA = 0.8 * ring(4 * BATCH)
 
@@ -73,6 +74,7 @@ def with_batch_norm(kind: type[GAN]) -> GAN:
     return found
 
 
+@slow_on_jax
 def test_a_correct_gan_shows_nothing(tmp_path: Path) -> None:
     assert first_findings(tiny_gan(), tmp_path) == {}
 
@@ -82,12 +84,14 @@ def test_the_label_of_gs_step_is_a_finding_of_the_first_step(tmp_path: Path) -> 
     assert found == {"generator_objective": ("failed", 0)}
 
 
+@slow_on_jax
 def test_a_batch_norm_with_two_modes_is_a_finding_of_the_first_step(tmp_path: Path) -> None:
     found = first_findings(with_batch_norm(TwoFaces), tmp_path)
     assert found == {"batchnorm_mismatch": ("warning", 0)}
     assert first_findings(with_batch_norm(GAN), tmp_path / "right") == {}
 
 
+@slow_on_jax
 def test_a_rate_of_zero_is_the_cause_of_a_frozen_network(tmp_path: Path) -> None:
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
     tiny_gan(d_rate=0.0).fit(DATA, batch_size=BATCH, epochs=1, verbose=0, callbacks=[monitor])
@@ -98,6 +102,7 @@ def test_a_rate_of_zero_is_the_cause_of_a_frozen_network(tmp_path: Path) -> None
     )
 
 
+@slow_on_jax
 def test_a_second_fit_is_checked_again_only_after_compile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +126,7 @@ def test_a_second_fit_is_checked_again_only_after_compile(
     assert len(taken) == 2
 
 
+@slow_on_jax
 def test_an_error_of_the_check_costs_the_check_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +180,7 @@ def test_variables_and_generators_of_tensorflow_are_as_without_the_check(tmp_pat
     assert all(np.array_equal(a, b) for a, b in zip(bare[1], watched[1], strict=True))
 
 
+@slow_on_jax
 def test_a_loop_whose_d_is_frozen_for_gs_step_has_two_batch_norms() -> None:
     g, _, _ = networks()
     d = keras.Sequential(

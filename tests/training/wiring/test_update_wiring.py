@@ -100,6 +100,7 @@ def kinds(monitor: kc.CollapseMonitor) -> dict[str, int]:
     return {f.kind: f.first_step for f in severe}
 
 
+@pytest.mark.slow("jax")
 def test_a_correct_loop_has_no_fault_and_every_patch_is_removed() -> None:
     g, d = networks()
     before = keras.optimizers.Optimizer.apply, vars(g).get("call"), vars(d).get("call")
@@ -116,6 +117,7 @@ def test_a_leak_is_named_in_the_first_step_with_advice_for_a_loop(fault: str) ->
     assert "train_step" not in " ".join(finding.advice)
 
 
+@pytest.mark.slow("jax")
 @pytest.mark.parametrize("fault", ["discriminator_frozen", "generator_frozen"])
 def test_a_network_that_never_changes_is_named(fault: str) -> None:
     g, d = networks()
@@ -123,6 +125,7 @@ def test_a_network_that_never_changes_is_named(fault: str) -> None:
     assert kinds(watch(g, d, step_of(g, d, fault), 101)) == {fault: 99}
 
 
+@pytest.mark.slow("jax")
 def test_a_rate_of_zero_is_the_cause_of_frozen_networks() -> None:
     g, d = networks()
     monitor = watch(g, d, step_of(g, d, None, rate=0.0), 101)
