@@ -14,6 +14,7 @@ import numpy as np
 from keras_collapse.training.hooks.method_patch import MethodPatch, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G, UpdatesSeen
 from keras_collapse.training.networks.discovery import optimizers_of
+from keras_collapse.training.networks.keras_internals import sublayers
 from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.wiring.fit_wiring import moved, values_of, weights_of
@@ -90,7 +91,8 @@ class ObservedStep:
                 make = functools.partial(_built_first, optimizer, made)
                 stack.enter_context(MethodPatch(optimizer, "apply", make))
             known = [] if self._pure else self._variables()
-            with preserve_state(known, self._gan, *self._networks.values()):
+            layers = {id(one): one for part in self._gan.layers for one in sublayers(part)}
+            with preserve_state(known, self._gan, *self._networks.values(), *layers.values()):
                 yield
             older = {id(variable) for variable in known}
             for variable, value in made:

@@ -161,15 +161,26 @@ def test_counters_and_lists_of_a_model_are_as_without_the_check(tmp_path: Path) 
 def test_variables_and_generators_of_tensorflow_are_as_without_the_check(tmp_path: Path) -> None:
     import tensorflow as tf
 
+    class Augmenter(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.probability = tf.Variable(0.0, trainable=False)
+
+        def call(self, x: Any) -> Any:
+            return x * (1 + 0.01 * self.probability)
+
     class Augmenting(GAN):
         def _one_step(self, real: Any) -> dict[str, Any]:
             self.steps_taken.assign_add(1)
+            self.augmenter.probability.assign_add(0.1)
+            real = self.augmenter(real)
             noise = self.noise.normal(tf.shape(real))
             return super()._one_step(real + 0.01 * noise)
 
     def trained(callbacks: list[Any]) -> tuple[int, list[np.ndarray]]:
         kc.seed_everything(3)
         gan = tiny_gan(kind=Augmenting)
+        gan.augmenter = Augmenter()
         gan.steps_taken, gan.noise = tf.Variable(0), tf.random.Generator.from_seed(5)
         gan.fit(DATA, batch_size=BATCH, epochs=1, verbose=0, callbacks=callbacks)
         return int(gan.steps_taken), weights(gan)
