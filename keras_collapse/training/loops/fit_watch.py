@@ -18,7 +18,12 @@ from keras_collapse.training.wiring.first_step import (
     is_distributed,
     not_checked,
 )
-from keras_collapse.training.wiring.fit_wiring import FitWiring, judge_updates, watch_fit
+from keras_collapse.training.wiring.fit_wiring import (
+    FitWiring,
+    judge_updates,
+    watch_fit,
+    without_rate,
+)
 from keras_collapse.training.wiring.recompilation import Compiles
 
 TRIES = 2
@@ -111,6 +116,8 @@ class FitWatch:
             if self._wiring is None:  # the networks were not built when the fit began
                 updates = judge_updates(seen.updates, self._step)
                 found += [one for one in updates if not one.kind.endswith("_frozen")]
+                optimizers = list(optimizers_of(self._model).values())
+                found += without_rate(seen.updates, optimizers, self._step)
         for finding in found:
             self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
         return True

@@ -16,11 +16,17 @@ from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.hooks.optimizer_calls import D
 from keras_collapse.training.observer import LoopObserver
-from keras_collapse.training.wiring.loop_wiring import SAME_LABEL, WIRING_STEPS, LoopWiring
+from keras_collapse.training.wiring.loop_wiring import (
+    SAME_LABEL,
+    WIRING_STEPS,
+    LoopWiring,
+    labels_of_rows,
+)
 
-MIXED_LABELS = 0.3
-"""Spread of a batch's labels above which it holds real and fake samples together; smoothed or
-noisy labels of one kind spread less."""
+MIXED_GAP, MIXED_SHARE = 0.3, 0.25
+"""A batch holds real and fake samples together if its labels leave a gap as wide as this, with at
+least this share of the rows on each side. Smoothed labels of one kind, such as 0.7 to 1.2, leave no
+such gap, and of noisy labels few are flipped."""
 LABELS_KEPT = 64
 """D's calls whose labels are remembered, to tell the labels of real and of fake samples."""
 
@@ -98,14 +104,20 @@ class Calls:
 
 
 def label_of(labels: Any) -> float | None:
-    """The one label of a batch; of several outputs' labels, that of the first that has one."""
-    if isinstance(labels, list | tuple):
-        return next((one for one in map(label_of, labels) if one is not None), None)
-    if labels is None:
+    """The mean label of a batch of one kind; None without labels, or for a batch of both kinds.
+
+    >>> label_of(np.array([0.0, 0.1, 0.9, 1.0])), label_of(np.array([0.8, 1.0, 1.2]))
+    (None, 1.0)
+    """
+    values = labels_of_rows(labels)
+    if values is None or not len(values):
         return None
-    values = np.asarray(keras.ops.convert_to_numpy(labels), dtype="float64")
-    if values.size == 0 or values.max() - values.min() > MIXED_LABELS:
-        return None
+    ordered = np.sort(values)
+    gaps = np.diff(ordered)
+    if len(gaps) and gaps.max() > MIXED_GAP:
+        above = 1 - (int(gaps.argmax()) + 1) / len(values)
+        if min(above, 1 - above) >= MIXED_SHARE:
+            return None
     return float(values.mean())
 
 
@@ -115,11 +127,10 @@ def real_rows(inputs: Any, labels: Any, g_label: float) -> list[np.ndarray]:
     Returns:
         The rows of each input; empty where the labels do not tell them apart.
     """
-    parts = keras.tree.flatten(labels)
-    given = np.asarray(keras.ops.convert_to_numpy(parts[0]), "float64") if parts else np.zeros(0)
-    if given.size != len(given):
+    given = labels_of_rows(labels)
+    if given is None:
         return []
-    apart = np.abs(given.reshape(-1) - g_label)
+    apart = np.abs(given - g_label)
     real = apart < (apart.min() + apart.max()) / 2
     return [np.asarray(keras.ops.convert_to_numpy(x))[real] for x in keras.tree.flatten(inputs)]
 
@@ -258,7 +269,7 @@ class LoopWatch:
     ) -> None:
         call = self._calls[name].read(returned, labels, inputs)
         if before:
-            self._wiring.after(name, before[0], inputs, call.label)
+            self._wiring.after(name, before[0], inputs, labels)
         if name == D:
             self._step.d_calls.append(call)
             self._labels.add(call.label)

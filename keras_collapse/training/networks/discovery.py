@@ -90,6 +90,8 @@ def find_networks(model: keras.Model) -> Networks:
     known.
     """
     found = {kind: _candidates(model, kind) for kind in _EXACT}
+    if not found["generator"] and len(found["discriminator"]) == 1:
+        found["generator"] = _makers(model, next(iter(found["discriminator"].values())))
     several = [names for kind, names in found.items() if len(names) > 1]
     if several:
         counts = " and ".join(
@@ -140,15 +142,46 @@ def _candidates(model: keras.Model, kind: str) -> dict[str, Any]:
         if isinstance(value, keras.layers.Layer):
             return {name: value}
     known = set(_WORDS[kind])
-    named = [(n, value, known) for n, value in vars(model).items() if not n.startswith("_")]
     long = {word for word in known if len(word) > len("critic") - 1}
     found: dict[int, tuple[str, Any]] = {}
-    for name, value, spellings in [*named, *((one.name, one, long) for one in model.layers)]:
-        words = set(_words(name))
-        is_network = isinstance(value, keras.layers.Layer) and len(sublayers(value)) > 1
-        if is_network and value is not model and words & spellings and not words & _COPIES:
+    for name, value in _parts(model):
+        spellings = known if getattr(model, name, None) is value else long
+        if set(_words(name)) & spellings:
             found.setdefault(id(value), (name, value))
     return dict(found.values())
+
+
+def _makers(model: keras.Model, discriminator: Any) -> dict[str, Any]:
+    """The networks that make what D takes, out of something of another shape."""
+    taken = _shapes(discriminator, "input_shape")
+    found: dict[int, tuple[str, Any]] = {}
+    for name, value in _parts(model):
+        made, given = _shapes(value, "output_shape"), _shapes(value, "input_shape")
+        if value is not discriminator and len(made) == 1 and made[0] in taken and made != given:
+            found.setdefault(id(value), (name, value))
+    return dict(found.values())
+
+
+def _shapes(network: Any, end: str) -> list[tuple[Any, ...]]:
+    """The shapes at one end of a network; empty if it is not built."""
+    shapes = getattr(network, end, None) if getattr(network, "built", False) else None
+    if isinstance(shapes, tuple) and not isinstance(next(iter(shapes), None), tuple):
+        return [shapes]
+    parts = shapes.values() if isinstance(shapes, dict) else shapes or ()
+    return [tuple(part) for part in parts]
+
+
+def _parts(model: keras.Model) -> list[tuple[str, Any]]:
+    """The networks of a model that are no copies of others, by attribute and by layer's name."""
+    named = [(name, value) for name, value in vars(model).items() if not name.startswith("_")]
+    return [
+        (name, value)
+        for name, value in [*named, *((layer.name, layer) for layer in model.layers)]
+        if isinstance(value, keras.layers.Layer)
+        and value is not model
+        and len(sublayers(value)) > 1
+        and not set(_words(name)) & _COPIES
+    ]
 
 
 def _words(name: str) -> list[str]:

@@ -28,6 +28,24 @@ def last_activation(network: Any) -> str | None:
     return None
 
 
+_PASSES_ON = ("Flatten", "Reshape", "Dropout", "Identity", "InputLayer")
+"""Layers after which an output is what it was before them."""
+
+
+def ends_linear(network: Any) -> bool:
+    """Whether a network certainly ends in a layer without an activation, so that it gives logits.
+
+    Of a subclassed network this is not known: its ``call`` may apply a sigmoid.
+    """
+    if type(network).__name__ not in ("Sequential", "Functional"):
+        return False
+    steps = network.layers if type(network).__name__ == "Sequential" else network.operations
+    last = next((one for one in reversed(steps) if type(one).__name__ not in _PASSES_ON), None)
+    if getattr(last, "layers", None):
+        return ends_linear(last)
+    return getattr(getattr(last, "activation", None), "__name__", "") == "linear"
+
+
 def batch_norms(network: Any, frozen: bool = False) -> list[Any]:
     """The network's batch-norm layers, nested ones too; frozen ones only on request."""
     return [

@@ -123,11 +123,7 @@ class FitWiring:
         networks = {network for update in self._seen.updates for network in update.networks}
         if self._compiled or networks == {G, D} or step >= EAGER_STEPS:
             self.stop()
-            found += [
-                frozen(name, step, {}, 0.0)
-                for name in networks
-                if rate_of(name, self._seen.updates, self._optimizers) == 0
-            ]
+            found += without_rate(self._seen.updates, self._optimizers, step)
         else:
             found = [f for f in found if not f.kind.endswith("_frozen")]
         return self._new(found)
@@ -161,9 +157,6 @@ class FitWiring:
     def stop(self) -> None:
         """Restore the optimizers."""
         self._seen.stop()
-
-    def _rate(self, name: str) -> float | None:
-        return rate_of(name, self._seen.updates, self._optimizers)
 
     def _new(self, findings: Sequence[Finding]) -> list[Finding]:
         new = [f for f in findings if f.kind not in self._reported]
@@ -237,6 +230,13 @@ def rate_of(name: str, updates: Sequence[Update], optimizers: Sequence[Any]) -> 
     rates = [constant_rate(optimizers[place]) for place in used]
     known = [rate for rate in rates if rate is not None]
     return max(known) if known and len(known) == len(rates) else None
+
+
+def without_rate(updates: Sequence[Update], optimizers: Sequence[Any], step: int) -> list[Finding]:
+    """The networks that these updates cannot change, since their learning rate is 0."""
+    networks = sorted({network for update in updates for network in update.networks})
+    idle = [name for name in networks if rate_of(name, updates, optimizers) == 0]
+    return [frozen(name, step, {}, 0.0) for name in idle]
 
 
 def constant_rate(optimizer: Any) -> float | None:

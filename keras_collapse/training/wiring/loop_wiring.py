@@ -11,22 +11,29 @@ import keras
 import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
-from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced, sample_among, spy
+from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G
 from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.observer import Observer
-from keras_collapse.training.wiring.fit_wiring import fault, moved, values_of, weights_of
+from keras_collapse.training.wiring.fit_wiring import (
+    constant_rate,
+    fault,
+    frozen,
+    moved,
+    values_of,
+    weights_of,
+)
 from keras_collapse.training.wiring.objectives import wrong_objective
 from keras_collapse.training.wiring.recompilation import Compiles
 from keras_collapse.training.wiring.step_checks import SHOWN_CHECKS, batch_norm_mismatch
-from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 WIRING_STEPS = 2
 """D+G steps whose weights are compared before and after each call. A wiring fault shows in the
 first; the second is for a D that is frozen only after its first step."""
 SAME_LABEL = 0.1
-"""Distance of two batches' mean labels up to which they are the same label: the closest labels of
-real and fake in use, 0.9 and 0.1 or 0.7 and 0.3, are further apart."""
+"""Distance of two mean labels up to which they are the same, besides twice its standard error where
+labels are noisy: the closest labels of real and fake in use, 0.7 and 0.3, are further apart."""
 MOST_DRAWN = 50
 """Batches of G's that are kept in a step: a loop may draw more of them for pictures."""
 SCORED = 8
@@ -35,11 +42,14 @@ SCORED = 8
 
 @dataclass(slots=True)
 class StepRecord:
-    """What D was shown in one training step, with which labels, and what G drew in it."""
+    """What D was given in one training step, with which label for each row, and what G drew in it.
 
-    shown: list[np.ndarray | None] = field(default_factory=list)
+    Labels are None where D was given none, or several for a row.
+    """
+
+    inputs: list[list[np.ndarray | None]] = field(default_factory=list)
     drawn: list[np.ndarray] = field(default_factory=list)
-    labels: list[float | None] = field(default_factory=list)
+    labels: list[np.ndarray | None] = field(default_factory=list)
 
 
 class LoopWiring:
@@ -96,17 +106,15 @@ class LoopWiring:
         found[D] = [variable for variable in found[D] if id(variable) not in of_g]
         return {network: (weights, values_of(weights)) for network, weights in found.items()}
 
-    def after(self, name: str, before: Mapping[str, Any], inputs: Any, label: float | None) -> None:
+    def after(self, name: str, before: Mapping[str, Any], inputs: Any, labels: Any) -> None:
         """Compare with `before` what the call has changed, and keep what it was shown."""
         for network, (weights, values) in before.items():
             if moved(weights, values):
                 self._moved[name].add(network)
         if name == D:
-            shown = _values(sample_among(inputs, self._networks[G]))
-            self._record.shown.append(shown)
-            self._record.labels.append(label)
-            if shown is not None:
-                self._judge_shown(shown)  # now: before G's step D is often frozen
+            self._record.inputs.append([_values(part) for part in keras.tree.flatten(inputs)])
+            self._record.labels.append(labels_of_rows(labels))
+            self._judge_shown(inputs)  # now: before G's step D is often frozen
 
     def compiled(self, name: str, step: int) -> None:
         """Report if the model ``name`` was compiled again since its last call."""
@@ -160,37 +168,58 @@ class LoopWiring:
         for kind, found in kinds.items():
             if found:
                 self._report(fault(kind, step, evidence))
+        for model, network in ((D, D), ("combined", G)):
+            if model in self._idle and constant_rate(self._models[model].optimizer) == 0:
+                self._report(frozen(network, step, evidence, 0.0))
         self._moved = {name: set() for name in self._models}
         self._idle.clear()
 
     def _judge_labels(self, step: int, record: StepRecord, g_label: float | None) -> None:
         """Check that D gets two labels and G the label of real samples, if fakes are recognised."""
-        labels: dict[bool, list[float]] = {True: [], False: []}
-        for shown, label in zip(record.shown, record.labels, strict=True):
-            if shown is None or label is None:
+        seen = StepSeen(
+            self._networks[G],
+            self._networks[D],
+            drawn=record.drawn,
+            inputs_of_d=record.inputs,
+        )
+        seen.find_shown()
+        of_real: list[np.ndarray] = []
+        of_fake: list[np.ndarray] = []
+        for fake, labels in zip(seen.fake, record.labels, strict=True):
+            if fake is None or labels is None or len(labels) != len(fake):
                 return
-            fake = drawn_rows(shown, record.drawn)
-            if fake.any() and not fake.all():
-                return
-            labels[bool(fake.all())].append(label)
-        if not all(labels.values()):
+            of_real.append(labels[~fake])
+            of_fake.append(labels[fake])
+        if not sum(map(len, of_real)) or not sum(map(len, of_fake)):
             return
-        real, fakes = float(np.mean(labels[False])), float(np.mean(labels[True]))
-        evidence = {"label_of_real": real, "label_of_fake": fakes, "label_for_generator": g_label}
-        every = [*labels[False], *labels[True]]
-        if max(every) - min(every) < SAME_LABEL:
+        kinds = [np.concatenate(labels) for labels in (of_real, of_fake)]
+        real, fakes = (float(labels.mean()) for labels in kinds)
+        error = float(np.sqrt(sum(labels.var() / len(labels) for labels in kinds)))
+        evidence = {
+            "label_of_real": round(real, 3),
+            "label_of_fake": round(fakes, 3),
+            "label_for_generator": g_label,
+        }
+        if abs(real - fakes) < SAME_LABEL + 2 * error:
             self._report(wrong_objective("discriminator_objective", step, evidence))
-        elif g_label is not None and abs(g_label - fakes) < SAME_LABEL <= abs(real - fakes):
+        elif g_label is not None and 2 * abs(g_label - fakes) < abs(g_label - real):
             self._report(wrong_objective("generator_objective", step, evidence))
 
-    def _judge_shown(self, shown: np.ndarray) -> None:
+    def _judge_shown(self, inputs: Any) -> None:
         """Check the data's scale, D's loss and its batch norm, with what one call was given."""
-        drawn = self._record.drawn
-        seen = StepSeen(self._networks[G], self._networks[D], drawn=drawn, shown=[shown])
+        seen = StepSeen(
+            self._networks[G],
+            self._networks[D],
+            drawn=self._record.drawn,
+            inputs_of_d=[self._record.inputs[-1]],
+        )
+        seen.find_shown()
         model = self._models[D]
-        loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
-        if isinstance(loss, keras.losses.Loss) and isinstance(model.input_shape, tuple):
-            scores = _values(model(shown[:SCORED], training=False))
+        by_name = ("binary_crossentropy", keras.losses.binary_crossentropy)
+        loss = keras.losses.BinaryCrossentropy() if model.loss in by_name else model.loss
+        if isinstance(loss, keras.losses.Loss):
+            few = keras.tree.map_structure(lambda part: part[:SCORED], inputs)
+            scores = _values(model(few, training=False))
             if scores is not None:
                 seen.losses.append((loss, scores))
         for check in SHOWN_CHECKS:
@@ -201,6 +230,18 @@ class LoopWiring:
         if finding.kind not in self._reported:
             self._reported.add(finding.kind)
             self._observer.report(finding)
+
+
+def labels_of_rows(labels: Any) -> np.ndarray | None:
+    """The labels of a batch, one for each row, float64 (n,).
+
+    Of several outputs' labels, the first that are one number a row; None if there are none.
+    """
+    for part in keras.tree.flatten(labels):
+        values = _values(part) if len(getattr(part, "shape", ())) else None
+        if values is not None and values.size == len(values):
+            return np.asarray(values.reshape(-1), "float64")
+    return None
 
 
 def _values(tensor: Any) -> np.ndarray | None:

@@ -106,21 +106,22 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
             if passed >= seconds or (len(logs) == 1 and STEPS * passed > seconds):
                 raise NotMeasured("the step takes too long; run keras-collapse audit")
             try:
-                logs.append(step(changed, shift))
+                logs.append(_with_sum(step(changed, shift)))
             except Exception as error:
                 raise NotMeasured(
                     f"the step fails on other scores ({type(error).__name__})"
                 ) from None
-        *again, middle, real, made = map(_losses, logs)
-        if any(abs(one[name] - middle[name]) > NOISE for one in again for name in middle):
+        *again, middle, real, made = logs
+        d_loss, g_loss = losses_among(middle, real, made)
+        if any(abs(one[name] - middle[name]) > NOISE for one in again for name in (d_loss, g_loss)):
             raise NotMeasured("the step draws other random numbers each time")
         found.append(
             Slopes(
-                (real["d_loss"] - middle["d_loss"]) / NUDGE,
-                (made["d_loss"] - middle["d_loss"]) / NUDGE,
-                (made["g_loss"] - middle["g_loss"]) / NUDGE,
+                (real[d_loss] - middle[d_loss]) / NUDGE,
+                (made[d_loss] - middle[d_loss]) / NUDGE,
+                (made[g_loss] - middle[g_loss]) / NUDGE,
                 base,
-                middle["d_loss"],
+                middle[d_loss],
             )
         )
         if not judge(found):
@@ -206,21 +207,60 @@ def _same(a: float, b: float) -> bool:
     return min(abs(a), abs(b)) > INDIFFERENT and a * b > 0
 
 
-def _losses(logs: Mapping[str, float]) -> dict[str, float]:
-    """D's and G's loss; raises `NotMeasured` if one is missing or not finite."""
-    try:
-        keys = recognise_names(logs).keys
-    except InputError:
-        keys = {}
-    losses = {name: float(logs[keys[name]]) for name in ("d_loss", "g_loss") if name in keys}
-    halves = ("d_loss_real", "d_loss_fake")
-    if "d_loss" not in losses and all(half in keys for half in halves):
-        losses["d_loss"] = sum(float(logs[keys[half]]) for half in halves)
-    if len(losses) < 2:
-        raise NotMeasured(f"D's and G's loss are not known among {', '.join(logs) or 'none'}")
-    if not np.all(np.isfinite(list(losses.values()))):
+def losses_among(
+    middle: Mapping[str, float], real: Mapping[str, float], made: Mapping[str, float]
+) -> tuple[str, str]:
+    """The names of D's and of G's loss in a log, by their words or by what they react to.
+
+    Only D's loss depends on the scores of real samples; G's depends on those of fakes alone.
+
+    Args:
+        middle: the log of a step in which D's score is the same for everything.
+        real, made: those of the same step with other scores on real and on fake samples.
+
+    Raises:
+        NotMeasured: one of them is not found, or not finite.
+
+    >>> log = {"perceptual": 1.0, "judge": 1.0, "pixels": 3.0}
+    >>> losses_among(log, log | {"judge": 0.8}, log | {"judge": 1.2, "perceptual": 0.9})
+    ('judge', 'perceptual')
+    """
+    keys = _keys(middle)
+    slopes = {
+        name: ((real[name] - middle[name]) / NUDGE, (made[name] - middle[name]) / NUDGE)
+        for name in middle.keys() - keys.values()
+    }
+    of_d = [name for name, (on_real, _) in slopes.items() if abs(on_real) > INDIFFERENT]
+    of_fake = [name for name, (_, on_fake) in slopes.items() if abs(on_fake) > INDIFFERENT]
+    of_both = [name for name in of_d if name in of_fake]
+    of_g = [name for name in of_fake if name not in of_d]
+    d_loss = keys.get("d_loss") or _only(of_both) or _only(of_d)
+    g_loss = keys.get("g_loss") or _only(of_g)
+    if d_loss is None or g_loss is None:
+        raise NotMeasured(f"D's and G's loss are not known among {', '.join(middle) or 'none'}")
+    if not all(np.isfinite(log[name]) for log in (middle, real, made) for name in (d_loss, g_loss)):
         raise NotMeasured("the losses of one score for everything are not finite")
-    return losses
+    return d_loss, g_loss
+
+
+def _with_sum(log: Mapping[str, float]) -> Mapping[str, float]:
+    """A log with D's loss, where only its losses on real and on fake samples are logged."""
+    keys = _keys(log)
+    halves = [keys[name] for name in ("d_loss_real", "d_loss_fake") if name in keys]
+    if "d_loss" in keys or len(halves) < 2:
+        return log
+    return {**log, "d_loss": sum(float(log[name]) for name in halves)}
+
+
+def _keys(log: Mapping[str, float]) -> Mapping[str, str]:
+    try:
+        return recognise_names(log).keys
+    except InputError:
+        return {}
+
+
+def _only(names: Sequence[str]) -> str | None:
+    return names[0] if len(names) == 1 else None
 
 
 def gives_probabilities(discriminator: Any, outputs: int) -> bool:

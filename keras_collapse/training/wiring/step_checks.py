@@ -9,7 +9,13 @@ import numpy as np
 
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.hooks.optimizer_calls import D, G
-from keras_collapse.training.networks.layers import REACH, SLACK, batch_norms, last_activation
+from keras_collapse.training.networks.layers import (
+    REACH,
+    SLACK,
+    batch_norms,
+    ends_linear,
+    last_activation,
+)
 from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 EXPLODING = 1000.0
@@ -71,7 +77,7 @@ def check_losses(seen: StepSeen) -> list[Finding]:
         if from_logits is None or predictions.size == 0:
             continue
         probabilities = last_activation(seen.discriminator) in ("sigmoid", "softmax")
-        outside = predictions.min() < 0 or predictions.max() > 1
+        outside = predictions.min() < 0 or predictions.max() > 1 or ends_linear(seen.discriminator)
         if (from_logits and probabilities) or (not from_logits and outside):
             return [_loss_mismatch(bool(from_logits), last_activation(seen.discriminator))]
     return []

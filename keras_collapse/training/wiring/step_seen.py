@@ -70,7 +70,8 @@ class StepSeen:
         They are the input, or its first or last channels, in whose place D is shown G's samples,
         as far as it has their shape.
         """
-        shape = self.drawn[0].shape[1:] if self.drawn else ()
+        known = getattr(self.generator, "output_shape", None)
+        shape = self.drawn[0].shape[1:] if self.drawn else tuple(known)[1:] if known else ()
         calls = [dict(_samples_in(parts, shape)) for parts in self.inputs_of_d]
         places = dict.fromkeys(place for call in calls for place in call)
         counts = {
