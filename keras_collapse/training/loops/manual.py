@@ -6,10 +6,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
+
 from keras_collapse.core.findings import Finding
 from keras_collapse.training.probe.shown_samples import ShownSamples
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter
+from keras_collapse.training.wiring.compiled_loop import CompiledLoop
 from keras_collapse.training.wiring.step_seen import StepSeen
 from keras_collapse.training.wiring.update_wiring import UpdateWiring
 
@@ -34,6 +37,7 @@ class ManualLoop:
         self._asks = False
         self._wiring: UpdateWiring | None = None
         self._shown: ShownSamples | None = None
+        self._compiled: CompiledLoop | None = None
 
     @property
     def should_stop(self) -> bool:
@@ -52,15 +56,20 @@ class ManualLoop:
         self._shown = ShownSamples(generator, discriminator, self)
         self._wiring.start()
         self._shown.start()
+        if keras.backend.backend() == "tensorflow":
+            self._compiled = CompiledLoop(generator, discriminator, self)
+            self._compiled.start()
 
     def release(self) -> None:
         """Remove all patches."""
-        for one in (self._wiring, self._shown):
+        for one in (self._wiring, self._shown, self._compiled):
             if one is not None:
                 one.stop()
 
     def finish(self) -> None:
         """End the loop: record its last state and the verdict."""
+        if self._steps.next_step % self._every:
+            self._session.check_samples(self._steps.next_step - 1)
         if self._steps.next_step:
             self._session.fingerprint(self._steps.next_step - 1)
         self._session.finish()
@@ -95,6 +104,8 @@ class ManualLoop:
         if self._wiring is not None and self._shown is not None:
             self._wiring.after_step(step)
             self._shown.after_step()
+        if self._compiled is not None:
+            self._compiled.after_step(step, logs)
         numbers = {name: float(number) for name, number in logs.items()}
         self._session.see(step, 0, numbers, rounding=rounding, data=data)
         if (step + 1) % self._every == 0:

@@ -18,7 +18,7 @@ from keras_collapse.training.hooks.optimizer_calls import D, G
 from keras_collapse.training.networks.discovery import find_networks, optimizers_of
 from keras_collapse.training.wiring.first_step import arrays_of_batch, judge_step
 from keras_collapse.training.wiring.fit_wiring import fault, frozen, judge_updates, rate_of
-from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
+from keras_collapse.training.wiring.observed_step import Changed, step_of_model
 from keras_collapse.training.wiring.step_checks import check_gradients
 
 _VALUE = re.compile(r", value=[^>]*(?=>)")
@@ -64,7 +64,7 @@ def audit(gan: Any, batch: Any) -> list[Finding]:
             f"batch must be x, (x, y) or (x, y, sample_weight). Received: {len(batch)} parts."
         )
     take = functools.partial(_fit_once, gan, batch)
-    taken = ObservedStep(gan, networks.generator, networks.discriminator, take)
+    taken = step_of_model(gan, networks.generator, networks.discriminator, take)
     try:
         seen = taken.observe(arrays_of_batch(batch))
     except Exception as error:

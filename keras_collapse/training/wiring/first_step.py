@@ -21,7 +21,7 @@ from keras_collapse.training.wiring.objectives import (
     measure,
     scale_of,
 )
-from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
+from keras_collapse.training.wiring.observed_step import Changed, ObservedStep, step_of_model
 from keras_collapse.training.wiring.step_checks import STEP_CHECKS
 from keras_collapse.training.wiring.step_seen import StepSeen
 
@@ -56,7 +56,7 @@ def check_first_step(
     for rows in (MOST_ROWS, None):
         part = keras.tree.map_structure(functools.partial(_first_rows, rows), batch)
         take = functools.partial(_take, gan, part) if state is None else _JaxStep(gan, part, state)
-        taken = ObservedStep(
+        taken = step_of_model(
             gan, networks.generator, networks.discriminator, take, pure=state is not None
         )
         began = time.process_time()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,15 +13,13 @@ import numpy as np
 from keras_collapse.training.hooks.method_patch import MethodPatch, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G, UpdatesSeen
 from keras_collapse.training.networks.discovery import optimizers_of
-from keras_collapse.training.networks.keras_internals import sublayers
 from keras_collapse.training.networks.layers import batch_norms
-from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.wiring.fit_wiring import moved, values_of, weights_of
 from keras_collapse.training.wiring.step_seen import StepSeen
+from keras_collapse.training.wiring.undone import undone
 
 Changed = Callable[[Any], contextlib.AbstractContextManager[Any]]
 """Changes the networks within a block, as far as the given numbers say."""
-SEED = 20190528
 TakeStep = Callable[[Changed, Any], Mapping[str, Any]]
 """Takes one training step within ``changed(numbers)``, and returns its log."""
 
@@ -38,19 +35,26 @@ class ObservedStep:
     Afterwards weights, optimizers, metrics and random generators are as before, bit by bit.
 
     Args:
-        gan: a compiled model.
-        generator, discriminator: its networks.
+        generator, discriminator: the networks.
         take: takes the step; see `TakeStep`.
+        undone: undoes what a step changes in its block.
+        optimizers: those whose calls are observed.
         pure: whether ``take`` changes no variable, as a ``train_step`` of JAX with its state given;
             the variables' values may be out of reach then.
     """
 
     def __init__(
-        self, gan: Any, generator: Any, discriminator: Any, take: TakeStep, pure: bool = False
+        self,
+        generator: Any,
+        discriminator: Any,
+        take: TakeStep,
+        undone: Callable[[], contextlib.AbstractContextManager[None]],
+        optimizers: Sequence[Any] = (),
+        pure: bool = False,
     ) -> None:
-        self._gan, self._take, self._pure = gan, take, pure
         self._networks = {G: generator, D: discriminator}
-        self._optimizers = list(optimizers_of(gan).values())
+        self._take, self._undone, self._pure = take, undone, pure
+        self._optimizers = optimizers
 
     def observe(self, batch: Sequence[np.ndarray]) -> StepSeen:
         """Take the step and return what was seen of it; an error of the step passes through.
@@ -80,70 +84,6 @@ class ObservedStep:
         with self._undone():
             return self._take(changed, numbers)
 
-    @contextlib.contextmanager
-    def _undone(self) -> Iterator[None]:
-        """Undo everything that the block changes."""
-        with contextlib.ExitStack() as stack:
-            for name in _DRAWING if keras.backend.backend() == "tensorflow" else ():
-                stack.enter_context(_repeatable(name))
-            made: list[tuple[Any, np.ndarray]] = []
-            for optimizer in self._optimizers:
-                make = functools.partial(_built_first, optimizer, made)
-                stack.enter_context(MethodPatch(optimizer, "apply", make))
-            known = [] if self._pure else self._variables()
-            layers = {id(one): one for part in self._gan.layers for one in sublayers(part)}
-            with preserve_state(known, self._gan, *self._networks.values(), *layers.values()):
-                yield
-            older = {id(variable) for variable in known}
-            for variable, value in made:
-                variable.assign(value)
-                older.add(id(variable))
-            for variable in [] if self._pure else self._variables():
-                if id(variable) not in older and variable.name != "learning_rate":
-                    variable.assign(np.zeros(variable.shape, variable.dtype))  # of a new metric
-
-    def _variables(self) -> list[Any]:
-        owners = (self._gan, *self._networks.values(), *self._optimizers)
-        found = {id(v): v for owner in owners for v in owner.variables}
-        return list((found | {id(v): v for v in self._gan.metrics_variables}).values())
-
-
-_DRAWING = ("normal", "uniform", "truncated_normal")
-"""Functions of ``tf.random`` whose eager kernels go on where they were, whatever the seed."""
-
-
-def _repeatable(name: str) -> MethodPatch:
-    """Make a function of ``tf.random`` draw the same numbers in every step that is taken."""
-    import tensorflow as tf
-
-    stateless = getattr(tf.random, f"stateless_{name}")
-    count = itertools.count()
-
-    def make(_: Callable[..., Any]) -> Callable[..., Any]:
-        def draw(shape: Any, *args: Any, seed: Any = None, **kwargs: Any) -> Any:  # noqa: ARG001
-            return stateless(shape, (SEED, next(count)), *args, **kwargs)
-
-        return draw
-
-    return MethodPatch(tf.random, name, make)
-
-
-def _built_first(
-    optimizer: Any, made: list[tuple[Any, np.ndarray]], original: Callable[..., Any]
-) -> Callable[..., Any]:
-    """Note the values that an optimizer's variables have when its first call builds it."""
-
-    def apply(grads: Any, trainable_variables: Any = None) -> Any:
-        if not optimizer.built and trainable_variables is not None:
-            trainable_variables = list(trainable_variables)
-            with keras.name_scope(optimizer.name, caller=optimizer):
-                optimizer.build(trainable_variables)
-            optimizer.built = True
-            made.extend(zip(optimizer.variables, values_of(optimizer.variables), strict=True))
-        return original(grads, trainable_variables)
-
-    return apply
-
 
 def norm(gradients: Sequence[Any]) -> float:
     """The Euclidean norm of all gradients together."""
@@ -152,6 +92,15 @@ def norm(gradients: Sequence[Any]) -> float:
         for g in gradients
     ]
     return float(np.sqrt(sum(squares)))
+
+
+def step_of_model(
+    gan: Any, generator: Any, discriminator: Any, take: TakeStep, pure: bool = False
+) -> ObservedStep:
+    """The training step of a compiled model; for the arguments see `ObservedStep`."""
+    optimizers = list(optimizers_of(gan).values())
+    undo = functools.partial(undone, gan, (generator, discriminator), optimizers, pure)
+    return ObservedStep(generator, discriminator, take, undo, optimizers, pure)
 
 
 @contextlib.contextmanager
