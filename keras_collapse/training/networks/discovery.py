@@ -61,6 +61,8 @@ class Networks:
         latent_shape: the shape of one latent, without the batch, or None.
         missing: what was not found, so that no samples can be drawn; empty if all was found.
         conditions: the ways in which the generator may take labels, likeliest first.
+        pairs: where the model has several generators or discriminators, each G with each D, by
+            their names: some of these belong together.
     """
 
     generator: Any = None
@@ -68,6 +70,7 @@ class Networks:
     latent_shape: tuple[int, ...] | None = None
     missing: str = ""
     conditions: tuple[Condition, ...] = ()
+    pairs: tuple[tuple[str, Any, Any], ...] = ()
 
     @property
     def found(self) -> list[Any]:
@@ -97,10 +100,15 @@ def find_networks(model: keras.Model) -> Networks:
         counts = " and ".join(
             f"{len(names)} {kind}s ({', '.join(names)})" for kind, names in found.items() if names
         )
-        missing = f"the model has {counts}; it is not known which of them are a pair"
         only_g = list(found["generator"].values()) if len(found["generator"]) == 1 else []
         if not only_g:
-            return Networks(missing=f"{missing}. Train and watch one pair at a time")
+            missing = f"the model has {counts}; samples are watched of one pair only"
+            pairs = tuple(
+                (f"{g_name} and {d_name}", g, d)
+                for g_name, g in found["generator"].items()
+                for d_name, d in found["discriminator"].items()
+            )
+            return Networks(missing=f"{missing}. Train and watch one pair at a time", pairs=pairs)
         return networks_of(only_g[0], None, model)
     generator, discriminator = (next(iter(one.values()), None) for one in found.values())
     return networks_of(generator, discriminator, model)

@@ -17,10 +17,10 @@ from keras_collapse.core.samples.diversity import LEAST_SAMPLES, RealSample
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.training.networks.conditioning import given_to_d, given_to_g
 from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.networks.label_inputs import class_numbers, draw_with_effect
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
 from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
-from keras_collapse.training.probe.label_inputs import class_numbers, draw_with_effect
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
 from keras_collapse.training.wiring.step_seen import StepSeen

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,6 +15,8 @@ import numpy as np
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.keras_internals import sublayers
+from keras_collapse.training.wiring.fit_wiring import judge_updates
+from keras_collapse.training.wiring.label_checks import check_label_reaches
 from keras_collapse.training.wiring.objectives import (
     NotMeasured,
     gives_probabilities,
@@ -23,7 +26,7 @@ from keras_collapse.training.wiring.objectives import (
 )
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep, step_of_model
 from keras_collapse.training.wiring.step_checks import STEP_CHECKS
-from keras_collapse.training.wiring.step_seen import StepSeen
+from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 MOST_ROWS = 32
 """Rows of the first batch that are used: the checks need no more, and batches may be large."""
@@ -41,33 +44,56 @@ def check_first_step(
 
     Args:
         gan: the model, in a fit that has begun.
-        networks: with both networks.
+        networks: the pair, or several of them: then those are checked whose D is shown samples of
+            their G, and their findings begin with their names.
         batch: the fit's first batch.
         state: on JAX the values of all variables that the step will be given.
 
     Returns:
-        What was seen, None if the step could not be taken, and the findings.
+        What was seen, None if the step could not be taken or is one of several pairs, and the
+        findings.
     """
-    if networks.generator is None or networks.discriminator is None or is_distributed(gan):
+    pairs = [(networks.generator, networks.discriminator)] if len(networks.found) == 2 else []
+    pairs += [(g, d) for _, g, d in networks.pairs]
+    if not pairs or is_distributed(gan):
         return None, []
     if not is_built(gan):  # an uncompiled step would draw its weights
         return None, [not_checked("the training step, since parts of the model are not built")]
+    began = time.process_time()
+    try:
+        if not networks.pairs:
+            taken, seen = _observe(gan, *pairs[0], batch, state)
+            return seen, judge_step(seen, taken, MOST_SECONDS - (time.process_time() - began))
+        found: list[Finding] = []
+        for name, g, d in networks.pairs:
+            taken, seen = _observe(gan, g, d, batch, state)
+            if any(x is not None and drawn_rows(x, seen.drawn).any() for x in seen.shown):
+                left = MOST_SECONDS - (time.process_time() - began)
+                of_pair = judge_updates(seen.updates) + judge_step(seen, taken, left)
+                found += [replace(one, message=f"{name}: {one.message}") for one in of_pair]
+        return None, found
+    except _Fails as reason:
+        return None, [not_checked(f"the training step, which fails uncompiled ({reason})")]
+
+
+class _Fails(Exception):
+    """The training step cannot be taken uncompiled; the message says why."""
+
+
+def _observe(
+    gan: Any, generator: Any, discriminator: Any, batch: Any, state: Any
+) -> tuple[ObservedStep, StepSeen]:
+    """Take the step once with few rows, or if it needs whole batches with all."""
     why = ""
     for rows in (MOST_ROWS, None):
         part = keras.tree.map_structure(functools.partial(_first_rows, rows), batch)
         take = functools.partial(_take, gan, part) if state is None else _JaxStep(gan, part, state)
-        taken = step_of_model(
-            gan, networks.generator, networks.discriminator, take, pure=state is not None
-        )
-        began = time.process_time()
+        taken = step_of_model(gan, generator, discriminator, take, pure=state is not None)
         try:
-            seen = taken.observe(arrays_of_batch(part))
-        except Exception as error:  # a program may need whole batches, or not run uncompiled
+            return taken, taken.observe(arrays_of_batch(part))
+        except Exception as error:
             why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            continue
-        left = MOST_SECONDS - (time.process_time() - began)
-        return seen, judge_step(seen, taken, left)
-    return None, [not_checked(f"the training step, which fails uncompiled ({why})")]
+    raise _Fails(why)
 
 
 def is_built(gan: Any) -> bool:
@@ -84,6 +110,8 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
         seconds: the CPU time that this may take.
     """
     found = [finding for check in STEP_CHECKS for finding in check(seen)]
+    if not taken.pure:
+        found += check_label_reaches(seen)
     try:
         slopes = measure(taken.logs, seen, seconds)
         found += judge(slopes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -23,6 +23,7 @@ from keras_collapse.training.wiring.fit_wiring import (
     values_of,
     weights_of,
 )
+from keras_collapse.training.wiring.label_checks import check_label_reaches
 from keras_collapse.training.wiring.objectives import wrong_objective
 from keras_collapse.training.wiring.recompilation import Compiles
 from keras_collapse.training.wiring.step_checks import SHOWN_CHECKS, batch_norm_mismatch
@@ -44,12 +45,14 @@ SCORED = 8
 class StepRecord:
     """What D was given in one training step, with which label for each row, and what G drew in it.
 
-    Labels are None where D was given none, or several for a row.
+    Labels are None where D was given none, or several for a row. ``given`` is what the combined
+    model was given.
     """
 
     inputs: list[list[np.ndarray | None]] = field(default_factory=list)
     drawn: list[np.ndarray] = field(default_factory=list)
     labels: list[np.ndarray | None] = field(default_factory=list)
+    given: Any = None
 
 
 class LoopWiring:
@@ -111,7 +114,9 @@ class LoopWiring:
         for network, (weights, values) in before.items():
             if moved(weights, values):
                 self._moved[name].add(network)
-        if name == D:
+        if name != D:
+            self._record.given = inputs
+        else:
             self._record.inputs.append([_values(part) for part in keras.tree.flatten(inputs)])
             self._record.labels.append(labels_of_rows(labels))
             self._judge_shown(inputs)  # now: before G's step D is often frozen
@@ -148,6 +153,7 @@ class LoopWiring:
             self._report(_cumulative(step))
         record, self._record = self._record, StepRecord()
         self._judge_labels(step, record, g_label)
+        self._judge_given(step, record.given)
 
     def _judge_moves(self, step: int) -> None:
         """Check which call changed which network."""
@@ -173,6 +179,20 @@ class LoopWiring:
                 self._report(frozen(network, step, evidence, 0.0))
         self._moved = {name: set() for name in self._models}
         self._idle.clear()
+
+    def _judge_given(self, step: int, inputs: Any) -> None:
+        """Check that G's labels can reach its output, if the combined model is given G's inputs."""
+        generator = self._networks[G]
+        given = [_values(part) for part in keras.tree.flatten(inputs)]
+        shapes = [tuple(one.shape)[1:] for one in getattr(generator, "inputs", None) or ()]
+        fits = len(given) == len(shapes) and all(
+            part is not None and part.shape[1:] in (shape, shape if shape != (1,) else ())
+            for part, shape in zip(given, shapes, strict=True)
+        )
+        if fits:
+            seen = StepSeen(generator, None, given=[given], structure=inputs)
+            for finding in check_label_reaches(seen):
+                self._report(replace(finding, first_step=step, last_step=step))
 
     def _judge_labels(self, step: int, record: StepRecord, g_label: float | None) -> None:
         """Check that D gets two labels and G the label of real samples, if fakes are recognised."""

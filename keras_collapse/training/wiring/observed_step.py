@@ -40,7 +40,7 @@ class ObservedStep:
         undone: undoes what a step changes in its block.
         optimizers: those whose calls are observed.
         pure: whether ``take`` changes no variable, as a ``train_step`` of JAX with its state given;
-            the variables' values may be out of reach then.
+            the variables' values may be out of reach then. An attribute, too.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class ObservedStep:
         pure: bool = False,
     ) -> None:
         self._networks = {G: generator, D: discriminator}
-        self._take, self._undone, self._pure = take, undone, pure
+        self.pure = pure
+        self._take, self._undone = take, undone
         self._optimizers = optimizers
 
     def observe(self, batch: Sequence[np.ndarray]) -> StepSeen:
@@ -64,7 +65,7 @@ class ObservedStep:
         """
         seen = StepSeen(self._networks[G], self._networks[D], batch=batch)
         updates = UpdatesSeen(self._optimizers, seen.generator, seen.discriminator, measure=norm)
-        weights = {} if self._pure else {n: weights_of(one) for n, one in self._networks.items()}
+        weights = {} if self.pure else {n: weights_of(one) for n, one in self._networks.items()}
         before = {name: values_of(found) for name, found in weights.items()}
         with self._undone(), _listening(seen):
             updates.start()

@@ -14,8 +14,8 @@ from tiny import GAN, ring
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import SamplesChecked
+from keras_collapse.training.networks.label_inputs import class_numbers, under_labels
 from keras_collapse.training.probe import prober
-from keras_collapse.training.probe.label_inputs import class_numbers, under_labels
 
 RNG = np.random.default_rng(0)
 LATENTS = RNG.standard_normal((64, 3)).astype("float32")
