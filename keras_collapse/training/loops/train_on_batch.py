@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,20 +14,11 @@ from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING
 from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.hooks.optimizer_calls import D
+from keras_collapse.training.loops.labels import Labels, label_of, real_rows
+from keras_collapse.training.networks.discovery import takes_images
 from keras_collapse.training.observer import LoopObserver
-from keras_collapse.training.wiring.loop_wiring import (
-    SAME_LABEL,
-    WIRING_STEPS,
-    LoopWiring,
-    labels_of_rows,
-)
-
-MIXED_GAP, MIXED_SHARE = 0.3, 0.25
-"""A batch holds real and fake samples together if its labels leave a gap as wide as this, with at
-least this share of the rows on each side. Smoothed labels of one kind, such as 0.7 to 1.2, leave no
-such gap, and of noisy labels few are flipped."""
-LABELS_KEPT = 64
-"""D's calls whose labels are remembered, to tell the labels of real and of fake samples."""
+from keras_collapse.training.wiring.first_step import arrays_of_batch
+from keras_collapse.training.wiring.loop_wiring import WIRING_STEPS, LoopWiring
 
 
 @dataclass(slots=True)
@@ -103,76 +93,21 @@ class Calls:
         return 0.0
 
 
-def label_of(labels: Any) -> float | None:
-    """The mean label of a batch of one kind; None without labels, or for a batch of both kinds.
-
-    >>> label_of(np.array([0.0, 0.1, 0.9, 1.0])), label_of(np.array([0.8, 1.0, 1.2]))
-    (None, 1.0)
-    """
-    values = labels_of_rows(labels)
-    if values is None or not len(values):
-        return None
-    ordered = np.sort(values)
-    gaps = np.diff(ordered)
-    if len(gaps) and gaps.max() > MIXED_GAP:
-        above = 1 - (int(gaps.argmax()) + 1) / len(values)
-        if min(above, 1 - above) >= MIXED_SHARE:
-            return None
-    return float(values.mean())
-
-
-def real_rows(inputs: Any, labels: Any, g_label: float) -> list[np.ndarray]:
-    """The real rows of a batch of both kinds: those whose labels are nearer to G's own label.
-
-    Returns:
-        The rows of each input; empty where the labels do not tell them apart.
-    """
-    given = labels_of_rows(labels)
-    if given is None:
-        return []
-    apart = np.abs(given - g_label)
-    real = apart < (apart.min() + apart.max()) / 2
-    return [np.asarray(keras.ops.convert_to_numpy(x))[real] for x in keras.tree.flatten(inputs)]
-
-
-class Labels:
-    """Tells D's calls on real samples from those on fakes, by their labels.
-
-    G's own label is the label of "real": it is what G wants its samples to be called. Of the labels
-    that D was given lately, those nearer to it than the middle between the nearest and the farthest
-    are of real samples.
-
-    >>> labels = Labels()
-    >>> labels.add(0.9), labels.add(0.3)
-    (None, None)
-    >>> labels.is_real(0.9, g_label=0.7), labels.is_real(0.3, g_label=0.7)
-    (True, False)
-    """
-
-    def __init__(self) -> None:
-        self._known: deque[float] = deque(maxlen=LABELS_KEPT)
-
-    def add(self, label: float | None) -> None:
-        """Take the label of a call of D's."""
-        if label is not None:
-            self._known.append(label)
-
-    def is_real(self, label: float | None, g_label: float | None) -> bool | None:
-        """Whether a call of D's was on real samples; None if the labels do not tell."""
-        if label is None or g_label is None or not self._known:
-            return None
-        distances = [abs(one - g_label) for one in self._known]
-        nearest, farthest = min(distances), max(distances)
-        if farthest - nearest < SAME_LABEL:
-            return None
-        return abs(label - g_label) < (nearest + farthest) / 2
-
-
 @dataclass(slots=True)
 class Step:
-    """The calls of one training step, which a call of G's ends."""
+    """The calls of one training step, which a call of G's ends, and what D was given in each."""
 
     d_calls: list[Call] = field(default_factory=list)
+    given: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def real_batches(self, g_call: Call, labels: Labels, g_inputs: Any) -> Iterator[list[Any]]:
+        """What D was given with real samples, with its labels and the images that G was given."""
+        images = [part for part in keras.tree.flatten(g_inputs) if len(part.shape) > 2]
+        for call, (inputs, own) in zip(self.d_calls, self.given, strict=True):
+            if labels.is_real(call.label, g_call.label):
+                yield [*keras.tree.flatten(inputs), *keras.tree.flatten(own), *images]
+            elif call.label is None and g_call.label is not None:
+                yield [*real_rows(inputs, own, g_call.label), *images]
 
     def logs(self, g_call: Call, labels: Labels) -> tuple[dict[str, float], dict[str, float]]:
         """The step's signals and their rounding."""
@@ -232,7 +167,6 @@ class LoopWatch:
         self._wiring = LoopWiring(generator, discriminator, self._models, observer)
         self._labels = Labels()
         self._step = Step()
-        self._g_call: Call | None = None
         self._steps = 0
         self._patches: list[MethodPatch] = []
 
@@ -272,18 +206,19 @@ class LoopWatch:
             self._wiring.after(name, before[0], inputs, labels)
         if name == D:
             self._step.d_calls.append(call)
+            self._step.given.append((inputs, labels))
             self._labels.add(call.label)
-            g_label = self._g_call.label if self._g_call is not None else None
-            if self._labels.is_real(call.label, g_label):
-                self._observer.see_batch([inputs, labels])
-            elif call.label is None and g_label is not None:
-                self._observer.see_batch(real_rows(inputs, labels, g_label))
             return
-        self._g_call = call
         step, self._step = self._step, Step()
+        batches = list(step.real_batches(call, self._labels, inputs))
         if self._steps < WIRING_STEPS:
             cumulative = any(calls.cumulative for calls in self._calls.values())
-            self._wiring.judge(self._steps, call.label, cumulative)
+            seen = self._wiring.judge(self._steps, call.label, cumulative)
+            if self._steps == 0 and batches and takes_images(seen.generator):
+                seen.batch = arrays_of_batch(batches[0])
+                self._observer.see_first_step(seen)
+        for batch in batches:
+            self._observer.see_batch(batch)
         self._steps += 1
         if self._steps == WIRING_STEPS:
             self._wiring.stop()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -41,20 +41,6 @@ SCORED = 8
 """Samples that D scores once, to compare the range of its scores with what its loss expects."""
 
 
-@dataclass(slots=True)
-class StepRecord:
-    """What D was given in one training step, with which label for each row, and what G drew in it.
-
-    Labels are None where D was given none, or several for a row. ``given`` is what the combined
-    model was given.
-    """
-
-    inputs: list[list[np.ndarray | None]] = field(default_factory=list)
-    drawn: list[np.ndarray] = field(default_factory=list)
-    labels: list[np.ndarray | None] = field(default_factory=list)
-    given: Any = None
-
-
 class LoopWiring:
     """Checks the wiring of a loop in its first steps, and calls of ``compile`` throughout.
 
@@ -76,7 +62,8 @@ class LoopWiring:
         self._observer = observer
         self._moved: dict[str, set[str]] = {name: set() for name in models}
         self._idle: set[str] = set()
-        self._record = StepRecord()
+        self._seen = self._nothing_seen()
+        self._labels: list[np.ndarray | None] = []  # of D's calls, one for each row
         self._compiles = {name: Compiles() for name in models}
         self._patches: list[MethodPatch] = []
         self._reported: set[str] = set()
@@ -114,12 +101,13 @@ class LoopWiring:
         for network, (weights, values) in before.items():
             if moved(weights, values):
                 self._moved[name].add(network)
-        if name != D:
-            self._record.given = inputs
-        else:
-            self._record.inputs.append([_values(part) for part in keras.tree.flatten(inputs)])
-            self._record.labels.append(labels_of_rows(labels))
+        values = [_values(part) for part in keras.tree.flatten(inputs)]
+        if name == D:
+            self._seen.inputs_of_d.append(values)
+            self._labels.append(labels_of_rows(labels))
             self._judge_shown(inputs)  # now: before G's step D is often frozen
+        elif self._are_of_g(values):
+            self._seen.given, self._seen.structure = [values], inputs
 
     def compiled(self, name: str, step: int) -> None:
         """Report if the model ``name`` was compiled again since its last call."""
@@ -128,15 +116,26 @@ class LoopWiring:
             self._observer.report(found)
 
     def _see_drawn(self, _: Any, outputs: Any) -> None:
-        if len(self._record.drawn) < MOST_DRAWN:
+        if len(self._seen.drawn) < MOST_DRAWN:
             values = _values(outputs)
             if values is not None:
-                self._record.drawn.append(values)
+                self._seen.drawn.append(values)
+
+    def _nothing_seen(self) -> StepSeen:
+        return StepSeen(self._networks[G], self._networks[D])
+
+    def _are_of_g(self, values: Sequence[np.ndarray | None]) -> bool:
+        """Whether these inputs of the combined model are inputs of G."""
+        wanted = [tuple(one.shape)[1:] for one in getattr(self._networks[G], "inputs", None) or ()]
+        return len(values) == len(wanted) and all(
+            part is not None and part.shape[1:] in (shape, () if shape == (1,) else shape)
+            for part, shape in zip(values, wanted, strict=True)
+        )
 
     # -- a step --------------------------------------------------------------------------------
 
-    def judge(self, step: int, g_label: float | None, cumulative: bool) -> None:
-        """Check the training step that has just ended.
+    def judge(self, step: int, g_label: float | None, cumulative: bool) -> StepSeen:
+        """Check the training step that has just ended, and return what was seen of it.
 
         Args:
             step: its number.
@@ -151,9 +150,13 @@ class LoopWiring:
             self._report(batch_norm_mismatch(step, {"frozen_in": "combined.train_on_batch"}))
         if cumulative:
             self._report(_cumulative(step))
-        record, self._record = self._record, StepRecord()
-        self._judge_labels(step, record, g_label)
-        self._judge_given(step, record.given)
+        seen, self._seen = self._seen, self._nothing_seen()
+        labels, self._labels = self._labels, []
+        seen.find_shown()
+        self._judge_labels(step, seen, labels, g_label)
+        for finding in check_label_reaches(seen):
+            self._report(replace(finding, first_step=step, last_step=step))
+        return seen
 
     def _judge_moves(self, step: int) -> None:
         """Check which call changed which network."""
@@ -161,9 +164,7 @@ class LoopWiring:
         kinds = {
             "discriminator_leak": D in of_g,
             "generator_leak": G in of_d,
-            "discriminator_frozen": bool(self._record.labels)
-            and D not in of_d
-            and D not in self._idle,
+            "discriminator_frozen": bool(self._labels) and D not in of_d and D not in self._idle,
             "generator_frozen": G not in of_g and "combined" not in self._idle,
             "shared_optimizer": self._models[D].optimizer is self._models["combined"].optimizer,
         }
@@ -180,41 +181,26 @@ class LoopWiring:
         self._moved = {name: set() for name in self._models}
         self._idle.clear()
 
-    def _judge_given(self, step: int, inputs: Any) -> None:
-        """Check that G's labels can reach its output, if the combined model is given G's inputs."""
-        generator = self._networks[G]
-        given = [_values(part) for part in keras.tree.flatten(inputs)]
-        shapes = [tuple(one.shape)[1:] for one in getattr(generator, "inputs", None) or ()]
-        fits = len(given) == len(shapes) and all(
-            part is not None and part.shape[1:] in (shape, shape if shape != (1,) else ())
-            for part, shape in zip(given, shapes, strict=True)
-        )
-        if fits:
-            seen = StepSeen(generator, None, given=[given], structure=inputs)
-            for finding in check_label_reaches(seen):
-                self._report(replace(finding, first_step=step, last_step=step))
-
-    def _judge_labels(self, step: int, record: StepRecord, g_label: float | None) -> None:
+    def _judge_labels(
+        self,
+        step: int,
+        seen: StepSeen,
+        labels: Sequence[np.ndarray | None],
+        g_label: float | None,
+    ) -> None:
         """Check that D gets two labels and G the label of real samples, if fakes are recognised."""
-        seen = StepSeen(
-            self._networks[G],
-            self._networks[D],
-            drawn=record.drawn,
-            inputs_of_d=record.inputs,
-        )
-        seen.find_shown()
         of_real: list[np.ndarray] = []
         of_fake: list[np.ndarray] = []
-        for fake, labels in zip(seen.fake, record.labels, strict=True):
-            if fake is None or labels is None or len(labels) != len(fake):
+        for fake, of_call in zip(seen.fake, labels, strict=True):
+            if fake is None or of_call is None or len(of_call) != len(fake):
                 return
-            of_real.append(labels[~fake])
-            of_fake.append(labels[fake])
+            of_real.append(of_call[~fake])
+            of_fake.append(of_call[fake])
         if not sum(map(len, of_real)) or not sum(map(len, of_fake)):
             return
-        kinds = [np.concatenate(labels) for labels in (of_real, of_fake)]
-        real, fakes = (float(labels.mean()) for labels in kinds)
-        error = float(np.sqrt(sum(labels.var() / len(labels) for labels in kinds)))
+        kinds = [np.concatenate(of_kind) for of_kind in (of_real, of_fake)]
+        real, fakes = (float(of_kind.mean()) for of_kind in kinds)
+        error = float(np.sqrt(sum(of_kind.var() / len(of_kind) for of_kind in kinds)))
         evidence = {
             "label_of_real": round(real, 3),
             "label_of_fake": round(fakes, 3),
@@ -227,12 +213,7 @@ class LoopWiring:
 
     def _judge_shown(self, inputs: Any) -> None:
         """Check the data's scale, D's loss and its batch norm, with what one call was given."""
-        seen = StepSeen(
-            self._networks[G],
-            self._networks[D],
-            drawn=self._record.drawn,
-            inputs_of_d=[self._record.inputs[-1]],
-        )
+        seen = replace(self._seen, inputs_of_d=self._seen.inputs_of_d[-1:], losses=[])
         seen.find_shown()
         model = self._models[D]
         by_name = ("binary_crossentropy", keras.losses.binary_crossentropy)
