@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from keras_collapse.core.advice import BATCH_NORM, LABELS, Driver, Setting
+from keras_collapse.core.findings import Finding
 from keras_collapse.core.guard import guarded
 from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.batches import BatchesSeen
@@ -18,8 +20,14 @@ from keras_collapse.training.wiring.first_step import (
     is_distributed,
     not_checked,
 )
-from keras_collapse.training.wiring.fit_wiring import FitWiring, judge_updates, watch_fit
+from keras_collapse.training.wiring.fit_wiring import (
+    FitWiring,
+    judge_updates,
+    updates_checked,
+    watch_fit,
+)
 from keras_collapse.training.wiring.recompilation import Compiles
+from keras_collapse.training.wiring.step_seen import StepSeen
 
 TRIES = 2
 """Executions of the step before which its check is tried: the first one builds all layers."""
@@ -71,6 +79,7 @@ class FitWatch:
         if self._wiring is not None:
             for finding in self._wiring.after_step(step):
                 self._observer.report(finding)
+            self._observer.see_setting(Setting(Driver.FIT, self._wiring.checked))
 
     def end_epoch(self, step: int) -> None:
         """Report the wiring faults that the first epoch has shown; later ones show no more."""
@@ -108,9 +117,12 @@ class FitWatch:
         seen, found = checked or (None, [])
         if seen is not None:
             self._observer.see_first_step(seen)
+            checked = _checked(seen, found)
             if self._wiring is None:  # the networks were not built when the fit began
                 updates = judge_updates(seen.updates, self._step)
                 found += [one for one in updates if not one.kind.endswith("_frozen")]
+                checked |= updates_checked(seen.updates)
+            self._observer.see_setting(Setting(Driver.FIT, checked))
         for finding in found:
             self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
         return True
@@ -127,3 +139,10 @@ class FitWatch:
         digest = batch_digest(batches)
         if digest is not None:  # an execution of several steps logs its last one
             self._digests[self._next_batch_step - 1] = digest
+
+
+def _checked(seen: StepSeen, found: Sequence[Finding]) -> frozenset[str]:
+    """What one observed step has shown of the wiring besides its optimizer calls."""
+    measured = not any(finding.kind == "not_checked" for finding in found)
+    recognised = any(rows is not None and rows.all() for rows in seen.fake)
+    return frozenset({LABELS} if measured else ()) | frozenset({BATCH_NORM} if recognised else ())

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.findings import Finding
 from keras_collapse.training.probe.shown_samples import ShownSamples
 from keras_collapse.training.session import MonitorSession
@@ -79,6 +80,10 @@ class ManualLoop:
         """See `Observer`."""
         self._session.see_first_step(seen)
 
+    def see_setting(self, setting: Setting) -> None:
+        """See `Observer`."""
+        self._session.see_setting(setting)
+
     def see_batch(self, batch: Any) -> bool:
         """See `Observer`."""
         return self._session.see_batch(batch)
@@ -94,6 +99,7 @@ class ManualLoop:
         self._steps.next_step = step + 1
         if self._wiring is not None and self._shown is not None:
             self._wiring.after_step(step)
+            self.see_setting(Setting(Driver.UPDATE, self._wiring.checked))
             self._shown.after_step()
         numbers = {name: float(number) for name, number in logs.items()}
         self._session.see(step, 0, numbers, rounding=rounding, data=data)
