@@ -184,9 +184,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             monitor = kc.CollapseMonitor()
             with monitor.watching(generator=g, discriminator=d, combined=gan):
                 for _ in range(steps):
-                    d.train_on_batch(real, ones)
-                    d.train_on_batch(g.predict(latents, verbose=0), zeros)
-                    gan.train_on_batch(latents, ones)
+                    step(g, d, gan)  # calls train_on_batch of d and of gan
                     if monitor.should_stop:
                         break
         """

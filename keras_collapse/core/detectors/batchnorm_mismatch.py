@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from math import log
 
-from keras_collapse.core.advice import AUDITED, BATCH_NORM_ADVICE, LABELS, Line
+from keras_collapse.core.advice import (
+    AUDITED,
+    BATCH_NORM_ADVICE,
+    IN_A_LOOP,
+    IN_A_STEP,
+    LABELS,
+    Line,
+)
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -29,8 +36,16 @@ FAIL_AFTER = 400
 
 _ADVICE = (
     *BATCH_NORM_ADVICE,
-    "If D's batch norm is not the cause: dropout or noise that only one of the two steps has, or a "
-    "G that is sampled with training=False for D's step, have the same effect.",
+    Line(
+        "If D's batch norm is not the cause: check that both steps call D, and G, with the same "
+        "training=... argument.",
+        IN_A_STEP,
+    ),
+    Line(
+        "If D's batch norm is not the cause: draw D's fakes with generator(latents, training=True) "
+        "instead of generator.predict(latents), since the combined model trains that G.",
+        IN_A_LOOP,
+    ),
 )
 _LABELS_ADVICE = (
     "Check the labels: D's step needs 1 for real samples and 0 for G's, G's step 1 for G's. With "
