@@ -210,6 +210,7 @@ def train_fit(way: Way, steps: int = STEPS, seed: int = 0) -> Measured:
 
     def one_step() -> None:
         """One more step in which D's own update does nothing."""
+        (way.freeze or (lambda *_: None))(gan.discriminator, True)
         gan.d_optimizer.learning_rate = 0.0
         gan.fit(images[:BATCH], epochs=1, **settings)
 
