@@ -43,7 +43,7 @@ _ADVICE = (
     ),
     Line(
         "If D's batch norm is not the cause: draw D's fakes with generator(latents, training=True) "
-        "instead of generator.predict(latents), since the combined model trains that G.",
+        "instead of generator.predict(latents), or lower the momentum of G's batch norm to 0.8.",
         IN_A_LOOP,
     ),
 )

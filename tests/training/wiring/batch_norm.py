@@ -39,11 +39,17 @@ class Way:
         freeze: sets or removes what keeps D's weights; None for nothing.
         norm: makes D's normalization layers.
         training: what D is called with in G's step; None for Keras' own choice, True there.
+        momentum: of G's batch norm.
+        in_training: whether G is in training mode where it draws D's fakes in a loop.
+        rate: D's learning rate.
     """
 
     freeze: Flags | None = None
     norm: Callable[[], keras.layers.Layer] = layers.BatchNormalization
     training: bool | None = None
+    momentum: float = 0.8
+    in_training: bool = False
+    rate: float = 2e-4
 
 
 @dataclass(frozen=True)
@@ -105,17 +111,26 @@ FITS = {
 }
 """Ways in a ``train_step`` with two optimizers, each given the weights of its network only."""
 
+G_MODES = {
+    "G's momentum 0.99, fakes from `predict`": Way(weights, layers.Identity, None, 0.99, rate=1e-3),
+    "G's momentum 0.99, fakes in training mode": Way(
+        weights, layers.Identity, None, 0.99, True, rate=1e-3
+    ),
+    "G's momentum 0.8, fakes from `predict`": Way(weights, layers.Identity, rate=1e-3),
+}
+"""Ways to draw the fakes of a D without batch norm, which learns faster than G."""
 
-def generator() -> keras.Model:
+
+def generator(momentum: float) -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((LATENT,)),
             layers.Dense(2 * 2 * 32),
-            layers.BatchNormalization(momentum=0.8),
+            layers.BatchNormalization(momentum=momentum),
             layers.ReLU(),
             layers.Reshape((2, 2, 32)),
             layers.Conv2DTranspose(16, 4, 2, "same"),
-            layers.BatchNormalization(momentum=0.8),
+            layers.BatchNormalization(momentum=momentum),
             layers.ReLU(),
             layers.Conv2DTranspose(1, 4, 2, "same", activation="tanh"),
         ],
@@ -149,9 +164,9 @@ def digits() -> np.ndarray:
 def train_loop(way: Way, steps: int = STEPS, seed: int = 0) -> Measured:
     """Train as the Keras-GAN collection's programs do, with the flags set before each call."""
     kc.seed_everything(seed)
-    g, d, images = generator(), discriminator(way.norm), digits()
+    g, d, images = generator(way.momentum), discriminator(way.norm), digits()
     compiled = {"loss": "binary_crossentropy", "metrics": ["accuracy"], "jit_compile": False}
-    d.compile(keras.optimizers.Adam(2e-4, 0.5), **compiled)
+    d.compile(keras.optimizers.Adam(way.rate, 0.5), **compiled)
     z = keras.Input((LATENT,))
     scored = d(g(z)) if way.training is None else d(g(z), training=way.training)
     combined = keras.Model(z, scored)
@@ -165,7 +180,8 @@ def train_loop(way: Way, steps: int = STEPS, seed: int = 0) -> Measured:
             latents = rng.standard_normal((BATCH, LATENT), "float32")
             freeze(d, True)
             d.train_on_batch(images[rng.integers(len(images), size=BATCH)], ones)
-            on_fake = d.train_on_batch(g.predict_on_batch(latents), zeros)
+            fakes = _in_training(g, latents) if way.in_training else g.predict_on_batch(latents)
+            on_fake = d.train_on_batch(fakes, zeros)
             freeze(d, False)
             on_g = combined.train_on_batch(latents, ones)
             fooled.append((float(on_g[1]), 1 - float(on_fake[1])))
@@ -175,6 +191,10 @@ def train_loop(way: Way, steps: int = STEPS, seed: int = 0) -> Measured:
         combined.train_on_batch(latents, ones)
 
     return _measured(monitor, g, d, way, fooled, one_step)
+
+
+def _in_training(g: keras.Model, latents: np.ndarray) -> np.ndarray:
+    return np.asarray(ops.convert_to_numpy(ops.stop_gradient(g(latents, training=True))))
 
 
 class Toggling(GAN):
@@ -195,7 +215,7 @@ class Toggling(GAN):
 def train_fit(way: Way, steps: int = STEPS, seed: int = 0) -> Measured:
     """Train with a ``train_step``; whole epochs of at most 56 steps."""
     kc.seed_everything(seed)
-    gan, images = Toggling(generator(), discriminator(way.norm), seed=seed), digits()
+    gan, images = Toggling(generator(way.momentum), discriminator(way.norm), seed=seed), digits()
     gan.way = way
     gan.compile(
         keras.optimizers.Adam(2e-4, 0.5), keras.optimizers.Adam(2e-4, 0.5), jit_compile=False
@@ -251,12 +271,14 @@ def main(arguments: list[str]) -> None:
         "| loop | in G's step | found | largest gap of scores | weights of D that G's step moves | "
         "fooled in G's step, in its own |\n|---|---|---|---|---|---|"
     )
+    steps = int(arguments[0]) if arguments else STEPS
     for loop, ways, train in (
         ("`train_on_batch`", LOOPS, train_loop),
         ("`train_step`", FITS, train_fit),
+        ("`train_on_batch`", G_MODES, train_loop),
     ):
         for name, way in ways.items():
-            runs = [train(way, int(arguments[0]) if arguments else STEPS, s) for s in SEEDS]
+            runs = [train(way, steps, seed) for seed in SEEDS]
             kinds = " / ".join(dict.fromkeys(", ".join(sorted(r.kinds)) or "nothing" for r in runs))
             gaps = f"{min(r.gap for r in runs):.2g}–{max(r.gap for r in runs):.2g}"
             counts = " / ".join(map(str, dict.fromkeys(r.moved for r in runs)))
