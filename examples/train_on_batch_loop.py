@@ -6,12 +6,17 @@
 Keras 2 used the value of ``trainable`` at compile time. Keras 3 reads it when a step first runs.
 D is trainable again by then, so G's step trains D too. The table at the end shows how running
 means hide this.
+
+The fix freezes D's weights for G's step, and not D itself: a frozen D runs its batch norm, if it
+has any, in inference mode, and G is then trained against another D than the one that learns.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -48,6 +53,12 @@ def at_full_scale(network: keras.Model) -> keras.Model:
     return network
 
 
+def set_trainable(weights: Sequence[Any], trainable: bool) -> None:
+    """Freeze weights, or release them; their layers' modes stay as they are."""
+    for weight in weights:
+        weight.trainable = trainable
+
+
 def train(
     images: np.ndarray,
     monitor: kc.CollapseMonitor,
@@ -66,6 +77,7 @@ def train(
     gan = keras.Sequential([keras.Input((LATENT_DIM,)), generator, discriminator])
     gan.compile(keras.optimizers.RMSprop(4e-4), loss="binary_crossentropy", metrics=["accuracy"])
     discriminator.trainable = True
+    d_weights = list(discriminator.trainable_weights)
 
     rng = np.random.default_rng(seed)
     real, fake = np.ones((batch_size, 1), "float32"), np.zeros((batch_size, 1), "float32")
@@ -73,11 +85,11 @@ def train(
         for _ in range(steps):
             latents = rng.standard_normal((batch_size, LATENT_DIM), dtype="float32")
             if cure:
-                discriminator.trainable = True
+                set_trainable(d_weights, True)
             discriminator.train_on_batch(images[rng.integers(len(images), size=batch_size)], real)
             discriminator.train_on_batch(generator.predict(latents, verbose=0), fake)
             if cure:
-                discriminator.trainable = False
+                set_trainable(d_weights, False)
             gan.train_on_batch(latents, real)
 
 
@@ -103,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", help=".npy or .npz file of 28x28 drawings")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--cure", action="store_true", help="freeze D during G's step")
+    parser.add_argument("--cure", action="store_true", help="freeze D's weights in G's step")
     parser.add_argument("--seed", type=int, default=42)
     chosen = parser.parse_args(arguments)
     monitor = kc.CollapseMonitor()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from keras_collapse.core.advice import Setting, advice_for
 from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
 from keras_collapse.core.detectors.persistent_condition import BlockDetector
 from keras_collapse.core.detectors.sample_quality import bad
@@ -42,6 +44,7 @@ class Examiner:
             run is healthy only if its samples were compared with the data.
 
     Attributes:
+        setting: how the run is trained, and what of its wiring was checked.
         steps: training steps seen.
         sample_checks: sample checks that compared samples with data.
         unavailable_reason: why samples are not compared with the data; empty where they are, or
@@ -81,6 +84,7 @@ class Examiner:
         self.sample_checks = 0
         self.unavailable_reason = ""
         self._signals: set[str] = set()
+        self.setting = Setting()
         self._samples_good: bool | None = None  # in the latest sample check with the data
         self._others: list[Finding] = []
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
@@ -119,13 +123,18 @@ class Examiner:
             key, state = (finding.kind, finding.first_step), (finding.severity, finding.resolved)
             now[key] = state
             if before.get(key) != state:
-                yield finding
+                yield self._with_advice(finding)
         self._known[id(detector)] = now
 
     def _own_findings(self, detector: Detector | ProbeDetector) -> list[Finding]:
         """A detector's findings, but for those that the wiring has shown already."""
         reported = {finding.kind for finding in self._others}
         return [finding for finding in detector.findings if finding.kind not in reported]
+
+    def _with_advice(self, finding: Finding) -> Finding:
+        """A detector's finding with the advice that fits this run."""
+        faults = [f.kind for f in self._others if f.kind in ROOTS]
+        return replace(finding, advice=advice_for(finding.advice, self.setting, faults))
 
     def report(self, finding: Finding) -> None:
         """Add a finding that no detector made, as of the reader, the wiring or the seeding."""
@@ -134,7 +143,8 @@ class Examiner:
 
     def verdict(self, averaging: str | None = None) -> Verdict:
         """The verdict on everything seen so far."""
-        findings = [f for d in self.detectors for f in self._own_findings(d)] + self._others
+        own = [self._with_advice(f) for d in self.detectors for f in self._own_findings(d)]
+        findings = own + self._others
         findings.sort(
             key=lambda f: (f.resolved, -f.severity.rank, f.kind not in ROOTS, f.first_step)
         )

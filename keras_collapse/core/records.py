@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.plain_json import floats_of, json_value, mapping_of, object_of
 from keras_collapse.core.samples.probe import Probe
@@ -43,7 +44,7 @@ class RunStarted(Record):
     Args:
         schema: of the journal.
         time: Unix seconds.
-        process: which process writes it: see `core.processes.this_process`.
+        process: which process writes it: see `core.process.identity.this_process`.
         command, cwd: what started that process, and in which folder.
     """
 
@@ -205,6 +206,20 @@ class ObjectiveSeen(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class SettingSeen(Record):
+    """How the run is trained, and what of its wiring was checked; later ones replace it."""
+
+    kind: ClassVar[str] = "setting"
+    driver: str
+    checked: Sequence[str] = ()
+
+    @property
+    def setting(self) -> Setting:
+        """The same as a `Setting`."""
+        return Setting(Driver(self.driver), frozenset(self.checked))
+
+
+@dataclass(frozen=True, slots=True)
 class FindingChanged(Record):
     """A detector's finding when it was new, more severe, or resolved."""
 
@@ -254,6 +269,7 @@ KINDS: Mapping[str, type[Record]] = {
         PictureSaved,
         SamplesUnavailable,
         ObjectiveSeen,
+        SettingSeen,
         FindingChanged,
         FindingReported,
         RunEnded,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.advice import Setting
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.journal import FILE_NAME, read_journal
@@ -19,6 +20,7 @@ from keras_collapse.core.records import (
     RunStarted,
     SamplesChecked,
     SamplesUnavailable,
+    SettingSeen,
     StepLogs,
 )
 from keras_collapse.core.samples.probe import Probe
@@ -47,6 +49,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     unavailable, ended = "", STILL_OPEN
     objective: str | None = None
     scale: float | None = None
+    setting = Setting()
     for record in read_journal(path):
         match record:
             case RunStarted():
@@ -63,6 +66,8 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 probes.append(record.probe)
             case ObjectiveSeen():
                 objective, scale = record.objective, record.scale
+            case SettingSeen():
+                setting = record.setting
             case SamplesUnavailable():
                 unavailable = record.reason
             case FindingReported():
@@ -84,6 +89,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         log_only=False,
         objective=objective,
         scale=scale,
+        setting=setting,
         notes=[ended] if ended else [],
         context=context,
     )

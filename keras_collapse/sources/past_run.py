@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.advice import Setting
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Status, Verdict
@@ -66,6 +67,7 @@ class PastRun:
         log_only: whether it is a mere log, and not the record of a monitored run, whose samples
             are compared with data where that is possible.
         objective, scale: the objective of its losses, if that is known; see `CrossEntropy.know`.
+        setting: how it was trained, and what of its wiring was checked, as far as that is known.
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
     """
@@ -79,6 +81,7 @@ class PastRun:
     log_only: bool = True
     objective: str | None = None
     scale: float | None = None
+    setting: Setting = field(default_factory=Setting)
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
 
@@ -133,7 +136,7 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     examiner = Examiner(row_steps=row_steps, log_only=run.log_only)
     if objective is not None:
         examiner.know_objective(objective, run.scale)
-    examiner.unavailable_reason = run.unavailable_reason
+    examiner.unavailable_reason, examiner.setting = run.unavailable_reason, run.setting
     probes = deque(run.probes)
     found: list[Reading] = []
     for step, readings in _read_rows(run, reader):

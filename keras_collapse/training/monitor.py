@@ -14,6 +14,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.events import RunEvents, events_of
@@ -183,9 +184,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             monitor = kc.CollapseMonitor()
             with monitor.watching(generator=g, discriminator=d, combined=gan):
                 for _ in range(steps):
-                    d.train_on_batch(real, ones)
-                    d.train_on_batch(g.predict(latents, verbose=0), zeros)
-                    gan.train_on_batch(latents, ones)
+                    step(g, d, gan)  # calls train_on_batch of d and of gan
                     if monitor.should_stop:
                         break
         """
@@ -253,6 +252,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         facts = facts_of(model, {}, known) if isinstance(model, keras.Model) else {}
         step = self._steps.next_step
         self._session.begin(events, known, facts, step, look_for, seen, stop)
+        self._session.see_setting(Setting(Driver.UPDATE))
         self._session.fingerprint(step - 1)
 
     # -- fit -----------------------------------------------------------------------------------

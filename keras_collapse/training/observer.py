@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from keras_collapse.core.advice import Setting
 from keras_collapse.core.findings import Finding
 from keras_collapse.training.wiring.step_seen import StepSeen
 
@@ -20,6 +21,9 @@ class Observer(Protocol):
 
     def see_first_step(self, seen: StepSeen) -> None:
         """Take the first training step as it was seen, before its batch."""
+
+    def see_setting(self, setting: Setting) -> None:
+        """Take how the run is trained, and what of its wiring was checked by now."""
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_collapse.core.guard import guarded
 from keras_collapse.core.journal import Journal
-from keras_collapse.core.processes import this_command, this_process
+from keras_collapse.core.process.identity import this_command, this_process
 from keras_collapse.core.records import SCHEMA, Record, RunStarted
 
 RUNS_FOLDER = "collapse_runs"

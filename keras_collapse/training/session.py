@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_collapse.core.advice import Setting
 from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.events import RunEvents
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.guard import guarded
+from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.records import (
     EpochEnded,
@@ -25,9 +27,9 @@ from keras_collapse.core.records import (
     FitStarted,
     ObjectiveSeen,
     RunEnded,
+    SettingSeen,
     StepLogs,
 )
-from keras_collapse.core.termination import EarlyEnd, Ending
 from keras_collapse.reproducibility.fingerprints import fingerprints
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.on_failure import CollapseError, Reaction
@@ -148,6 +150,13 @@ class MonitorSession:
         if seen.objective is not None:
             self.journal.write(ObjectiveSeen(seen.objective, seen.scale))
             self._know_objective(seen.objective, seen.scale)
+
+    def see_setting(self, setting: Setting) -> None:
+        """Take how the run is trained, and what of its wiring was checked by now."""
+        known, self._examiner.setting = self._examiner.setting, self._examiner.setting.also(setting)
+        if self._examiner.setting != known:
+            now = self._examiner.setting
+            self.journal.write(SettingSeen(now.driver, sorted(now.checked)))
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""

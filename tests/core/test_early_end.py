@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from keras_collapse.core import termination
-from keras_collapse.core.termination import EarlyEnd, Ending
+from keras_collapse.core.process import termination
+from keras_collapse.core.process.termination import EarlyEnd, Ending
 
 START = """
 import os, signal
-from keras_collapse.core.termination import EarlyEnd
+from keras_collapse.core.process.termination import EarlyEnd
 class Owner: pass
 owner = Owner()
 EarlyEnd(owner, lambda ending: print("first", ending.status, ending.reason, flush=True))

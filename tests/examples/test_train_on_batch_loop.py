@@ -57,11 +57,39 @@ def test_the_loop_leaks_and_is_found_out(capsys: pytest.CaptureFixture[str]) -> 
     kinds = {finding.kind: finding for finding in monitor.verdict.findings}
     assert kinds["discriminator_leak"].first_step == 0
     assert "discriminator_frozen" not in kinds
-    assert "discriminator.trainable = False before each" in capsys.readouterr().out
+    assert "weights = list(discriminator.trainable_weights)" in capsys.readouterr().out
+    assert "train_step" not in " ".join(kinds["discriminator_leak"].advice)
 
 
 def test_two_lines_cure_it() -> None:
     assert main(["--cure", "--steps", "2"]) == 0
+
+
+def test_the_cure_gives_a_d_with_batch_norm_no_second_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def discriminator(_: float) -> keras.Model:
+        return keras.Sequential(
+            [
+                keras.Input((28, 28, 1)),
+                keras.layers.Conv2D(4, 5, 4),
+                keras.layers.BatchNormalization(),
+                keras.layers.LeakyReLU(),
+                keras.layers.Flatten(),
+                keras.layers.Dense(1, activation="sigmoid"),
+            ],
+            name="discriminator",
+        )
+
+    monkeypatch.setattr(train_on_batch_loop, "build_discriminator", discriminator)
+    images = np.random.default_rng(0).uniform(-1, 1, (8, 28, 28, 1)).astype("float32")
+    found = {}
+    for cure in (False, True):
+        monitor = kc.CollapseMonitor(verbose=0)
+        train_on_batch_loop.train(images, monitor, steps=2, batch_size=4, cure=cure)
+        found[cure] = {finding.kind for finding in monitor.verdict.findings}
+    assert "discriminator_leak" in found[False]
+    assert found[True] <= {"cumulative_metrics"}
 
 
 def test_it_trains_on_the_file_and_prints_what_keras_printed_beside_what_was(

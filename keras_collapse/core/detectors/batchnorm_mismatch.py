@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from math import log
 
+from keras_collapse.core.advice import (
+    AUDITED,
+    BATCH_NORM_ADVICE,
+    IN_A_LOOP,
+    IN_A_STEP,
+    LABELS,
+    Line,
+)
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -27,16 +35,22 @@ FAIL_AFTER = 400
 """Steps before "failed", unless G's samples are known to be good."""
 
 _ADVICE = (
-    "Call D with training=True inside G's step, or keep D's BatchNormalization layers trainable "
-    "while its other weights are frozen: a frozen one uses its moving averages.",
-    "Or use LayerNormalization or GroupNormalization in D, which have none.",
-    "Or train both in one train_step of a Keras model, where D need not be frozen.",
-    "If D has no batch norm: dropout or noise that only one of the two steps has, or a G that is "
-    "sampled with training=False for D's step, have the same effect.",
+    *BATCH_NORM_ADVICE,
+    Line(
+        "If D's batch norm is not the cause: check that both steps call D, and G, with the same "
+        "training=... argument.",
+        IN_A_STEP,
+    ),
+    Line(
+        "If D's batch norm is not the cause: draw D's fakes with generator(latents, training=True) "
+        "instead of generator.predict(latents), or lower the momentum of G's batch norm to 0.8.",
+        IN_A_LOOP,
+    ),
 )
 _LABELS_ADVICE = (
     "Check the labels: D's step needs 1 for real samples and 0 for G's, G's step 1 for G's. With "
-    "D's swapped, both networks are trained to the same answer (keras-collapse audit).",
+    "D's swapped, both networks are trained to the same answer.",
+    Line("keras-collapse audit finds which loss has them.", AUDITED, unless=LABELS),
 )
 
 
@@ -81,7 +95,7 @@ class BatchNormMismatch(PersistentCondition):
                 f"D is right on {known[0]:.0%} of the fakes in its own step, and "
                 f"calls {mean.values['g_acc']:.0%} of them real in G's"
             )
-        cause = "D uses other statistics in G's step than in its own, as frozen batch norm does"
+        cause = "D answers otherwise in G's step than in its own"
         if agree:
             cause = "D and G are trained to the same answer"
         return Finding(

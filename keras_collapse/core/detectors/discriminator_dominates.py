@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keras_collapse.core.advice import IN_A_STEP, WASSERSTEIN, Line
 from keras_collapse.core.detectors.batchnorm_mismatch import has_two_faces
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.findings import Finding, Severity
@@ -23,7 +24,8 @@ _ADVICE = (
     "Lower D's learning rate or raise G's; train G more often than D.",
     "Weaken D: dropout, noise on its inputs that fades (Arjovsky & Bottou, 2017), one-sided label "
     "smoothing (Salimans et al., 2016), or spectral normalization (Miyato et al., 2018).",
-    "Use the non-saturating loss, or a Wasserstein objective with gradient penalty.",
+    Line("Use the non-saturating loss.", IN_A_STEP),
+    *WASSERSTEIN,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 
+from keras_collapse.core.advice import AUDITED, LABELS, UPDATES, Line
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -28,10 +29,20 @@ _LABELS = (
     "D's own step the label 1 for real samples and 0 for G's, in the loss as in the metrics."
 )
 _ADVICE = (
-    "Check that D learns from its own step: its learning rate is not 0, its weights are trainable "
-    "when that step is traced, and the step is called (keras-collapse audit).",
-    "Check D's labels: 1 for real samples and 0 for G's in D's step, 1 in G's.",
-    "Check that G's step does not train D as well.",
+    Line(
+        "Check that D learns from its own step: its learning rate is not 0, its weights are "
+        "trainable when that step is traced, and the step is called.",
+        unless=UPDATES,
+    ),
+    Line("Check that G's step does not train D as well.", unless=UPDATES),
+    Line(
+        "Check D's labels: 1 for real samples and 0 for G's in D's step, 1 in G's.", unless=LABELS
+    ),
+    Line(
+        "keras-collapse audit checks all that of a model with a train_step.",
+        AUDITED,
+        unless=UPDATES,
+    ),
     "If all that is right, G overpowers D: lower G's learning rate, or train D more often.",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 
+from keras_collapse.core.advice import IN_A_LOOP, IN_A_STEP, UPDATES, Driver, Line
 from keras_collapse.core.detectors.discriminator_fooled import LOSS
 from keras_collapse.core.detectors.persistent_condition import Episode, PersistentCondition
 from keras_collapse.core.findings import Finding, Severity
@@ -40,11 +41,24 @@ fake" within tens of steps (26 at most in that published run)."""
 FAIL_AFTER = 200
 """Steps of one answer before "failed": twice the warning's."""
 
+_STRONGER = (
+    "make D stronger (less dropout, more filters) or raise its learning rate relative to G's."
+)
 _ADVICE = (
-    "Look for a leak first: in Keras 3 the generator's train_on_batch also trains a "
-    "discriminator that is not frozen when the step is traced.",
-    "If the wiring is right: make D stronger (less dropout, more filters) or raise its learning "
-    "rate relative to G's.",
+    Line(
+        "Look for a leak first: in Keras 3 the combined model's train_on_batch also trains a D "
+        "that is not frozen when its step is traced.",
+        (*IN_A_LOOP, Driver.LOG),
+        unless=UPDATES,
+    ),
+    Line(
+        "Look for a leak first: an optimizer of G's that is given D's weights too trains D to call "
+        "G's samples real.",
+        IN_A_STEP,
+        unless=UPDATES,
+    ),
+    Line(f"If the wiring is right: {_STRONGER}", unless=UPDATES),
+    Line(f"{_STRONGER[0].upper()}{_STRONGER[1:]}", given=UPDATES),
     "Repeat with another seed and a smaller batch before changing more.",
 )
 

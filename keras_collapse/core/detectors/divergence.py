@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from keras_collapse.core.advice import IN_A_LOOP, IN_A_STEP, Line
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
@@ -30,7 +31,8 @@ _ADVICE = {
     ),
     "exploded": (
         "Lower both learning rates, or clip gradients (optimizer argument clipnorm).",
-        "Wasserstein critics need weight clipping or a gradient penalty.",
+        Line("Wasserstein critics need weight clipping or a gradient penalty.", IN_A_STEP),
+        Line("Wasserstein critics need clipped weights.", IN_A_LOOP),
     ),
 }
 

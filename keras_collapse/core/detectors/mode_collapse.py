@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keras_collapse.core.advice import WASSERSTEIN
 from keras_collapse.core.detectors.no_progress import NoProgress, rounded
 from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
 from keras_collapse.core.findings import Finding, Severity
@@ -13,7 +14,8 @@ _ADVICE = (
     "Make D stronger or G slower: raise D's learning rate to 2-4 times G's (Heusel et al., 2017), "
     "or take out some of D's dropout.",
     "Let D see several samples at once (minibatch discrimination, Salimans et al., 2016; packing, "
-    "Lin et al., 2018), or change to a Wasserstein objective with gradient penalty.",
+    "Lin et al., 2018).",
+    *WASSERSTEIN,
     "Repeat with another seed and a smaller batch: if it depends on the seed, it is the initial "
     "weights.",
 )

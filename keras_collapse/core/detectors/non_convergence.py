@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from keras_collapse.core.advice import IN_A_LOOP, IN_A_STEP, Line
 from keras_collapse.core.detectors.persistent_condition import BLOCK_STEPS, BlockDetector
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import Finding, Severity
@@ -29,7 +30,8 @@ MEMORY = 3000
 
 _ADVICE = (
     "Lower both learning rates, or Adam's beta_1 to 0.5 or 0 (Radford et al., 2016).",
-    "Penalize D's gradient on real samples (R1, Mescheder et al., 2018).",
+    Line("Penalize D's gradient on real samples (R1, Mescheder et al., 2018).", IN_A_STEP),
+    Line("Limit D's slope: keras.layers.SpectralNormalization (Miyato et al., 2018).", IN_A_LOOP),
     "Keep a moving average of G's weights and sample with it (Yazici et al., 2019).",
 )
 

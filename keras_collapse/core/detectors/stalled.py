@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from keras_collapse.core.advice import AUDITED, IN_A_LOOP, IN_A_STEP, UPDATES, Line
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.detectors.no_progress import NoProgress, rounded
 from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
@@ -12,14 +13,24 @@ from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
 _ADVICE = (
-    "Check that both networks learn (keras-collapse audit) and that the data has G's scale.",
+    Line("Check that each step trains its own network, and only that.", unless=UPDATES),
+    Line("keras-collapse audit checks that of a model with a train_step.", AUDITED, unless=UPDATES),
+    "Check that the data has G's scale.",
     "Raise G's learning rate, or D's if D separates nothing; remove noise from D's inputs and "
     "labels.",
     "Repeat with another initialization of the weights.",
 )
 _UNCHANGED_ADVICE = (
-    "Check that a gradient reaches G: its learning rate, generator.trainable, and the tape around "
-    "its loss.",
+    Line(
+        "Check that a gradient reaches G: its learning rate, generator.trainable, and that G's "
+        "loss is computed from discriminator(generator(latents)), without detaching the fakes.",
+        IN_A_STEP,
+    ),
+    Line(
+        "Check that a gradient reaches G: the learning rate of the combined model, "
+        "generator.trainable, and that this very generator is a part of the combined model.",
+        IN_A_LOOP,
+    ),
     "If G's last activation is saturated or its ReLUs are dead, lower its learning rate and start "
     "again.",
 )

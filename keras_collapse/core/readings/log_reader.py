@@ -178,8 +178,8 @@ class Reader:
                 "failures hardly change. The averaging was undone before the diagnosis.",
                 evidence=evidence,
                 advice=(
-                    "Call model.reset_metrics() before each train_on_batch, or use Keras 3.15 "
-                    "or newer, where train_on_batch reports its own batch.",
+                    "In a train_on_batch loop: call model.reset_metrics() before each call, or use "
+                    "Keras 3.15 or newer, where train_on_batch reports its own batch.",
                     "Log real and fake batches into separate metrics."
                     if self.shared_halves
                     else "Plot the un-averaged numbers, not these.",

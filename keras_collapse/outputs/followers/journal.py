@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME, record_of
-from keras_collapse.core.processes import lives
+from keras_collapse.core.process.identity import lives
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.records import (
     EpochEnded,

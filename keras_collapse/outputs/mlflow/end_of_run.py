@@ -13,9 +13,9 @@ from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
+from keras_collapse.core.process.termination import Ending
 from keras_collapse.core.records import Record, RunEnded, parse
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.core.termination import Ending
 from keras_collapse.outputs.markdown import cause_tags, description
 from keras_collapse.outputs.mlflow.outbox import END, Outbox
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread

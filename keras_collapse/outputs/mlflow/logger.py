@@ -15,9 +15,9 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.core.termination import EarlyEnd, Ending
 from keras_collapse.outputs.markdown import cause_tags
 from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, Outbox

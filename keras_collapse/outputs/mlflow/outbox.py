@@ -24,7 +24,7 @@ from typing import Any
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.processes import lives, this_process
+from keras_collapse.core.process.identity import lives, this_process
 
 FOLDER = "mlflow"
 """Name of the outbox in the run's folder."""

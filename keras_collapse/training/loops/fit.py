@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.events import events_of
 from keras_collapse.core.guard import guarded
 from keras_collapse.training.loops.fit_watch import FitWatch
@@ -61,6 +62,7 @@ class FitLoop:
         facts = facts_of(model, params, networks)
         step = self._steps.next_step
         self._session.begin(events_of(params), networks, facts, step, look_for, True, self._stop)
+        self._session.see_setting(Setting(Driver.FIT))
         self._fresh = True
         self._watch.begin(self._model, networks, step)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.guard import guarded
 from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.batches import BatchesSeen
@@ -17,10 +18,12 @@ from keras_collapse.training.wiring.first_step import (
     is_built,
     is_distributed,
     not_checked,
+    parts_checked,
 )
 from keras_collapse.training.wiring.fit_wiring import (
     FitWiring,
     judge_updates,
+    updates_checked,
     watch_fit,
     without_rate,
 )
@@ -76,6 +79,7 @@ class FitWatch:
         if self._wiring is not None:
             for finding in self._wiring.after_step(step):
                 self._observer.report(finding)
+            self._observer.see_setting(Setting(Driver.FIT, self._wiring.checked))
 
     def end_epoch(self, step: int) -> None:
         """Report the wiring faults that the first epoch has shown; later ones show no more."""
@@ -102,7 +106,7 @@ class FitWatch:
         if not is_built(self._model) and self._tries < TRIES:
             return False
         with self._wiring.paused() if self._wiring is not None else contextlib.nullcontext():
-            checked = guarded(
+            result = guarded(
                 "The check of the first step",
                 check_first_step,
                 self._model,
@@ -110,14 +114,17 @@ class FitWatch:
                 batch,
                 state,
             )
-        seen, found = checked or (None, [])
+        seen, found = result or (None, [])
         if seen is not None:
             self._observer.see_first_step(seen)
+            checked = parts_checked(seen, found)
             if self._wiring is None:  # the networks were not built when the fit began
                 updates = judge_updates(seen.updates, self._step)
                 found += [one for one in updates if not one.kind.endswith("_frozen")]
                 optimizers = list(optimizers_of(self._model).values())
                 found += without_rate(seen.updates, optimizers, self._step)
+                checked |= updates_checked(seen.updates)
+            self._observer.see_setting(Setting(Driver.FIT, checked))
         for finding in found:
             self._observer.report(replace(finding, first_step=self._step, last_step=self._step))
         return True

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.findings import Finding
 from keras_collapse.training.probe.shown_samples import ShownSamples
 from keras_collapse.training.session import MonitorSession
@@ -88,6 +89,10 @@ class ManualLoop:
         """See `Observer`."""
         self._session.see_first_step(seen)
 
+    def see_setting(self, setting: Setting) -> None:
+        """See `Observer`."""
+        self._session.see_setting(setting)
+
     def see_batch(self, batch: Any) -> bool:
         """See `Observer`."""
         return self._session.see_batch(batch)
@@ -103,6 +108,7 @@ class ManualLoop:
         self._steps.next_step = step + 1
         if self._wiring is not None and self._shown is not None:
             self._wiring.after_step(step)
+            self.see_setting(Setting(Driver.UPDATE, self._wiring.checked))
             self._shown.after_step()
         if self._compiled is not None:
             self._compiled.after_step(step, logs)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING
 from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.method_patch import MethodPatch
@@ -172,6 +173,7 @@ class LoopWatch:
 
     def start(self) -> None:
         """Patch both models."""
+        self._observer.see_setting(Setting(Driver.TRAIN_ON_BATCH))
         for name, model in self._models.items():
             make = functools.partial(self._watched, name)
             self._patches.append(MethodPatch(model, "train_on_batch", make))
@@ -222,5 +224,6 @@ class LoopWatch:
         self._steps += 1
         if self._steps == WIRING_STEPS:
             self._wiring.stop()
+            self._observer.see_setting(Setting(Driver.TRAIN_ON_BATCH, self._wiring.checked))
         logs, rounding = step.logs(call, self._labels)
         self._observer.see_step(logs, rounding, step.data(call, self._labels))

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.findings import Finding
 from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.networks.preserve_state import preserve_state
@@ -25,6 +26,7 @@ from keras_collapse.training.wiring.first_step import (
     arrays_of_batch,
     judge_step,
     not_checked,
+    parts_checked,
 )
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
 from keras_collapse.training.wiring.step_seen import StepSeen
@@ -146,6 +148,7 @@ class CompiledLoop:
             found = [not_checked(f"the training step, which fails uncompiled ({why})")]
         else:
             self._observer.see_first_step(seen)
+            self._observer.see_setting(Setting(Driver.UPDATE, parts_checked(seen, found)))
             if self._source is not None and not self._observer.see_batch(seen.batch):
                 self._source = None
         finally:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_collapse.core.advice import BATCH_NORM, LABELS
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.keras_internals import sublayers
@@ -120,6 +121,13 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
     except NotMeasured as reason:
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
     return found
+
+
+def parts_checked(seen: StepSeen, found: Sequence[Finding]) -> frozenset[str]:
+    """What one observed step has shown of the wiring besides its optimizer calls."""
+    measured = not any(finding.kind == "not_checked" for finding in found)
+    recognised = any(rows is not None and rows.all() for rows in seen.fake)
+    return frozenset({LABELS} if measured else ()) | frozenset({BATCH_NORM} if recognised else ())
 
 
 def not_checked(what: str) -> Finding:

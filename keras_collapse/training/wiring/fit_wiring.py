@@ -10,11 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.advice import UPDATES, Driver
+from keras_collapse.core.findings import Finding
 from keras_collapse.reproducibility.fingerprints import digest
 from keras_collapse.training.hooks.optimizer_calls import D, G, Update, UpdatesSeen
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 from keras_collapse.training.networks.keras_internals import has_rate_schedule
+from keras_collapse.training.wiring.faults import FAULTS, IN_A_LOOP
 
 # Variables that a forward pass changes, or that count: no optimizer trains them.
 _STATES = (
@@ -90,6 +92,12 @@ def judge_updates(updates: Sequence[Update], step: int = 0) -> list[Finding]:
     return [fault(kind, step, evidence) for kind in dict.fromkeys(kinds)]
 
 
+def updates_checked(updates: Sequence[Update]) -> frozenset[str]:
+    """`UPDATES` if these are updates of both networks."""
+    networks = {network for update in updates for network in update.networks}
+    return frozenset({UPDATES} if networks == {G, D} else ())
+
+
 EAGER_STEPS = 10
 """Steps to wait for an update of each network if the step is not compiled: it may train G on every
 fifth call only. A compiled step contains all its updates when it is traced."""
@@ -154,6 +162,13 @@ class FitWiring:
             if watching:
                 self._seen.start()
 
+    @property
+    def checked(self) -> frozenset[str]:
+        """`UPDATES` once the updates of both networks were seen."""
+        if self._seen.watching:
+            return frozenset()
+        return updates_checked(self._seen.updates)
+
     def stop(self) -> None:
         """Restore the optimizers."""
         self._seen.stop()
@@ -170,58 +185,6 @@ def watch_fit(model: Any, networks: Networks) -> FitWiring | None:
     if g is None or d is None or not (g.built and d.built and optimizers):
         return None
     return FitWiring(model, g, d, list(optimizers.values()))
-
-
-_FIT = "In train_step: "
-_FAULTS: Mapping[str, tuple[Severity, str, Sequence[str]]] = {
-    "discriminator_leak": (
-        Severity.FAILED,
-        "The generator's step also changes the discriminator: it is trained to call fakes real.",
-        (
-            f"{_FIT}take G's gradients with respect to generator.trainable_weights only, and "
-            "apply them with g_optimizer to those only.",
-            "In a train_on_batch loop: discriminator.trainable = False before each "
-            "gan.train_on_batch(...), and True again before discriminator.train_on_batch(...).",
-        ),
-    ),
-    "generator_leak": (
-        Severity.FAILED,
-        "The discriminator's step also changes the generator: it is trained to be caught.",
-        (
-            f"{_FIT}take D's gradients with respect to discriminator.trainable_weights only, and "
-            "apply them with d_optimizer to those only.",
-            "In a train_on_batch loop: draw fakes with generator(latents, training=False), outside "
-            "of the model that D's step trains.",
-        ),
-    ),
-    "discriminator_frozen": (
-        Severity.FAILED,
-        "No step changes the discriminator: it cannot learn.",
-        (
-            "Set discriminator.trainable = True before its step is first run: Keras 3 reads the "
-            "flag when the step is traced, not when the model is compiled.",
-            f"{_FIT}check that D's gradients are taken from D's loss and applied by d_optimizer "
-            "to discriminator.trainable_weights.",
-        ),
-    ),
-    "generator_frozen": (
-        Severity.FAILED,
-        "No step changes the generator: it cannot learn.",
-        (
-            "Check that generator.trainable is True when the step is first run.",
-            f"{_FIT}compute G's loss from discriminator(generator(latents)) inside the gradient "
-            "tape, and apply its gradients to generator.trainable_weights.",
-        ),
-    ),
-    "shared_optimizer": (
-        Severity.WARNING,
-        "One optimizer instance updates both networks: they share its step count and its rate.",
-        (
-            "Give each network an optimizer of its own: compile(d_optimizer=..., "
-            "g_optimizer=...) with two instances.",
-        ),
-    ),
-}
 
 
 def rate_of(name: str, updates: Sequence[Update], optimizers: Sequence[Any]) -> float | None:
@@ -262,7 +225,11 @@ def frozen(name: str, step: int, evidence: Mapping[str, Any], rate: float | None
     )
 
 
-def fault(kind: str, step: int, evidence: Mapping[str, Any]) -> Finding:
-    """The finding of a wiring fault of this kind."""
-    severity, message, advice = _FAULTS[kind]
+def fault(
+    kind: str, step: int, evidence: Mapping[str, Any], driver: Driver = Driver.FIT
+) -> Finding:
+    """The finding of a wiring fault of this kind, with advice for what trains the networks."""
+    severity, message, advice = FAULTS[kind]
+    if driver is Driver.TRAIN_ON_BATCH:
+        advice = IN_A_LOOP[kind]
     return Finding(kind, severity, step, step, message, evidence, advice)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_collapse.core.advice import BATCH_NORM, LABELS, UPDATES, Driver
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G
@@ -67,6 +68,7 @@ class LoopWiring:
         self._compiles = {name: Compiles() for name in models}
         self._patches: list[MethodPatch] = []
         self._reported: set[str] = set()
+        self.checked: frozenset[str] = frozenset()
         # Whether D's batch norm could use its batch's statistics when each model was first called:
         # Keras reads the flag while it traces the step.
         self._trains_batch_norm: dict[str, bool] = {}
@@ -147,7 +149,8 @@ class LoopWiring:
         # The statistics of a batch of both kinds are much like the moving averages.
         separate = "mixed_batchnorm" not in self._reported
         if separate and modes.get(D) and modes.get("combined") is False:
-            self._report(batch_norm_mismatch(step, {"frozen_in": "combined.train_on_batch"}))
+            evidence = {"frozen_in": "combined.train_on_batch"}
+            self._report(batch_norm_mismatch(step, evidence, Driver.TRAIN_ON_BATCH))
         if cumulative:
             self._report(_cumulative(step))
         seen, self._seen = self._seen, self._nothing_seen()
@@ -174,10 +177,12 @@ class LoopWiring:
         }
         for kind, found in kinds.items():
             if found:
-                self._report(fault(kind, step, evidence))
+                self._report(fault(kind, step, evidence, Driver.TRAIN_ON_BATCH))
         for model, network in ((D, D), ("combined", G)):
             if model in self._idle and constant_rate(self._models[model].optimizer) == 0:
                 self._report(frozen(network, step, evidence, 0.0))
+        if D in of_d and G in of_g:
+            self.checked |= {UPDATES, BATCH_NORM}
         self._moved = {name: set() for name in self._models}
         self._idle.clear()
 
@@ -210,6 +215,8 @@ class LoopWiring:
             self._report(wrong_objective("discriminator_objective", step, evidence))
         elif g_label is not None and 2 * abs(g_label - fakes) < abs(g_label - real):
             self._report(wrong_objective("generator_objective", step, evidence))
+        elif g_label is not None:
+            self.checked |= {LABELS}
 
     def _judge_shown(self, inputs: Any) -> None:
         """Check the data's scale, D's loss and its batch norm, with what one call was given."""

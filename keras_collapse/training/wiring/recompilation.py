@@ -46,7 +46,7 @@ class Compiles:
             "and step count, and the metrics.",
             {"compiles_since_the_first": self.count},
             (
-                "Compile once, before the loop. To change a rate, assign it: "
+                "Compile once, before the training. To change a rate, assign it: "
                 "model.optimizer.learning_rate = 1e-4.",
             ),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_collapse.core.advice import BATCH_NORM_ADVICE, Driver, Setting, advice_for
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.hooks.optimizer_calls import D, G
 from keras_collapse.training.networks.layers import (
@@ -21,13 +22,6 @@ from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 EXPLODING = 1000.0
 """Gradient norm of a first step from which it counts as exploding: with Keras' initializers norms
 are of order 1, with unscaled data in [0, 255] thousands."""
-
-BATCH_NORM_ADVICE = (
-    "Call D with training=True in G's step too: self.discriminator(fakes, training=True).",
-    "If D is frozen for G's step, freeze its weights only: set trainable = False on its variables, "
-    "not on the network, so that batch norm still uses its batch's statistics.",
-    "Or use LayerNormalization or GroupNormalization in D.",
-)
 
 
 def check_ranges(seen: StepSeen) -> list[Finding]:
@@ -163,7 +157,9 @@ def check_batch_norm_mismatch(seen: StepSeen) -> list[Finding]:
     return [batch_norm_mismatch(0, {"calls_by_batch": len(by_batch), "calls_by_average": 1})]
 
 
-def batch_norm_mismatch(step: int, evidence: Mapping[str, Any]) -> Finding:
+def batch_norm_mismatch(
+    step: int, evidence: Mapping[str, Any], driver: Driver = Driver.FIT
+) -> Finding:
     """The finding that D's batch norm has two modes in one step."""
     return Finding(
         "batchnorm_mismatch",
@@ -173,7 +169,7 @@ def batch_norm_mismatch(step: int, evidence: Mapping[str, Any]) -> Finding:
         "D's batch norm uses its batch's statistics in D's step, and its moving averages in G's "
         "step: G is trained against another D than the one that learns.",
         evidence,
-        BATCH_NORM_ADVICE,
+        advice_for(BATCH_NORM_ADVICE, Setting(driver)),
     )
 
 

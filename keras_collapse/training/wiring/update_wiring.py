@@ -21,6 +21,7 @@ from keras_collapse.training.wiring.fit_wiring import (
     constant_rate,
     frozen,
     judge_updates,
+    updates_checked,
     weights_of,
 )
 
@@ -73,6 +74,8 @@ class UpdateWiring:
         self._optimizers: list[Any] = []
         self._assigns = False  # an optimizer was seen to change the networks' own variables
         self._digests: dict[str, str] = {}
+        self.checked: frozenset[str] = frozenset()
+        self._unclear = False
         self._steps = 0
         self._reported: set[str] = set()
         self._patch: MethodPatch | None = None
@@ -105,6 +108,7 @@ class UpdateWiring:
             both = frozenset().union(*groups) == {G, D} and groups != {frozenset({G, D})}
             if both or self._steps >= WAIT:
                 self._report(judge_updates(self._updates, step))
+                self.checked = updates_checked(() if self._unclear else self._updates)
             if self._steps >= WAIT:
                 self.stop()
         if self._steps == FROZEN_AFTER:
@@ -152,6 +156,7 @@ class UpdateWiring:
                 by_network.setdefault(self._owner[target], []).append(gradient)
         traced = any(is_traced(g) for found in by_network.values() for g in found)
         if traced and len(by_network) > 1 and keras.backend.backend() == "jax":
+            self._unclear = True
             return  # the gradients of one of them may all be zero
         networks = frozenset(n for n, found in by_network.items() if traced or _any(found))
         if networks:

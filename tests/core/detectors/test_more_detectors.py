@@ -315,7 +315,7 @@ def test_a_d_that_answers_otherwise_in_gs_step_is_found_and_nothing_else() -> No
     assert [(f.kind, f.severity.value) for f in verdict.findings] == [
         ("batchnorm_mismatch", "failed")
     ]
-    assert "training=True inside G's step" in verdict.findings[0].advice[0]
+    assert "call it with training=True" in verdict.findings[0].advice[0]
 
 
 def test_cross_entropies_that_are_both_low_show_it_without_accuracies() -> None:

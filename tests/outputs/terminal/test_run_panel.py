@@ -13,7 +13,7 @@ from rich.console import Console
 
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
 from keras_collapse.core.journal import Journal
-from keras_collapse.core.processes import this_process
+from keras_collapse.core.process.identity import this_process
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.records import (
     SCHEMA,

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 START = """
 import os, signal, sys, threading, time
-from keras_collapse.core import termination
-from keras_collapse.core.termination import register
+from keras_collapse.core.process import termination
+from keras_collapse.core.process.termination import register
 
 def say(*words):
     print(*words, flush=True)

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from keras_collapse.core.journal import Journal, read_journal
-from keras_collapse.core.processes import lives, this_command, this_process
+from keras_collapse.core.process.identity import lives, this_command, this_process
 from keras_collapse.core.records import SCHEMA, RunStarted
 
-SAY = "from keras_collapse.core.processes import this_command\nprint(this_command())\n"
+SAY = "from keras_collapse.core.process.identity import this_command\nprint(this_command())\n"
 
 
 def said(*arguments: str | Path) -> str:
