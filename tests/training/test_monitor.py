@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pytest
 from paths import TESTS
-from tiny import diverging_gan, once, ring, tiny_gan, weights
+from tiny import diverging_gan, once_in_a_process, ring, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -418,7 +418,7 @@ gan.fit(ring(), batch_size=32, epochs=10**6, verbose=0,
 """
 
 
-@once
+@once_in_a_process
 def test_the_journal_is_readable_while_it_grows_and_whole_after_kill_9(tmp_path: Path) -> None:
     run = tmp_path / "run"
     program = KILLED.format(here=str(TESTS), run=str(run))

@@ -19,7 +19,7 @@ from camel_gan import GAN
 from paths import TESTS
 from programs import ONES, REAL, latents, networks
 from rich.console import Console
-from tiny import diverging_gan, once, ring, tiny_gan
+from tiny import diverging_gan, once, once_in_a_process, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse import sources
@@ -278,7 +278,7 @@ for step in range(300):
 """
 
 
-@once
+@once_in_a_process
 def test_a_loop_that_only_calls_update_ends_with_its_program() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOOP.format(here=str(TESTS))],
@@ -312,7 +312,7 @@ gan.fit(ring(64), batch_size=32, epochs=5, verbose=0,
 """
 
 
-@once
+@once_in_a_process
 @pytest.mark.parametrize(
     ("how", "status", "reason"),
     [
