@@ -131,6 +131,21 @@ def shifted_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def as_users_compile() -> Iterator[None]:
+    """Optimize as JAX does by default, which tests/run.py switches off, where bits are compared."""
+    if BACKEND != "jax":
+        yield
+        return
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, False)
+    yield
+    jax.config.update(name, before)
+
+
+@pytest.fixture
 def offline_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Weights & Biases without a server; it remembers a test's folder until it is torn down."""
     monkeypatch.setenv("WANDB_MODE", "offline")

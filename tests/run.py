@@ -30,6 +30,8 @@ ENVIRONMENT = {
     # The same tiny networks are compiled again and again: once is enough for JAX.
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".venv" / "jax-cache"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    # Compiling takes longer than what it makes faster; see as_users_compile in tests/conftest.py.
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     # Two processes run side by side: more threads would only wait for each other.
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",

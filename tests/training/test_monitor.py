@@ -137,6 +137,7 @@ def trained_bare() -> list[np.ndarray]:
 
 @pytest.mark.oldest_keras
 @pytest.mark.parametrize("every", ["epoch", "batch", 5])
+@pytest.mark.usefixtures("as_users_compile")
 def test_weights_are_bit_identical_with_and_without_it(every: Any) -> None:
     bare = trained_bare()
     watched = seeded_training([quiet(every=every)])
