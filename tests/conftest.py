@@ -32,7 +32,7 @@ MARKED = {
     "plain": r"^pytestmark = (\[\s*)?(pytest\.mark\.backend|once)",
     "backend": r"mark\.backend|once",
     "oldest": r"mark\.oldest_keras",
-    "slow": r"mark\.slow",
+    "slow": r"slow",
 }
 
 HERE = Path(__file__).parent
