@@ -323,7 +323,10 @@ gan.fit(ring(64), batch_size=32, epochs=5, verbose=0,
     ("how", "status", "reason"),
     [
         ("raise ValueError('no such layer')", 1, "ValueError: no such layer"),
-        ("raise KeyboardInterrupt", None, "KeyboardInterrupt"),
+        pytest.param(
+            *("raise KeyboardInterrupt", None, "KeyboardInterrupt"),
+            marks=pytest.mark.slow(),  # the suite has a Ctrl-C in a terminal, and SIGTERM here
+        ),
         ("os.kill(os.getpid(), signal.SIGTERM)", -15, "SIGTERM"),
     ],
 )

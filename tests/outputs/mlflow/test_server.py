@@ -252,7 +252,10 @@ gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,
 @pytest.mark.parametrize(
     ("how", "status", "said"),
     [
-        ("raise ValueError('mine')", "FAILED", "ValueError: mine"),
+        pytest.param(
+            *("raise ValueError('mine')", "FAILED", "ValueError: mine"),
+            marks=pytest.mark.slow(),  # the suite has it in a notebook's kernel
+        ),
         ("signal.raise_signal(signal.SIGINT)", "KILLED", "KeyboardInterrupt"),
     ],
 )
