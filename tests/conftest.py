@@ -10,6 +10,7 @@ A test without a marker needs no Keras backend and runs once. The markers of the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,14 @@ BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
 SUITES = ("plain", "backend", "oldest", "slow")
 # Doctests of these folders touch Keras.
 KERAS_DOCTESTS = ("keras_collapse/training", "keras_collapse/reproducibility")
+
+# What a file with tests of a suite has in it; for "plain", what one without any has.
+MARKED = {
+    "plain": r"^pytestmark = (\[\s*)?(pytest\.mark\.backend|once)",
+    "backend": r"mark\.backend|once",
+    "oldest": r"mark\.oldest_keras",
+    "slow": r"slow",
+}
 
 HERE = Path(__file__).parent
 sys.path[:0] = [
@@ -45,10 +54,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Of this folder only tests: --doctest-modules would import every program in it."""
-    program = collection_path.suffix == ".py" and not collection_path.name.startswith("test_")
-    return True if program and collection_path.is_relative_to(HERE) else None
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of this folder only tests: --doctest-modules would import every program in it.
+
+    A file without a test of this suite is left out too: importing them all takes half a minute.
+    """
+    if collection_path.suffix != ".py":
+        return None
+    suite = config.getoption("--suite")
+    if not collection_path.is_relative_to(HERE):
+        of_keras = any(folder in collection_path.as_posix() for folder in KERAS_DOCTESTS)
+        wanted = suite is None or suite == ("backend" if of_keras else "plain")
+    elif not collection_path.name.startswith("test_"):
+        wanted = False
+    else:
+        text = collection_path.read_text(encoding="utf-8")
+        found = suite is None or re.search(MARKED[suite], text, re.MULTILINE) is not None
+        wanted = found != (suite == "plain")
+    return None if wanted else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -105,6 +128,21 @@ def shifted_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
 
         original = keras.utils.set_random_seed
         monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: original(seed + shift))
+
+
+@pytest.fixture
+def as_users_compile() -> Iterator[None]:
+    """Optimize as JAX does by default, which tests/run.py switches off, where bits are compared."""
+    if BACKEND != "jax":
+        yield
+        return
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, False)
+    yield
+    jax.config.update(name, before)
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
     python tests/run.py           what the gate runs
     python tests/run.py --slow    the tests marked slow instead
 
-Keras fixes its backend at import, so each combination is a pytest process of its own. Which tests
-belong to which process is decided by their markers (see tests/conftest.py), never by their names.
-The last line is the sum, in pytest's words.
+Keras fixes its backend at import, so each combination is a pytest process of its own. Two of them
+run side by side: two workers for each would import every framework twice. Which tests belong to
+which process is decided by their markers (see tests/conftest.py), never by their names. The last
+line is the sum, in pytest's words.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from paths import ROOT
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = ("jax", "torch", "tensorflow")
+SIDE_BY_SIDE = 2
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # The same tiny networks are compiled again and again: once is enough for JAX.
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".venv" / "jax-cache"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    # Two workers run side by side: more threads would only wait for each other.
+    # Compiling takes longer than what it makes faster; see as_users_compile in tests/conftest.py.
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    # Two processes run side by side: more threads would only wait for each other.
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
@@ -50,10 +57,11 @@ class Job:
 
 
 def jobs() -> list[Job]:
-    found = [Job("no backend", "plain", measured=True)]
-    found += [
+    """The longest first: what is short fills the gap at the end."""
+    found = [
         Job(name, "backend", {"KERAS_BACKEND": name}, measured=name == "torch") for name in BACKENDS
     ]
+    found.append(Job("no backend", "plain", measured=True))
     oldest = os.environ.get("OLDEST_KERAS")
     if oldest:
         path = os.pathsep.join([str((ROOT / oldest).resolve()), str(ROOT)])
@@ -68,16 +76,22 @@ def slow_jobs() -> list[Job]:
     return [Job(f"{name}, slow", "slow", {"KERAS_BACKEND": name}) for name in BACKENDS]
 
 
-def run(job: Job) -> tuple[int, str]:
-    """Run one job; its exit status and its output, which is printed as it comes."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
-    command += ["--suite", job.suite, "--doctest-modules"]
+def run(job: Job, coverage: Path) -> tuple[int, str]:
+    """Run one job; its exit status and its output, which is printed as it comes.
+
+    Args:
+        job: to run.
+        coverage: the folder of what is measured, a file for each job.
+    """
+    began = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-q", "--suite", job.suite, "--doctest-modules"]
     if job.measured:
-        command += ["--cov=keras_collapse", "--cov-append", "--cov-report=", "--cov-fail-under=0"]
+        command += ["--cov=keras_collapse", "--cov-report=", "--cov-fail-under=0"]
+    own = {"COVERAGE_FILE": str(coverage / f".coverage.{job.name}")}
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=os.environ | ENVIRONMENT | job.environment,
+        env=os.environ | ENVIRONMENT | own | job.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -86,27 +100,28 @@ def run(job: Job) -> tuple[int, str]:
     assert process.stdout is not None
     for line in process.stdout:
         lines.append(line)
-        print(line, end="", flush=True)
-    return process.wait(), "".join(lines)
+        print(f"{job.name}: {line}", end="", flush=True)
+    status = process.wait()
+    print(f"===== {job.name}: {time.monotonic() - began:.0f} s", flush=True)
+    return status, "".join(lines)
 
 
 def main(chosen: list[Job]) -> int:
     (ROOT / ".coverage").unlink(missing_ok=True)
     counts: dict[str, int] = {}
     worst = 0
-    for job in chosen:
-        print(f"===== {job.name}", flush=True)
-        began = time.monotonic()
-        status, output = run(job)
-        print(f"===== {job.name}: {time.monotonic() - began:.0f} s\n", flush=True)
-        worst = worst or status
-        closing = output.strip().splitlines()[-1] if output.strip() else ""
-        for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", closing):
-            counts[word] = counts.get(word, 0) + int(number)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(SIDE_BY_SIDE) as slots:
+        for status, output in slots.map(lambda job: run(job, Path(folder)), chosen):
+            worst = worst or status
+            closing = output.strip().splitlines()[-1] if output.strip() else ""
+            for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", closing):
+                counts[word] = counts.get(word, 0) + int(number)
+        if any(job.measured for job in chosen):
+            coverage = [sys.executable, "-m", "coverage"]
+            subprocess.run([*coverage, "combine", "-q", folder], cwd=ROOT, check=False)
+            # its floor is in pyproject.toml
+            worst = worst or subprocess.run([*coverage, "report"], cwd=ROOT, check=False).returncode
     failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
-    if any(job.measured for job in chosen):
-        report = [sys.executable, "-m", "coverage", "report"]  # its floor is in pyproject.toml
-        worst = worst or subprocess.run(report, cwd=ROOT, check=False).returncode
     print(f"{counts.get('passed', 0)} passed, {failed} failed, {counts.get('skipped', 0)} skipped")
     return worst
 

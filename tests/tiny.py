@@ -16,8 +16,12 @@ import ring_gan
 from camel_gan import GAN
 from keras import layers
 
-once = pytest.mark.backend("jax")
-"""For tests that go the same way on every backend."""
+once = pytest.mark.backend("torch")
+"""For tests that go the same way on every backend: PyTorch compiles nothing."""
+once_in_a_process = pytest.mark.backend("jax")
+"""For those whose fits are in new processes: Keras starts with JAX in half the time."""
+slow_where_compiled = pytest.mark.slow("tensorflow", "jax")
+"""For tests of what callbacks do in Python, where a fit is a second of compiling."""
 
 
 def ring(count: int = 512, seed: int = 0) -> np.ndarray:

@@ -7,8 +7,6 @@ import pytest
 from camel_drawings import KINDS, draw
 from sklearn.svm import SVC
 
-pytestmark = pytest.mark.backend()
-
 
 def test_form() -> None:
     images, labels = draw(80)

@@ -76,6 +76,8 @@ def test_it_reports_losses_and_accuracies_of_each_network() -> None:
     assert last["d_acc"] == pytest.approx((last["d_acc_real"] + last["d_acc_fake"]) / 2, abs=1e-5)
 
 
+@pytest.mark.slow("jax")  # half a minute of compiling
+@pytest.mark.usefixtures("as_users_compile")
 def test_same_seed_same_bits_with_and_without_our_callbacks(tmp_path: Path) -> None:
     """The real architecture on drawings, once bare, once with all that we offer."""
 

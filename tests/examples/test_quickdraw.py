@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from quickdraw import EMBEDDED, load
 
-pytestmark = pytest.mark.backend()
-
 IMAGES = np.random.default_rng(0).integers(0, 256, (3000, 784), dtype=np.uint8)
 
 

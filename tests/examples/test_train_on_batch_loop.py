@@ -18,6 +18,8 @@ from keras_collapse.core.records import RunStarted, StepLogs
 
 pytestmark = pytest.mark.backend()
 
+slow_on_jax = pytest.mark.slow("jax")  # a fit of these networks is ten seconds of compiling
+
 OLD = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
 
 
@@ -61,6 +63,7 @@ def test_the_loop_leaks_and_is_found_out(capsys: pytest.CaptureFixture[str]) -> 
     assert "train_step" not in " ".join(kinds["discriminator_leak"].advice)
 
 
+@slow_on_jax
 def test_two_lines_cure_it() -> None:
     assert main(["--cure", "--steps", "2"]) == 0
 
@@ -92,6 +95,7 @@ def test_the_cure_gives_a_d_with_batch_norm_no_second_mode(
     assert found[True] <= {"cumulative_metrics"}
 
 
+@slow_on_jax
 def test_it_trains_on_the_file_and_prints_what_keras_printed_beside_what_was(
     calls: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -168,6 +168,7 @@ print("trained", [finding.kind for finding in control.report.findings])
 """
 
 
+@pytest.mark.slow("jax", "torch")
 def test_a_fit_that_nobody_seeded_is_not_hurt() -> None:
     """TensorFlow refuses unseeded pipelines once its operations are deterministic."""
     script = UNSEEDED.format(here=str(TESTS))

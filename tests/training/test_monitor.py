@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import os
@@ -18,7 +19,14 @@ import keras
 import numpy as np
 import pytest
 from paths import TESTS
-from tiny import diverging_gan, once, ring, tiny_gan, weights
+from tiny import (
+    diverging_gan,
+    once_in_a_process,
+    ring,
+    slow_where_compiled,
+    tiny_gan,
+    weights,
+)
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -115,17 +123,24 @@ def test_epoch_means_are_undone() -> None:
 # -- harmless --------------------------------------------------------------------------------
 
 
+def seeded_training(callbacks: list[Any]) -> list[np.ndarray]:
+    kc.seed_everything(3)
+    gan = tiny_gan()
+    gan.fit(ring(), batch_size=32, epochs=3, verbose=0, callbacks=callbacks)
+    return weights(gan)
+
+
+@functools.cache
+def trained_bare() -> list[np.ndarray]:
+    return seeded_training([])
+
+
 @pytest.mark.oldest_keras
 @pytest.mark.parametrize("every", ["epoch", "batch", 5])
+@pytest.mark.usefixtures("as_users_compile")
 def test_weights_are_bit_identical_with_and_without_it(every: Any) -> None:
-    def train(callbacks: list[Any]) -> list[np.ndarray]:
-        kc.seed_everything(3)
-        gan = tiny_gan()
-        gan.fit(ring(), batch_size=32, epochs=3, verbose=0, callbacks=callbacks)
-        return weights(gan)
-
-    bare = train([])
-    watched = train([quiet(every=every)])
+    bare = trained_bare()
+    watched = seeded_training([quiet(every=every)])
     assert len(bare) == len(watched) > 20
     assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
 
@@ -158,6 +173,7 @@ def test_sampling_a_generator_that_draws_unseeded_noise_moves_no_random_generato
     assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
 
 
+@slow_where_compiled
 def test_a_fault_in_a_detector_is_reported_once_and_training_goes_on() -> None:
     class Broken:
         kind, steps_assessed, unavailable_reason, findings = "broken", 0, "", ()
@@ -187,6 +203,7 @@ def test_names_that_nobody_knows_are_listed_once_and_training_goes_on() -> None:
     assert "mae" in said[0]
 
 
+@slow_where_compiled
 def test_a_run_folder_that_cannot_be_written_costs_only_the_journal(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monitor = quiet(run_dir=tmp_path / "file" / "run")
@@ -249,6 +266,7 @@ def test_a_step_that_fails_at_once_leaves_the_next_fit_watched() -> None:
     assert "apply" not in vars(gan.optimizer)
 
 
+@slow_where_compiled
 def test_a_deep_copy_is_a_fresh_monitor_with_the_same_arguments() -> None:
     monitor = quiet(every=5, signals={"d_loss": "d_loss"}, on_failure="stop")
     fit(tiny_gan(), monitor, 1)
@@ -303,7 +321,9 @@ def test_beside_keras_own_callbacks_and_progress_bar(tmp_path: Path) -> None:
     assert len(ear.readings) == 32
 
 
-@pytest.mark.parametrize("every", ["epoch", "batch", 7])
+@pytest.mark.parametrize(
+    "every", [pytest.param(how, marks=slow_where_compiled) for how in ("epoch", "batch")] + [7]
+)
 def test_samples_are_looked_at_as_often_as_asked(
     every: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,12 +363,14 @@ def test_raise_comes_out_of_fit_with_the_finding() -> None:
     assert kinds(monitor.run_dir)[-1] == "end"
 
 
+@slow_where_compiled
 def test_a_function_is_called_with_the_finding() -> None:
     heard: list[kc.Finding] = []
     fit(diverging_gan(), quiet(on_failure=heard.append), 10)
     assert [f.kind for f in heard] == ["divergence"]
 
 
+@slow_where_compiled
 def test_a_fault_in_that_function_does_not_reach_the_training() -> None:
     def broken(_: kc.Finding) -> None:
         raise ValueError("mine")
@@ -418,7 +440,7 @@ gan.fit(ring(), batch_size=32, epochs=10**6, verbose=0,
 """
 
 
-@once
+@once_in_a_process
 def test_the_journal_is_readable_while_it_grows_and_whole_after_kill_9(tmp_path: Path) -> None:
     run = tmp_path / "run"
     program = KILLED.format(here=str(TESTS), run=str(run))

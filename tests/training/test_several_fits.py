@@ -19,7 +19,7 @@ from camel_gan import GAN
 from paths import TESTS
 from programs import ONES, REAL, latents, networks
 from rich.console import Console
-from tiny import diverging_gan, once, ring, tiny_gan
+from tiny import diverging_gan, once, once_in_a_process, ring, slow_where_compiled, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse import sources
@@ -58,6 +58,7 @@ def quiet(**settings: Any) -> kc.CollapseMonitor:
     return kc.CollapseMonitor(verbose=0, **settings)
 
 
+@slow_where_compiled
 def test_callbacks_of_an_earlier_fit_are_not_called_by_the_next() -> None:
     gan, first, second = tiny_gan(), Ear(), Ear()
     fit(gan, quiet(), first)
@@ -65,6 +66,7 @@ def test_callbacks_of_an_earlier_fit_are_not_called_by_the_next() -> None:
     assert first.events == second.events == ["run", "verdict"]
 
 
+@slow_where_compiled
 def test_callbacks_of_a_fit_that_was_interrupted_are_not_called_by_the_next() -> None:
     class Stop(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -78,6 +80,7 @@ def test_callbacks_of_a_fit_that_was_interrupted_are_not_called_by_the_next() ->
     assert second.events == ["run", "verdict"]
 
 
+@slow_where_compiled
 def test_one_callback_in_two_fits_is_called_by_both() -> None:
     ear, gan = Ear(), tiny_gan()
     fit(gan, quiet(), ear)
@@ -105,6 +108,7 @@ def test_a_model_with_a_monitor_and_an_output_is_garbage_collected() -> None:
     assert reference() is None
 
 
+@slow_where_compiled
 def test_a_monitor_that_switched_itself_off_is_on_again_for_the_next_model() -> None:
     monitor = quiet(detectors=[Broken()])
     with warnings.catch_warnings(record=True) as caught:
@@ -117,6 +121,7 @@ def test_a_monitor_that_switched_itself_off_is_on_again_for_the_next_model() -> 
     assert len(said) == 2  # once for each
 
 
+@slow_where_compiled
 def test_switched_off_is_only_said_of_what_is() -> None:
     def fails(_: kc.Finding) -> None:
         raise RuntimeError("their own")
@@ -251,6 +256,7 @@ def test_smoothed_labels_are_told_apart(tmp_path: Path) -> None:
     assert {"d_loss_real", "d_loss_fake", "d_loss", "g_loss"} <= first.keys()
 
 
+@slow_where_compiled
 def test_detectors_of_ones_own_begin_anew_with_each_model() -> None:
     class Counts:
         kind, steps_assessed, unavailable_reason, seen = "counts", 0, "", 0
@@ -278,7 +284,7 @@ for step in range(300):
 """
 
 
-@once
+@once_in_a_process
 def test_a_loop_that_only_calls_update_ends_with_its_program() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOOP.format(here=str(TESTS))],
@@ -312,12 +318,15 @@ gan.fit(ring(64), batch_size=32, epochs=5, verbose=0,
 """
 
 
-@once
+@once_in_a_process
 @pytest.mark.parametrize(
     ("how", "status", "reason"),
     [
         ("raise ValueError('no such layer')", 1, "ValueError: no such layer"),
-        ("raise KeyboardInterrupt", None, "KeyboardInterrupt"),
+        pytest.param(
+            *("raise KeyboardInterrupt", None, "KeyboardInterrupt"),
+            marks=pytest.mark.slow(),  # the suite has a Ctrl-C in a terminal, and SIGTERM here
+        ),
         ("os.kill(os.getpid(), signal.SIGTERM)", -15, "SIGTERM"),
     ],
 )

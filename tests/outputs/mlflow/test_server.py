@@ -18,7 +18,7 @@ import keras
 import mlflow
 import pytest
 from paths import TESTS
-from tiny import ring, tiny_gan
+from tiny import once, once_in_a_process, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.outputs.mlflow import logger as tracking
@@ -26,7 +26,7 @@ from keras_collapse.outputs.mlflow import sender_thread
 from keras_collapse.outputs.mlflow.sync import sync
 
 pytestmark = [
-    pytest.mark.backend("jax"),
+    once_in_a_process,
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
 ]
 
@@ -91,6 +91,7 @@ class At(keras.callbacks.Callback):  # type: ignore[misc]
             self.actions[epoch]()
 
 
+@once
 def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     assert sum(p.stat().st_size for p in (monitor.run_dir / "mlflow").glob("items*")) == 0
 
 
+@once
 def test_a_server_that_never_answers_does_not_hold_up_the_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,7 +252,10 @@ gan.fit(ring(64), batch_size=32, epochs=9, verbose=0,
 @pytest.mark.parametrize(
     ("how", "status", "said"),
     [
-        ("raise ValueError('mine')", "FAILED", "ValueError: mine"),
+        pytest.param(
+            *("raise ValueError('mine')", "FAILED", "ValueError: mine"),
+            marks=pytest.mark.slow(),  # the suite has it in a notebook's kernel
+        ),
         ("signal.raise_signal(signal.SIGINT)", "KILLED", "KeyboardInterrupt"),
     ],
 )

@@ -12,8 +12,6 @@ from keras_collapse.core.findings import Finding, Severity, Status, Verdict
 from keras_collapse.outputs.style import evidence_of
 from keras_collapse.outputs.terminal.summary import plain, show
 
-pytestmark = pytest.mark.backend()
-
 PINNED = Finding(
     kind="discriminator_pinned",
     severity=Severity.FAILED,

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tiny import GAN, ring, weights
+from tiny import GAN, ring, slow_where_compiled, weights
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -261,7 +261,14 @@ def _with_numbers(width: int, parts: list[Any], name: str) -> keras.Model:
     return keras.Model([main, label], x, name=name)
 
 
-@pytest.mark.parametrize("joined", [False, True], ids=["beside", "joined"])
+@pytest.mark.parametrize(
+    "joined",
+    [
+        pytest.param(False, id="beside", marks=slow_where_compiled),
+        pytest.param(True, id="joined"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_compile")
 def test_a_conditional_fit_is_probed_without_set_up_and_trained_to_the_same_bits(
     joined: bool, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ class OfTuples(GAN):
 # -- in fit ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("as_users_compile")
 def test_a_fit_on_a_pipeline_is_trained_to_the_same_bits_and_probed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +135,7 @@ def train(parts: tuple[Any, Any, Any], steps: int) -> None:
         gan.train_on_batch(latents, ones)
 
 
+@pytest.mark.usefixtures("as_users_compile")
 def test_a_watched_loop_is_probed_and_trained_to_the_same_bits(tmp_path: Path) -> None:
     def trained(monitor: kc.CollapseMonitor | None) -> list[np.ndarray]:
         kc.seed_everything(2)

@@ -88,6 +88,7 @@ def test_running_means_are_said_to_be_what_they_are() -> None:
     assert ("cumulative_metrics" in kinds) is old
 
 
+@pytest.mark.usefixtures("as_users_compile")
 def test_the_loop_is_trained_to_the_same_bits_and_sees_the_same_numbers() -> None:
     def train(watched: bool) -> tuple[list[Any], list[np.ndarray]]:
         kc.seed_everything(2)

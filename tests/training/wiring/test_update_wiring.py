@@ -134,6 +134,7 @@ def test_a_rate_of_zero_is_the_cause_of_frozen_networks() -> None:
     assert all("learning rate" in f.message for f in frozen)
 
 
+@pytest.mark.usefixtures("as_users_compile")
 def test_a_watched_loop_is_trained_to_the_same_bits() -> None:
     trained = []
     for watched in (False, True):
