@@ -38,6 +38,8 @@ ROOTS = (
     "generator_frozen",
     "discriminator_objective",
     "generator_objective",
+    "range_mismatch",
+    "loss_activation_mismatch",
     "batchnorm_mismatch",
 )
 """Wiring faults. They are listed first, since a run's other failures usually follow from them."""

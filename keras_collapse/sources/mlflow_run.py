@@ -27,6 +27,7 @@ CHARTED = (
     "sliced_wasserstein",
     "sliced_wasserstein_baseline",
     "dimension",
+    "mode_gap",
     "label_effect",
     "label_agreement",
     "class_missing_share",

@@ -6,6 +6,7 @@ from keras_collapse.core.detectors.discriminator_dominates import DiscriminatorD
 from keras_collapse.core.detectors.discriminator_fooled import DiscriminatorFooled
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence
+from keras_collapse.core.detectors.generator_modes import GeneratorModes
 from keras_collapse.core.detectors.labels_ignored import ClassCollapse, LabelsIgnored
 from keras_collapse.core.detectors.mode_collapse import ModeCollapse
 from keras_collapse.core.detectors.non_convergence import NonConvergence
@@ -19,6 +20,7 @@ __all__ = [
     "DiscriminatorFooled",
     "DiscriminatorPinned",
     "Divergence",
+    "GeneratorModes",
     "LabelsIgnored",
     "ModeCollapse",
     "NonConvergence",
@@ -50,4 +52,5 @@ def default_detectors(
         Stalled(),
         LabelsIgnored(),
         ClassCollapse(),
+        GeneratorModes(),
     ]

@@ -14,6 +14,7 @@ from keras_collapse.training.probe.shown_samples import ShownSamples
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter
 from keras_collapse.training.wiring.compiled_loop import CompiledLoop
+from keras_collapse.training.wiring.eager_loop import EagerLoop
 from keras_collapse.training.wiring.step_seen import StepSeen
 from keras_collapse.training.wiring.update_wiring import UpdateWiring
 
@@ -39,6 +40,7 @@ class ManualLoop:
         self._wiring: UpdateWiring | None = None
         self._shown: ShownSamples | None = None
         self._compiled: CompiledLoop | None = None
+        self._eager: EagerLoop | None = None
 
     @property
     def should_stop(self) -> bool:
@@ -60,10 +62,13 @@ class ManualLoop:
         if keras.backend.backend() == "tensorflow":
             self._compiled = CompiledLoop(generator, discriminator, self)
             self._compiled.start()
+        elif keras.backend.backend() == "torch":
+            self._eager = EagerLoop(generator, discriminator, self)
+            self._eager.start()
 
     def release(self) -> None:
         """Remove all patches."""
-        for one in (self._wiring, self._shown, self._compiled):
+        for one in (self._wiring, self._shown, self._compiled, self._eager):
             if one is not None:
                 one.stop()
 
@@ -112,6 +117,8 @@ class ManualLoop:
             self._shown.after_step()
         if self._compiled is not None:
             self._compiled.after_step(step, logs)
+        if self._eager is not None:
+            self._eager.after_step(step)
         numbers = {name: float(number) for name, number in logs.items()}
         self._session.see(step, 0, numbers, rounding=rounding, data=data)
         if (step + 1) % self._every == 0:

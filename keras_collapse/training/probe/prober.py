@@ -23,6 +23,7 @@ from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
+from keras_collapse.training.probe.training_mode import mode_gap
 from keras_collapse.training.wiring.step_seen import StepSeen
 
 SHOWN = 32
@@ -145,6 +146,10 @@ class Prober:
             numbers.pop("duplicate_share", None)
         if effect is not None:
             numbers["label_effect"] = effect
+        few = keras.tree.map_structure(lambda part: part[:SHOWN], inputs)
+        gap = mode_gap(self._networks.generator, few, samples[:SHOWN])
+        if gap is not None:
+            numbers["mode_gap"] = gap
         if compares:
             numbers |= self._compared(samples)
             self._since = time.perf_counter()

@@ -67,7 +67,7 @@ class ObservedStep:
         updates = UpdatesSeen(self._optimizers, seen.generator, seen.discriminator, measure=norm)
         weights = {} if self.pure else {n: weights_of(one) for n, one in self._networks.items()}
         before = {name: values_of(found) for name, found in weights.items()}
-        with self._undone(), _listening(seen):
+        with self._undone(), listening(seen):
             updates.start()
             try:
                 seen.logs = self._take(unchanged, None)
@@ -105,13 +105,21 @@ def step_of_model(
 
 
 @contextlib.contextmanager
-def _listening(seen: StepSeen) -> Iterator[None]:
-    """Record the inputs and outputs of both networks, their batch norms, and inputs of losses."""
+def listening(seen: StepSeen, safe: Callable[..., Any] = lambda see: see) -> Iterator[None]:
+    """Record in the block both networks' inputs and outputs, their batch norms, and Keras' losses.
+
+    On JAX values are asked for by callbacks; within TensorFlow's compiled steps there are none.
+
+    Args:
+        seen: the record.
+        safe: makes a function that observes, and may fail, one that does not.
+    """
+    note_loss = safe(lambda loss, values: _note(values, lambda v: seen.losses.append((loss, v))))
     modes: dict[str, list[bool]] = {G: [], D: []}
 
     def see_loss(original: Callable[..., Any]) -> Callable[..., Any]:
         def loss(self: Any, y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
-            _note(y_pred, lambda values: seen.losses.append((self, values)))
+            note_loss(self, y_pred)
             return original(self, y_true, y_pred, *args, **kwargs)
 
         return loss
@@ -139,8 +147,8 @@ def _listening(seen: StepSeen) -> Iterator[None]:
             for layer in batch_norms(network, frozen=True):
                 make = functools.partial(see_batch_norm, name, layer)
                 stack.enter_context(MethodPatch(layer, "call", make))
-        stack.enter_context(spy(seen.generator, "call", see_drawn))
-        stack.enter_context(spy(seen.discriminator, "call", see_shown))
+        stack.enter_context(spy(seen.generator, "call", safe(see_drawn)))
+        stack.enter_context(spy(seen.discriminator, "call", safe(see_shown)))
         stack.enter_context(MethodPatch(keras.losses.Loss, "__call__", see_loss))
         yield
 

@@ -10,7 +10,7 @@ from keras_collapse.core.findings import ROOTS
 from keras_collapse.triage.analysis.candidates import Candidate
 from keras_collapse.triage.plans import TrialConfig
 
-WIRING = frozenset({*ROOTS, "range_mismatch", "loss_activation_mismatch", "dead_batchnorm"})
+WIRING = frozenset({*ROOTS, "dead_batchnorm"})
 """Kinds of finding that no seed and no batch size can fix."""
 
 

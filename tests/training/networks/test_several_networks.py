@@ -87,3 +87,11 @@ def test_a_generator_of_images_from_images_is_not_sampled_with_noise() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 100), (4, 4, 512), (100,)])
 def test_a_latent_with_places_is_a_latent(shape: tuple[int, ...]) -> None:
     assert find_networks(model(generator=generator(shape))).latent_shape == shape
+
+
+def test_the_decoder_of_a_vae_gan_is_its_generator() -> None:
+    encoder = keras.Sequential([keras.Input((2,)), layers.Dense(8), layers.Dense(4)])
+    decoder = keras.Sequential([keras.Input((4,)), layers.Dense(8), layers.Dense(2)])
+    judge = keras.Sequential([keras.Input((2,)), layers.Dense(8), layers.Dense(1)])
+    found = find_networks(model(encoder=encoder, decoder=decoder, discriminator=judge))
+    assert (found.generator, found.discriminator, found.latent_shape) == (decoder, judge, (4,))

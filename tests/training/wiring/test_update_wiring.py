@@ -237,3 +237,37 @@ def test_real_samples_are_what_d_is_shown_and_g_did_not_draw(
     assert ("missing_share" in checks[-1]) == (not penalised)
     if not penalised:
         assert checks[-1]["modes_real"] == 8
+
+
+@pytest.mark.backend("torch")
+def test_the_first_step_of_a_loop_in_pytorch_is_checked() -> None:
+    import torch
+
+    g = keras.Sequential([keras.Input((4,)), layers.Dense(2, "tanh")])
+    d = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    monitor = kc.CollapseMonitor(verbose=0)
+    with monitor.watching(generator=g, discriminator=d):
+        for _ in range(2):
+            d(torch.from_numpy(40 * DATA[:BATCH]))
+            d(g(torch.randn(BATCH, 4)))
+            monitor.update(d_loss=0.7, g_loss=0.7)
+    assert kinds(monitor) == {"range_mismatch": 0}
+    assert "call" not in vars(g)
+
+
+@pytest.mark.backend("torch")
+def test_an_error_of_ours_leaves_a_loop_in_pytorch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from keras_collapse.training.wiring import observed_step
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(observed_step, "_note", fails)
+    g, d = networks()
+    monitor = kc.CollapseMonitor(verbose=0)
+    with monitor.watching(generator=g, discriminator=d):
+        with pytest.warns(UserWarning, match="EagerLoop has switched itself off"):
+            d(g(torch.randn(BATCH, 4)))
+        monitor.update(d_loss=0.7, g_loss=0.7)
