@@ -77,6 +77,7 @@ wiring-table: .venv/test-ready
 strangers: .venv/test-ready
 	-$(BIN)/python tests/strangers/run.py --backend tensorflow
 	-$(BIN)/python tests/strangers/run.py --backend jax
+	-$(BIN)/python tests/strangers/run.py --keras .venv/keras-$(OLDEST_KERAS) --correct
 	$(BIN)/python tests/strangers/run.py --backend torch
 
 bench-detection: .venv/test-ready

@@ -160,6 +160,21 @@ def marks(records: Sequence[Record]) -> list[str]:
     return [f"| {name} | {value} | {goal} |" for name, value, goal in rows]
 
 
+def label(record: Record) -> str:
+    """The backend of a run, and its Keras release."""
+    return f"{record['backend']}, Keras {record['keras']}"
+
+
+def labels(records: Sequence[Record]) -> list[str]:
+    """The labels of these runs, by backend, newest Keras first."""
+    known = {(BACKENDS.index(r["backend"]), r["keras"], label(r)) for r in records}
+    return [name for *_, name in sorted(known, key=lambda one: (one[0], _older(one[1])))]
+
+
+def _older(release: str) -> list[int]:
+    return [-int(part) for part in release.split(".") if part.isdigit()]
+
+
 def cell(record: Record) -> str:
     if "error" in record:
         return f"**error**: {record['error'].splitlines()[0][:80]}".replace("|", "/")
@@ -170,12 +185,12 @@ def cell(record: Record) -> str:
 
 def table(records: Sequence[Record]) -> list[str]:
     """Program × fault, one row each, a column for each backend; bold is wrong."""
-    here = [b for b in BACKENDS if any(r["backend"] == b for r in records)]
+    here = labels(records)
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
         wanted = ", ".join(record.get("expected", [])) or "none"
         key = (record["program"], record["fault"], wanted)
-        cells.setdefault(key, {})[record["backend"]] = cell(record)
+        cells.setdefault(key, {})[label(record)] = cell(record)
     lines = [f"| program | fault | expected | {' | '.join(here)} |", "|" + "---|" * (3 + len(here))]
     for (program, fault, wanted), row in sorted(cells.items()):
         values = " | ".join(row.get(b, "") for b in here)
@@ -212,17 +227,13 @@ def write(folder: Path) -> int:
     records = [json.loads(p.read_text()) for p in sorted(folder.rglob("*.json"))]
     records = [r for r in records if "version" in r]  # one without it is being written
     lines = [HEAD]
-    for backend in BACKENDS:
-        chosen = [r for r in records if r["backend"] == backend]
-        if not chosen:
-            continue
+    for name in labels(records):
+        chosen = [r for r in records if label(r) == name]
         versions = sorted({r["version"] for r in chosen})
-        keras = sorted({r.get("keras", "") for r in chosen} - {""})
         count = len({r["program"] for r in chosen})
         lines += [
-            f"## {backend}\n",
-            f"Keras {', '.join(keras)}; the package as of {', '.join(versions)}; {count} "
-            f"programs, {len(chosen)} runs.\n",
+            f"## {name}\n",
+            f"The package as of {', '.join(versions)}; {count} programs, {len(chosen)} runs.\n",
             "| mark | measured | goal |\n|---|---|---|",
             *marks(chosen),
             "\nRuns in which the monitor says that a part was not checked:\n",

@@ -2,6 +2,7 @@
 
     python tests/strangers/run.py                   what is missing on TensorFlow, then the page
     python tests/strangers/run.py --backend jax     the same on another backend
+    python tests/strangers/run.py --keras .venv/keras-3.14.1 --correct    with another Keras
     python tests/strangers/run.py --only NAME ...   these programs, anew
     python tests/strangers/run.py --page            the page alone
 
@@ -72,6 +73,16 @@ def environment(backend: str) -> dict[str, str]:
     return os.environ | ENVIRONMENT | {"KERAS_BACKEND": backend, "PYTHONPATH": path}
 
 
+def keras_release(backend: str) -> str:
+    """The release of Keras that runs of a backend use."""
+    code = "import keras; print(keras.__version__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, env=environment(backend), check=True,
+    )  # fmt: skip
+    return done.stdout.split()[-1]
+
+
 def record_of(folder: Path, name: str, fault: str) -> Path:
     return folder / f"{name}--{fault}.json"
 
@@ -108,6 +119,7 @@ class Server:
             record = json.loads(path.read_text())
         else:
             record["error"] = f"its process ended with status {status}"
+            record["keras"] = keras_release(self._backend)
         seconds = round(time.monotonic() - began, 1)
         record |= {"version": self._version, "process_seconds": seconds}
         path.write_text(json.dumps(record, indent=1) + "\n")
@@ -120,11 +132,13 @@ class Server:
         self._process.wait()
 
 
-def run_all(backend: str, todo: Sequence[tuple[str, str]], at_once: int, version: str) -> None:
-    """Run these cases, in so many servers."""
+def run_all(
+    folder: Path, backend: str, todo: Sequence[tuple[str, str]], at_once: int, version: str
+) -> None:
+    """Run these cases, in so many servers, with their records in a folder."""
     servers: SimpleQueue[Server] = SimpleQueue()
     for _ in range(at_once):
-        servers.put(Server(backend, RECORDS / backend, version))
+        servers.put(Server(backend, folder, version))
 
     def run(case: tuple[str, str]) -> dict[str, Any]:
         server = servers.get()
@@ -140,13 +154,12 @@ def run_all(backend: str, todo: Sequence[tuple[str, str]], at_once: int, version
         servers.get().close()
 
 
-def missing(backend: str, version: str, only: list[str]) -> Iterator[tuple[str, str]]:
+def missing(folder: Path, backend: str, version: str, only: list[str]) -> Iterator[tuple[str, str]]:
     for name, fault in cases(backend):
-        path = record_of(RECORDS / backend, name, fault)
-        if only:
-            if name in only:
-                yield name, fault
-        elif not path.exists() or json.loads(path.read_text())["version"] != version:
+        path = record_of(folder, name, fault)
+        if only and name not in only:
+            continue
+        if only or not path.exists() or json.loads(path.read_text())["version"] != version:
             yield name, fault
 
 
@@ -161,6 +174,7 @@ def line_of(record: dict[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backend", default="tensorflow", choices=("tensorflow", "jax", "torch"))
+    parser.add_argument("--keras", type=Path, help="a folder that holds another Keras")
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--correct", action="store_true", help="the programs without a fault only")
     parser.add_argument("--faulty", action="store_true", help="the programs with a fault only")
@@ -168,14 +182,17 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=2)
     asked = parser.parse_args()
     if not asked.page:
-        version = package_version()
-        todo = list(missing(asked.backend, version, asked.only))
+        version, folder = package_version(), RECORDS / asked.backend
+        if asked.keras is not None:
+            os.environ["PYTHONPATH"] = str(asked.keras.resolve())
+            folder = folder.with_name(f"{asked.backend}-{asked.keras.name}")
+        todo = list(missing(folder, asked.backend, version, asked.only))
         if asked.correct:
             todo = [case for case in todo if case[1] == "none"]
         if asked.faulty:
             todo = [case for case in todo if case[1] != "none"]
         if todo:
-            run_all(asked.backend, todo, asked.at_once, version)
+            run_all(folder, asked.backend, todo, asked.at_once, version)
     from page import write
 
     return write(RECORDS)
