@@ -18,8 +18,8 @@ ELSEWHERE = frozenset({"cumulative_metrics"})
 """A kind that a Keras release brings, whatever the program; right in ``train_on_batch`` only."""
 FIRST_STEPS = 1
 """A fault is named at once if it is found within the first step of D and of G."""
-SHOWN_LATER = frozenset({"recompiled", "labels_ignored"})
-"""Faults that the first step cannot show: one recurs, the other shows in trained samples."""
+SHOWN_LATER = frozenset({"recompiled"})
+"""A fault that the first step cannot show: it recurs."""
 
 Record = Mapping[str, Any]
 HEAD = """# Programs of strangers
