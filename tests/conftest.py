@@ -177,7 +177,7 @@ def store(
     shutil.copy(prepared_store, path)
     uri = f"sqlite:///{path}"
     before = mlflow.get_tracking_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # first: setting it in MLflow sets it here too
     mlflow.set_tracking_uri(uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     yield mlflow.MlflowClient(uri)
     mlflow.set_tracking_uri(before)

@@ -40,6 +40,8 @@ def demo_here(
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = ["keras-collapse", "demo", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", command)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # that a demo in this process sets
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
         monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
         with pytest.raises(SystemExit) as ended:
             cli.main()

@@ -6,7 +6,37 @@ Present in MLflow 3.2 to 3.17.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import random
+import sys
 from typing import Any
+
+_OWN = random.Random()
+_DRAWING = (
+    "urllib3.util.retry",
+    "mlflow.utils.request_utils",
+    "mlflow.utils.rest_utils",
+    "mlflow.utils.name_utils",
+    "mlflow.telemetry.client",
+)
+"""Modules that draw from Python's global generator: pauses between two tries, names of runs."""
+_DRAWING_TOO = ("mlflow.store.tracking.sqlalchemy_store",)
+"""The same, but only where they are loaded: it takes long."""
+
+
+def isolate_random() -> None:
+    """Give the modules that MLflow's client draws pauses in a random generator of their own.
+
+    Else a server that does not answer changes the random numbers of the training, which draws from
+    Python's global generator in another thread. The modules' global name ``random``; without it
+    that is so.
+    """
+    for name in (*_DRAWING, *_DRAWING_TOO):
+        with contextlib.suppress(ImportError):
+            if name in _DRAWING:
+                importlib.import_module(name)
+            if getattr(sys.modules.get(name), "random", None) is random:
+                sys.modules[name].random = _OWN  # type: ignore[attr-defined]
 
 
 def context_tags() -> dict[str, str]:

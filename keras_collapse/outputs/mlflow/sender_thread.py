@@ -7,6 +7,7 @@ import time
 import warnings
 
 from keras_collapse.core.guard import guarded
+from keras_collapse.outputs.mlflow.mlflow_internals import isolate_random
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
 from keras_collapse.outputs.mlflow.system_metrics import SystemMetrics
@@ -56,6 +57,7 @@ class SenderThread(threading.Thread):
     def _send_until_over(self) -> None:
         pause, longest = AGAIN_SECONDS
         while not self.fault:
+            isolate_random()
             guarded(self.system, self.system.put, self._outbox, off=SystemMetrics.stop)
             try:
                 finishing = self._finishing  # read first: what is put later has its own round

@@ -176,7 +176,7 @@ def test_of_a_loop_only_real_batches_are_shown() -> None:
     train(parts, 4)
     watch.stop()
     rows = {row.tobytes() for row in DATA}
-    assert len(shown) == 3  # the first step's is not known to be real before G's label is
+    assert len(shown) == 4
     assert all({row.tobytes() for row in samples} <= rows for samples, _ in shown)
 
 
