@@ -56,7 +56,8 @@ def test_a_loop_of_update_has_checked_its_updates() -> None:
 
     monitor = watch(*(parts := two_networks()), step_of(*parts, None), 3)
     assert monitor.run_dir is not None
-    assert setting(monitor.run_dir) == Setting(Driver.UPDATE, frozenset({UPDATES}))
+    seen = {BATCH_NORM} if keras.backend.backend() == "torch" else set()  # nothing is compiled
+    assert setting(monitor.run_dir) == Setting(Driver.UPDATE, frozenset({UPDATES, *seen}))
 
 
 def test_numbers_alone_have_checked_nothing(tmp_path: Path) -> None:
