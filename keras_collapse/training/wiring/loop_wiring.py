@@ -62,7 +62,8 @@ class LoopWiring:
         self._models = models
         self._observer = observer
         self._moved: dict[str, set[str]] = {name: set() for name in models}
-        self._idle: set[str] = set()
+        self._idle: set[str] = set()  # models whose rate is 0 in this step, and in the last
+        self._idle_before: set[str] = set()
         self._seen = self._nothing_seen()
         self._labels: list[np.ndarray | None] = []  # of D's calls, one for each row
         self._compiles = {name: Compiles() for name in models}
@@ -179,12 +180,13 @@ class LoopWiring:
             if found:
                 self._report(fault(kind, step, evidence, Driver.TRAIN_ON_BATCH))
         for model, network in ((D, D), ("combined", G)):
-            if model in self._idle and constant_rate(self._models[model].optimizer) == 0:
+            still = model in self._idle & self._idle_before  # no warm-up that has just begun
+            if still and constant_rate(self._models[model].optimizer) == 0:
                 self._report(frozen(network, step, evidence, 0.0))
         if D in of_d and G in of_g:
             self.checked |= {UPDATES, BATCH_NORM}
         self._moved = {name: set() for name in self._models}
-        self._idle.clear()
+        self._idle, self._idle_before = set(), self._idle
 
     def _judge_labels(
         self,

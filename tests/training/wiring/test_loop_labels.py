@@ -46,19 +46,26 @@ def train(parts: Any, real: Any, fake: Any, of_g: float = 1.0, together: bool = 
     monitor = kc.CollapseMonitor(verbose=0)
     with monitor.watching(generator=g, discriminator=d, combined=gan):
         for _ in range(3):
-            x = DATA[RNG.integers(0, len(DATA), HALF)]
-            fakes = g.predict(RNG.normal(size=(HALF, 4)).astype("float32"), verbose=0)
-            d.trainable = True
-            if together:
-                d.train_on_batch(np.concatenate([x, fakes]), np.concatenate([real(), fake()]))
-            else:
-                d.train_on_batch(x, real())
-                d.train_on_batch(fakes, fake())
-            d.trainable = False
-            gan.train_on_batch(
-                RNG.normal(size=(2 * HALF, 4)).astype("float32"), constant(of_g, 2 * HALF)
-            )
+            one_step(parts, real(), fake(), of_g, together)
     return {f.kind for f in monitor.verdict.findings} - {"cumulative_metrics"}
+
+
+def one_step(
+    parts: Any, real: Any = None, fake: Any = None, of_g: float = 1.0, together: bool = False
+) -> None:
+    g, d, gan = parts
+    real, fake = ones() if real is None else real, zeros() if fake is None else fake
+    x = DATA[RNG.integers(0, len(DATA), HALF)]
+    fakes = g.predict(RNG.normal(size=(HALF, 4)).astype("float32"), verbose=0)
+    d.trainable = True
+    if together:
+        d.train_on_batch(np.concatenate([x, fakes]), np.concatenate([real, fake]))
+    else:
+        d.train_on_batch(x, real)
+        d.train_on_batch(fakes, fake)
+    d.trainable = False
+    latents = RNG.normal(size=(2 * HALF, 4)).astype("float32")
+    gan.train_on_batch(latents, constant(of_g, 2 * HALF))
 
 
 def ones() -> np.ndarray:
@@ -95,3 +102,13 @@ def test_logits_are_found_though_they_lie_between_0_and_1() -> None:
     parts[1].layers[-1].bias.assign([0.5])
     parts[1].layers[-1].kernel.assign(1e-3 * np.ones((8, 1)))
     assert train(parts, ones, zeros) == {"loss_activation_mismatch"}
+
+
+def test_a_warm_up_that_begins_at_zero_is_no_frozen_network() -> None:
+    g, d, gan = parts = networks(g_rate=0.0)
+    monitor = kc.CollapseMonitor(verbose=0)
+    with monitor.watching(generator=g, discriminator=d, combined=gan):
+        for step in range(3):
+            gan.optimizer.learning_rate = step * 1e-4
+            one_step(parts)
+    assert {f.kind for f in monitor.verdict.findings} <= {"cumulative_metrics"}

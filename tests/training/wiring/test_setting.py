@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 from programs import BATCH, PROGRAMS, networks
 from test_loops import steps
