@@ -39,7 +39,6 @@ class Examiner:
     Args:
         detectors: the detectors to run; by default all.
         row_steps: the least number of training steps that one step of the readings stands for.
-        objective: the objective of the losses if it is known; see `default_detectors`.
         log_only: whether the readings come from a log whose samples nobody can check. Otherwise a
             run is healthy only if its samples were compared with the data.
 
@@ -64,14 +63,11 @@ class Examiner:
         self,
         detectors: Sequence[Detector | ProbeDetector] | None = None,
         row_steps: int = 1,
-        objective: str | None = None,
         log_only: bool = False,
     ) -> None:
         self.log_only = log_only
         self.row_steps = row_steps
-        self.detectors = list(
-            default_detectors(row_steps, objective) if detectors is None else detectors
-        )
+        self.detectors = list(default_detectors(row_steps) if detectors is None else detectors)
         for one in self.detectors:
             if not isinstance(one, Detector | ProbeDetector):
                 raise InputError(

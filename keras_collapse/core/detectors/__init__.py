@@ -30,23 +30,19 @@ __all__ = [
 ]
 
 
-def default_detectors(
-    row_steps: int = 1, objective: str | None = None
-) -> list[Detector | ProbeDetector]:
+def default_detectors(row_steps: int = 1) -> list[Detector | ProbeDetector]:
     """A fresh detector for every failure that is known.
 
     Args:
         row_steps: how many training steps one step of the readings stands for at least; more
             than 1 where a log has one row per epoch.
-        objective: what D and G minimise if it is known: ``"cross_entropy"``, ``"least_squares"``,
-            ``"wasserstein"`` or ``"hinge"``; None to infer from the losses whether it is the first.
     """
     return [
-        DiscriminatorPinned(row_steps=row_steps, objective=objective),
-        DiscriminatorDominates(row_steps=row_steps, objective=objective),
-        DiscriminatorFooled(row_steps=row_steps, objective=objective),
-        BatchNormMismatch(row_steps=row_steps, objective=objective),
-        NonConvergence(row_steps=row_steps, objective=objective),
+        DiscriminatorPinned(row_steps=row_steps),
+        DiscriminatorDominates(row_steps=row_steps),
+        DiscriminatorFooled(row_steps=row_steps),
+        BatchNormMismatch(row_steps=row_steps),
+        NonConvergence(row_steps=row_steps),
         Divergence(),
         ModeCollapse(),
         Stalled(),

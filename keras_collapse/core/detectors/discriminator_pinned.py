@@ -78,7 +78,6 @@ class DiscriminatorPinned(PersistentCondition):
     Args:
         row_steps: the least number of training steps that one step of the readings stands for.
         d_loss_band, d_acc_band, g_acc_band: suspicious ranges of D's loss, D's and G's accuracy.
-        objective: the objective of the losses if it is known; see `CrossEntropy`.
 
     >>> detector = DiscriminatorPinned()
     >>> for step in range(300):
@@ -95,9 +94,8 @@ class DiscriminatorPinned(PersistentCondition):
         d_loss_band: tuple[float, float] = D_LOSS_BAND,
         d_acc_band: tuple[float, float] = D_ACC_BAND,
         g_acc_band: tuple[float, float] = G_ACC_BAND,
-        objective: str | None = None,
     ) -> None:
-        super().__init__(row_steps, objective)
+        super().__init__(row_steps)
         self.bands = {"d_loss": d_loss_band, "d_acc": d_acc_band, "g_acc": g_acc_band}
         self._farthest = 0.0  # of the block's single accuracies, from 50 %
         self._losses_only = False

@@ -50,8 +50,8 @@ class NonConvergence(BlockDetector):
 
     kind = "non_convergence"
 
-    def __init__(self, row_steps: int = 1, objective: str | None = None) -> None:
-        super().__init__(row_steps, objective)
+    def __init__(self, row_steps: int = 1) -> None:
+        super().__init__(row_steps)
         self._losses: deque[float] = deque(maxlen=WINDOW // BLOCK_STEPS)
         self._swinging: Finding | None = None
         self._relapses: deque[int] = deque(maxlen=RELAPSES)

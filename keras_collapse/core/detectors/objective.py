@@ -25,12 +25,11 @@ negative, as losses of critics are."""
 class CrossEntropy:
     """Converts D's loss to its mean cross-entropy, if it is one.
 
-    Wasserstein, hinge and least-squares losses begin at other values and are never converted.
+    Wasserstein, hinge and least-squares losses begin at other values and are never converted. What
+    the first losses tell is overruled by `know`.
 
     Args:
         row_steps: the least number of training steps that one step of the readings stands for.
-        objective: the objective if it is known, one of `OBJECTIVES`; None to infer whether it is
-            cross-entropy.
 
     >>> form = CrossEntropy()
     >>> for step in range(10):
@@ -39,13 +38,13 @@ class CrossEntropy:
     (0.5, 0.5)
     """
 
-    def __init__(self, row_steps: int = 1, objective: str | None = None) -> None:
+    def __init__(self, row_steps: int = 1) -> None:
         self._row_steps = row_steps
-        self._objective = objective
+        self._objective: str | None = None
         self._measured: float | None = None
         self._first: list[Reading] = []
         self._scale = 0.0
-        self._other = self._decided = objective not in (None, CROSS_ENTROPY)
+        self._other = self._decided = False
 
     def know(self, objective: str, scale: float | None = None) -> None:
         """Take the objective once it is known; later than a decision it has no effect.

@@ -24,7 +24,6 @@ class BlockDetector(ABC):
 
     Args:
         row_steps: the least number of training steps that one step of the readings stands for.
-        objective: the objective of the losses if it is known; see `CrossEntropy`.
 
     Attributes:
         form: whether D's loss is a cross-entropy, and in which form.
@@ -33,11 +32,11 @@ class BlockDetector(ABC):
 
     kind = ""
 
-    def __init__(self, row_steps: int = 1, objective: str | None = None) -> None:
+    def __init__(self, row_steps: int = 1) -> None:
         self.steps_assessed = 0
         self.unavailable_reason = ""
         self.row_steps = row_steps
-        self.form = CrossEntropy(row_steps, objective)
+        self.form = CrossEntropy(row_steps)
         self.samples_bad: bool | None = None
         self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
         self._closed = closed()
@@ -66,8 +65,8 @@ class BlockDetector(ABC):
 class PersistentCondition(BlockDetector):
     """Finds a condition of D that persists, one episode after another."""
 
-    def __init__(self, row_steps: int = 1, objective: str | None = None) -> None:
-        super().__init__(row_steps, objective)
+    def __init__(self, row_steps: int = 1) -> None:
+        super().__init__(row_steps)
         self._episode: Episode | None = None
 
     @abstractmethod

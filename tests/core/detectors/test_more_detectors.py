@@ -241,11 +241,13 @@ def test_a_log_of_every_hundredth_step_shows_a_cross_entropy_after_some_rows() -
 
 @pytest.mark.parametrize("objective", ["least_squares", "wasserstein", "hinge"])
 def test_a_known_objective_is_not_inferred(objective: str) -> None:
-    examiner = Examiner(objective=objective)
+    examiner = Examiner()
+    examiner.know_objective(objective)
     for step in range(900):
         examiner.update(Reading(step, 1, {"d_loss": 0.69 if step < 20 else 1.5, "g_loss": 0.7}))
     assert examiner.verdict().status == "unknown"
-    known = CrossEntropy(objective="cross_entropy")
+    known = CrossEntropy()
+    known.know("cross_entropy")
     for step in range(500, 510):  # a log that begins in mid-run
         known.update(Reading(step, 1, {"d_loss": 1.2, "g_loss": 2.0}))
     assert known.scale == 0.5
