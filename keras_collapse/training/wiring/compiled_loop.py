@@ -29,11 +29,12 @@ from keras_collapse.training.wiring.first_step import (
     parts_checked,
 )
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep
-from keras_collapse.training.wiring.step_seen import StepSeen
+from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 from keras_collapse.training.wiring.undone import same_draws
 
-MOST_CALLS = 50
-"""Compiled calls of a step that is taken again; a step of more is left alone."""
+MOST_CALLS = 12
+"""Compiled calls of a step that is taken again; a step of more is left alone. Their arguments are
+kept until the step ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class CompiledLoop:
         self._observer = observer
         self._calls: list[Called] = []  # of the step so far
         self._checked = False
-        self._source: Any = None  # the function that is given the real samples
+        self._source: Any = None  # the function that is given the real samples, at this place
+        self._place = 0
         self._inside = False
         self._patch: MethodPatch | None = None
 
@@ -101,7 +103,8 @@ class CompiledLoop:
             self._checked = True
             self._check(step, calls, logs)
         elif self._source is not None:
-            batches = [one.given for one in calls if one.function is self._source]
+            given = [one.given for one in calls if one.function is self._source]
+            batches = [_real_first(arrays, self._place) for arrays in given]
             if not all(self._observer.see_batch(batch) for batch in batches):
                 self.stop()
         if self._source is None:
@@ -139,7 +142,9 @@ class CompiledLoop:
             given = [one.given for one in calls]
             chosen = _given_real(seen, given)
             if chosen is not None:
-                seen.batch, self._source = given[chosen], calls[chosen].function
+                call, self._place = chosen
+                self._source = calls[call].function
+                seen.batch = _real_first(given[call], self._place)
             found = judge_step(seen, taken, MOST_SECONDS - (time.process_time() - began))
         except _CannotRepeat as reason:
             found = [not_checked(f"the training step, which {reason}")]
@@ -213,7 +218,7 @@ def _variables_of(calls: Sequence[Called]) -> list[Any]:
         handles = {id(variable.handle) for variable in concrete.variables}
         for tensor in concrete.captured_inputs:
             if tensor.dtype in (tf.resource, tf.variant) and id(tensor) not in handles:
-                raise _CannotRepeat("uses an iterator, a table or another resource")
+                raise _CannotRepeat("uses a summary writer, an iterator or another resource")
     return list(found.values())
 
 
@@ -238,11 +243,26 @@ def _is_array(part: Any) -> bool:
     return len(getattr(part, "shape", ())) > 0
 
 
-def _given_real(seen: StepSeen, given: Sequence[Sequence[np.ndarray]]) -> int | None:
-    """The call that is given the real samples: those that D is shown, else of the same shape."""
+def _given_real(seen: StepSeen, given: Sequence[Sequence[np.ndarray]]) -> tuple[int, int] | None:
+    """The call, and its array, that is given the real samples; None if that is not certain.
+
+    They are what D is shown and G did not draw, else what has their shape. A loop may also pass on
+    what G has drawn outside of these calls.
+    """
     shape = seen.drawn[0].shape[1:] if seen.drawn else None
-    for place, batch in enumerate(given):
-        if replace(seen, batch=batch).real_place is not None:
-            return place
-    fits = [i for i, batch in enumerate(given) if any(x.shape[1:] == shape for x in batch)]
-    return fits[0] if fits else None
+    fits = {
+        (call, place): array
+        for call, arrays in enumerate(given)
+        for place, array in enumerate(arrays)
+        if array.shape[1:] == shape and not drawn_rows(array, seen.drawn).any()
+    }
+    is_shown = [at for at, x in fits.items() if replace(seen, batch=[x]).real_place is not None]
+    found = is_shown or list(fits)
+    same = all(np.array_equal(fits[at], fits[found[0]]) for at in found)
+    return found[0] if found and same else None
+
+
+def _real_first(arrays: Sequence[np.ndarray], place: int) -> list[np.ndarray]:
+    """The real samples and what belongs to them, without other arrays of their shape."""
+    real = arrays[place]
+    return [real, *(x for x in arrays if x.shape[1:] != real.shape[1:])]

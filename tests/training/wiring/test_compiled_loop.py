@@ -173,3 +173,28 @@ def test_a_step_that_fails_uncompiled_is_reported_and_the_loop_goes_on() -> None
             monitor.update(d_loss=d_loss, g_loss=g_loss)
     [finding] = monitor.verdict.findings
     assert "compiled only" in finding.message
+
+
+def test_what_g_drew_outside_of_the_step_is_not_taken_for_data(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    g = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    d = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+    @tf.function
+    def d_step(fakes: Any, real: Any) -> Any:
+        return tf.reduce_mean(d(fakes)) - tf.reduce_mean(d(real))
+
+    @tf.function
+    def g_step(z: Any) -> Any:
+        return -tf.reduce_mean(d(g(z)))
+
+    monitor = quiet(run_dir=tmp_path / "run", every=2)
+    with monitor.watching(generator=g, discriminator=d):
+        for _ in range(8):
+            fakes = g(tf.random.normal((BATCH, 4)))
+            d_loss, g_loss = d_step(fakes, DATA[:BATCH]), g_step(tf.random.normal((BATCH, 4)))
+            monitor.update(d_loss=d_loss, g_loss=g_loss)
+    checks = [r for r in read_journal(tmp_path / "run") if isinstance(r, SamplesChecked)]
+    assert checks
+    assert all("missing_share" not in check.probe.values for check in checks)
