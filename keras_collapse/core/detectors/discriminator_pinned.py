@@ -10,6 +10,7 @@ from keras_collapse.core.detectors.persistent_condition import Episode, Persiste
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.readings.three_valued import at_least, both, within
+from keras_collapse.core.samples.probe import Probe
 
 D_LOSS_BAND = (0.72, 0.75)
 """D's loss in a collapse, "stuck high" in the GAN Training Triage Guide. With real and
@@ -33,6 +34,9 @@ answer gives 50 % exactly; chance scatters by 0.5/sqrt(2 * batch size), 0.011 at
 WORSE_THAN_CHANCE = 0.015
 """Nats above ln 2 from which D's mean cross-entropy is worse than a coin's beyond noise: a D that
 is trained on its own labels only can always fall back to ln 2."""
+SEPARATES = 0.7
+"""D's ranking accuracy in a sample check from which its loss alone is no evidence that it gives one
+answer: 0.76 in a GAN of good samples whose cross-entropy stayed at 0.713."""
 WARM_UP = 100
 """First steps of a run in which one answer does not count: an untrained D gives one."""
 WARN_AFTER = 100
@@ -99,6 +103,13 @@ class DiscriminatorPinned(PersistentCondition):
         self.bands = {"d_loss": d_loss_band, "d_acc": d_acc_band, "g_acc": g_acc_band}
         self._farthest = 0.0  # of the block's single accuracies, from 50 %
         self._losses_only = False
+        self._separates = False  # in the latest sample check
+
+    def update_probe(self, probe: Probe) -> None:
+        super().update_probe(probe)
+        separation = probe.get("separation")
+        if separation is not None:
+            self._separates = separation >= SEPARATES
 
     def update(self, reading: Reading) -> None:
         d_acc = reading.get("d_acc")
@@ -171,8 +182,8 @@ class DiscriminatorPinned(PersistentCondition):
         lasted = min(episode.lasted, since_warm_up) * self.row_steps
         if mean is None or lasted < WARN_AFTER:
             return None
-        if self._losses_only and self.samples_bad is False:
-            return None  # a D that cannot tell good samples from real ones has such a loss
+        if self._losses_only and (self.samples_bad is False or self._separates):
+            return None  # D ranks them, or cannot since samples are good: such a loss fits both
         doubts = self._losses_only or self.form.is_other_objective or self.samples_bad is False
         certain = lasted >= FAIL_AFTER and not doubts
         halves = opposite_ends(mean)

@@ -364,3 +364,14 @@ def test_other_games_have_one_face(fake: float, g_acc: float) -> None:
     detector = BatchNormMismatch()
     feed(detector, range(900), d_acc_real=0.8, d_acc_fake=fake, g_acc=g_acc)
     assert detector.findings == []
+
+
+def test_a_d_that_ranks_samples_is_not_pinned_by_its_loss_alone() -> None:
+    for separation, found in ((0.55, ["discriminator_pinned"]), (0.76, [])):
+        examiner = Examiner()
+        examiner.know_objective("cross_entropy", 0.5)
+        for step in range(400):
+            examiner.update(Reading(step, 1, {"d_loss": 1.43, "g_loss": 0.61}))
+            if step % 30 == 0:
+                examiner.update_probe(Probe(step, {"separation": separation}))
+        assert [f.kind for f in examiner.verdict().findings] == found
