@@ -133,9 +133,14 @@ class Examiner:
         return replace(finding, advice=advice_for(finding.advice, self.setting, faults))
 
     def report(self, finding: Finding) -> None:
-        """Add a finding that no detector made, as of the reader, the wiring or the seeding."""
+        """Add a finding that no detector made, as of the reader, the wiring or the seeding.
+
+        One of its kind that still holds, as of an earlier fit, is continued.
+        """
         same = [f for f in self._others if f.kind == finding.kind]
-        self._others = [f for f in self._others if f not in same] + [finding]
+        first = min([f.first_step for f in same if not f.resolved] + [finding.first_step])
+        self._others = [f for f in self._others if f not in same]
+        self._others.append(replace(finding, first_step=first))
 
     def verdict(self, averaging: str | None = None) -> Verdict:
         """The verdict on everything seen so far."""

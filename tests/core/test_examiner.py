@@ -116,3 +116,11 @@ def test_what_is_no_detector_is_refused_by_name() -> None:
 
     with pytest.raises(InputError, match="Quiet is neither a Detector nor a ProbeDetector"):
         Examiner([Quiet()])  # type: ignore[list-item]
+
+
+def test_a_fault_that_is_found_again_is_as_old_as_before() -> None:
+    examiner = Examiner()
+    for step in (0, 30):
+        examiner.report(Finding("discriminator_leak", Severity.FAILED, step, step, "again"))
+    [finding] = examiner.verdict().findings
+    assert (finding.first_step, finding.last_step) == (0, 30)
