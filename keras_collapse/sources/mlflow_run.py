@@ -27,15 +27,14 @@ CHARTED = (
     "sliced_wasserstein",
     "sliced_wasserstein_baseline",
     "dimension",
-    "mode_gap",
     "label_effect",
     "label_agreement",
     "class_missing_share",
     "class_distance_ratio",
     "worst_class",
 )
-"""The statistics of a sample check that are metrics: those that the detectors use, so that a run
-without a journal gets the same verdict."""
+"""The statistics of a sample check that are metrics: those that decide the verdict, so that a run
+without a journal gets the same one. ``mode_gap`` is information only."""
 
 
 def run_id_of(source: str) -> str | None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_collapse.core.detectors.base import closed
-from keras_collapse.core.detectors.objective import CrossEntropy
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import Finding
+from keras_collapse.core.readings.objective import CrossEntropy
 from keras_collapse.core.readings.reading import Blocks, Reading, merge
 from keras_collapse.core.samples.probe import Probe
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_collapse.core.detectors.discriminator_pinned import D_ACC_BAND, D_LOSS_BAND
-from keras_collapse.core.detectors.objective import START_STEPS, CrossEntropy
 from keras_collapse.core.detectors.sample_quality import FAR, MISSING
 from keras_collapse.core.findings import Finding
+from keras_collapse.core.readings.objective import START_STEPS, CrossEntropy
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.report.chart import Band, Chart, line_of, notes_of

@@ -11,6 +11,7 @@ from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.guard import guarded
 from keras_collapse.reproducibility.fingerprints import batch_digest
 from keras_collapse.training.hooks.batches import BatchesSeen
+from keras_collapse.training.hooks.recompilation import Compiles
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 from keras_collapse.training.observer import Observer
 from keras_collapse.training.wiring.first_step import (
@@ -27,7 +28,6 @@ from keras_collapse.training.wiring.fit_wiring import (
     watch_fit,
     without_rate,
 )
-from keras_collapse.training.wiring.recompilation import Compiles
 
 TRIES = 2
 """Executions of the step before which its check is tried: the first one builds all layers."""

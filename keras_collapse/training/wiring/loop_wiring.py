@@ -14,6 +14,7 @@ from keras_collapse.core.advice import BATCH_NORM, LABELS, UPDATES, Driver
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G
+from keras_collapse.training.hooks.recompilation import Compiles
 from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.observer import Observer
 from keras_collapse.training.wiring.fit_wiring import (
@@ -26,7 +27,6 @@ from keras_collapse.training.wiring.fit_wiring import (
 )
 from keras_collapse.training.wiring.label_checks import check_label_reaches
 from keras_collapse.training.wiring.objectives import wrong_objective
-from keras_collapse.training.wiring.recompilation import Compiles
 from keras_collapse.training.wiring.step_checks import SHOWN_CHECKS, batch_norm_mismatch
 from keras_collapse.training.wiring.step_seen import StepSeen
 

@@ -15,10 +15,10 @@ from keras_collapse.core.detectors import (
     Divergence,
     NonConvergence,
 )
-from keras_collapse.core.detectors.objective import CrossEntropy
 from keras_collapse.core.detectors.persistent_condition import PersistentCondition
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
+from keras_collapse.core.readings.objective import CrossEntropy
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
