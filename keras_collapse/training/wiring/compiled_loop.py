@@ -53,8 +53,7 @@ class Called:
     @property
     def given(self) -> list[np.ndarray]:
         """The arrays among the arguments."""
-        tensors = [x for x in keras.tree.flatten([self.args, self.kwargs]) if _is_array(x)]
-        return arrays_of_batch(tensors)
+        return arrays_of_batch([self.args, self.kwargs])
 
 
 class CompiledLoop:

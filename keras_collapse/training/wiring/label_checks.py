@@ -16,8 +16,8 @@ from keras_collapse.training.networks.label_inputs import under_labels
 from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.networks.sampling import draw
 from keras_collapse.training.wiring.step_seen import StepSeen
+from keras_collapse.training.wiring.undone import SEED
 
-SEED = 20190528
 SHIFT = 0.1
 """How far weights are moved, times 1/sqrt(inputs of a unit): as far as they lie apart with Keras'
 initializers, or less."""
