@@ -156,7 +156,7 @@ class Prober:
     def _compared(self, samples: np.ndarray) -> dict[str, float]:
         """The comparison with the real sample, and D's scores."""
         assert self._sample is not None
-        values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
+        values = self._sample.compare(samples).to_dict()
         known = {name: float(value) for name, value in values.items() if value is not None}
         if self._classes is not None:
             known |= self._classes.compare(samples.reshape(len(samples), -1), self._drawn_classes)
@@ -197,7 +197,7 @@ class Prober:
             self.unavailable_reason = f"{why}; {cure}"
             return
         try:
-            self._sample = RealSample(real.samples.reshape(len(real.samples), -1))
+            self._sample = RealSample(real.samples)
         except InputError as error:
             self.unavailable_reason = str(error)
             return

@@ -73,26 +73,50 @@ def _drawings(
     return _sized(images, side), np.repeat(np.arange(len(names)), list(counts)), names
 
 
-HUES = ((1.0, 0.2, 0.2), (0.3, 1.0, 0.3), (0.4, 0.6, 1.0), (1.0, 0.9, 0.2), (1.0, 0.4, 1.0), (1.0, 1.0, 1.0))
+SKIES = (((0.35, 0.6, 1.0), (0.25, 0.55, 0.2)), ((1.0, 0.55, 0.3), (0.35, 0.15, 0.25)),
+         ((0.05, 0.05, 0.3), (0.05, 0.15, 0.1)), ((0.9, 0.85, 0.6), (0.85, 0.65, 0.35)),
+         ((0.75, 0.8, 0.85), (0.9, 0.9, 0.95)))  # fmt: skip
+"""Colours of sky and ground by day, at dusk, at night, in a desert, and in winter."""
 
 
-def _inked(grey: np.ndarray) -> np.ndarray:
-    """Grey images in colour: ink of one of six hues on dark paper, whatever is drawn."""
-    rng = np.random.default_rng(3)
-    ink = np.array(HUES)[rng.integers(len(HUES), size=len(grey))][:, None, None]
-    paper = rng.uniform(0.0, 0.15, (len(grey), 1, 1, 1))
-    share = (grey + 1) / 2
-    return ((paper * (1 - share) + share * ink) * 2 - 1).astype("float32")
+def _landscapes(side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Sky, ground and a sun or moon, of random place, size and light."""
+    rng, count = np.random.default_rng(5), 6000
+    labels = rng.integers(len(SKIES), size=count)
+    sky, ground = (np.array([pair[k] for pair in SKIES])[labels][:, None, None] for k in (0, 1))
+    y, x = np.mgrid[:side, :side] / (side - 1) * 2 - 1
+    horizon = rng.uniform(0.0, 0.6, (count, 1, 1)) + rng.uniform(-0.3, 0.3, (count, 1, 1)) * x
+    land = 1 / (1 + np.exp(-8 * (y - horizon)))[..., None]
+    cx, cy = rng.uniform(-0.6, 0.6, (count, 1, 1)), rng.uniform(-0.7, -0.1, (count, 1, 1))
+    far = np.sqrt((x - cx) ** 2 + (y - cy) ** 2)
+    sun = 1 / (1 + np.exp(10 * (far - rng.uniform(0.15, 0.35, (count, 1, 1)))))[..., None]
+    light = rng.uniform(0.75, 1.0, (count, 1, 1, 1))
+    images = (sky * (1 - land) + ground * land) * light
+    images = images * (1 - sun * (1 - land)) + sun * (1 - land) * np.array([1.0, 0.95, 0.7])
+    return (images * 2 - 1).astype("float32"), labels, ("day", "dusk", "night", "desert", "winter")
 
 
-def _colour_digits(side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    grey, labels, names = _digits(side, 6)
-    return _inked(grey), labels, names
+PETALS = (((0.9, 0.2, 0.3), (0.95, 0.9, 0.8)), ((0.3, 0.3, 0.9), (0.8, 0.9, 0.8)),
+          ((1.0, 0.8, 0.1), (0.25, 0.5, 0.25)), ((0.95, 0.95, 0.95), (0.3, 0.3, 0.45)))  # fmt: skip
+"""Colours of petals and of what is behind them."""
 
 
-def _colour_drawings(side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    grey, labels, names = _drawings(side)
-    return _inked(grey), labels, names
+def _petals(side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Blurred flowers of three to six petals; the category is the colour."""
+    rng, count = np.random.default_rng(6), 6000
+    labels = rng.integers(len(PETALS), size=count)
+    petal, behind = (np.array([pair[k] for pair in PETALS])[labels][:, None, None] for k in (0, 1))
+    y, x = np.mgrid[:side, :side] / (side - 1) * 2 - 1
+    dx, dy = (axis - rng.uniform(-0.2, 0.2, (count, 1, 1)) for axis in (x, y))
+    far, angle = np.sqrt(dx**2 + dy**2), np.arctan2(dy, dx)
+    petals = rng.integers(3, 7, (count, 1, 1))
+    edge = 0.55 + 0.2 * np.cos(petals * angle + rng.uniform(0, 6.28, (count, 1, 1)))
+    inside = 1 / (1 + np.exp(9 * (far - edge)))[..., None]
+    heart = 1 / (1 + np.exp(14 * (far - 0.2)))[..., None]
+    shade = rng.uniform(0.8, 1.0, (count, 1, 1, 1))
+    images = (behind * (1 - inside) + petal * inside) * shade * (1 - heart)
+    images = images + heart * np.array([0.9, 0.6, 0.1])
+    return (images * 2 - 1).astype("float32"), labels, ("red", "blue", "yellow", "white")
 
 
 def _photos(side: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -125,8 +149,8 @@ DATA = {
     "drawings": _drawings,
     "uneven": lambda side: _drawings(side, (3000, 1800, 1200, 900)),
     "cats": lambda side: _drawings(side, (3000,), ("cat",)),
-    "colourdigits": _colour_digits,
+    "petals": _petals,
     "photos": _photos,
     "scenery": _scenery,
-    "colourdrawings": _colour_drawings,
+    "landscapes": _landscapes,
 }

@@ -198,7 +198,9 @@ class ImageGAN(keras.Model):
 
     def _judged(self, images: Any, labels: Any) -> Any:
         images = images + self.noise * tf.random.normal(tf.shape(images))
-        return self.discriminator([images, labels] if self.family.conditional else images, training=True)
+        return self.discriminator(
+            [images, labels] if self.family.conditional else images, training=True
+        )
 
     def _drawn(self, count: Any, labels: Any) -> Any:
         z = tf.random.normal((count, self.latent_dim))

@@ -19,7 +19,7 @@ LEARNT = 0.7
 """Share of a data set that its classifier learns from; the rest says what is usual."""
 TAUGHT = {
     "grey16": ("digits16", "drawings16"),
-    "colour16": ("colourdrawings16", "colourdigits16", "photos16", "scenery16"),
+    "colour16": ("landscapes16", "petals16", "photos16", "scenery16"),
     "fewdigits28": ("fewdigits28",),
 }
 """Classifiers, by name, and the data sets whose categories each tells apart."""

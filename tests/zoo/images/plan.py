@@ -45,7 +45,7 @@ class Plan:
         )
 
 
-HELD_DATA = ("colourdigits16", "uneven16", "photos16", "cats16", "fewdigits28")
+HELD_DATA = ("petals16", "uneven16", "photos16", "cats16", "fewdigits28")
 HELD_FAMILIES = ("residual", "wgan_gp", "norm_both", "kernel5")
 HELD_CAUSES = ("d_too_fast", "dropped_half", "range", "frozen_g", "late_leak", "dropout", "few")
 
@@ -53,32 +53,32 @@ PROGRAMS = (
     # For choosing thresholds.
     ("digits16", "batch_norm"),
     ("drawings16", "keras_docs"),
-    ("colourdrawings16", "batch_norm"),
+    ("landscapes16", "batch_norm"),
     ("scenery16", "least_squares"),
     ("drawings16", "spectral_hinge"),
     ("digits16", "conditional"),
-    ("colourdrawings16", "conditional"),
+    ("landscapes16", "conditional"),
     ("scenery16", "batch_norm"),
     ("drawings16", "batch_norm"),
     ("digits16", "least_squares"),
     ("scenery16", "spectral_hinge"),
-    ("colourdrawings16", "least_squares"),
+    ("landscapes16", "least_squares"),
     # Held out: five data sets and four families that are nowhere above.
-    ("colourdigits16", "batch_norm"),
+    ("petals16", "batch_norm"),
     ("uneven16", "batch_norm"),
     ("drawings16", "residual"),
     ("photos16", "batch_norm"),
     ("cats16", "least_squares"),
     ("digits16", "wgan_gp"),
-    ("colourdigits16", "conditional"),
-    ("colourdrawings16", "norm_both"),
+    ("petals16", "conditional"),
+    ("landscapes16", "norm_both"),
     ("scenery16", "kernel5"),
     ("uneven16", "residual"),
     ("photos16", "least_squares"),
-    ("colourdigits16", "kernel5"),
+    ("petals16", "kernel5"),
     ("cats16", "batch_norm"),
     ("scenery16", "residual"),
-    ("colourdigits16", "residual"),
+    ("petals16", "residual"),
     ("fewdigits28", "batch_norm"),
 )
 """Data set and family."""
@@ -109,7 +109,7 @@ FAULTS = (
     Fault("dropout", dropout=0.9),
     Fault("few", few=256),
 )
-CATEGORIES = {"digits16": 10, "fewdigits28": 5, "colourdigits16": 6, "photos16": 6, "scenery16": 2,
+CATEGORIES = {"digits16": 10, "fewdigits28": 5, "landscapes16": 5, "photos16": 6, "scenery16": 2,
               "cats16": 1}  # fmt: skip
 ROUNDS = 15
 """Runs of each program: two of five are sound."""
