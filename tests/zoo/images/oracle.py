@@ -45,6 +45,8 @@ class Judged:
             2019), relative to that of other real samples.
         spread: mean distance between features of samples, divided by that of real ones.
         repeated: share of the samples that are the same image as another.
+        near: median distance of a sample's features to those of the nearest other one, divided by
+            that of as many real samples; near 0 for a G that draws a few images of each category.
     """
 
     covered: tuple[float, ...]
@@ -54,6 +56,7 @@ class Judged:
     precision: float
     spread: float
     repeated: float
+    near: float
 
 
 class Oracle:
@@ -82,6 +85,7 @@ class Oracle:
         self.radii = np.partition(near, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
         self.halves = self._frechet(second[:512])
         self.usual = self._precision(second)
+        self.between = _nearest(second[:512])
 
     def judge(self, images: np.ndarray) -> Judged:
         """Measure the samples (n, side, side, channels) of one check."""
@@ -101,6 +105,7 @@ class Oracle:
             self._precision(features) / self.usual,
             _mean_distance(features) / self.apart,
             float(repeated),
+            _nearest(features[:512]) / self.between,
         )
 
     def _features(self, images: np.ndarray) -> np.ndarray:
@@ -166,3 +171,9 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _mean_distance(x: np.ndarray) -> float:
     return float(np.sqrt(_squares(x, x)).sum() / (len(x) * (len(x) - 1)))
+
+
+def _nearest(x: np.ndarray) -> float:
+    apart = _squares(x, x)
+    np.fill_diagonal(apart, np.inf)
+    return float(np.median(np.sqrt(apart.min(axis=1))))
