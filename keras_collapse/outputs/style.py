@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_collapse.core.findings import Finding, Severity, Status
+from keras_collapse.core.findings import Finding, Severity, Status, Verdict
 
 # A symbol with each colour, for those who do not see colours.
 STATUS_STYLE = {
@@ -37,6 +37,19 @@ def evidence_of(finding: Finding) -> list[tuple[str, str]]:
         words = words or "nothing"
         rows.append((name, f"{words} ± {error}" if error else words))
     return rows
+
+
+def kept_in_words(verdict: Verdict) -> list[tuple[str, str]]:
+    """The saved weights of G as pairs: the check in words, and the line of code that loads them.
+
+    The best are named first; the last healthy ones follow if they are others.
+    """
+    named = {"best": "Best generator", "healthy": "Last healthy generator"}
+    found = {one.step: one for one in reversed(verdict.kept)}  # of one step, the best is named
+    return [
+        (f"{named[one.which]} (step {one.step}, quality {one.quality:.2f})", one.restore)
+        for one in reversed(found.values())
+    ]
 
 
 def clock(seconds: float) -> str:
