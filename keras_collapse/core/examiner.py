@@ -85,6 +85,7 @@ class Examiner:
         self._samples_good: bool | None = None  # in the latest sample check with the data
         self._others: list[Finding] = []
         self._undone: list[Finding] = []  # of the detectors before `restart`
+        self._from = 0  # the first step whose readings count
         self._objective: tuple[str, float | None] | None = None
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
@@ -101,6 +102,8 @@ class Examiner:
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""
+        if reading.step < self._from:  # held back until its averaging was known
+            return []
         self.steps = reading.step + 1
         self._signals.update(reading.values)
         changed: list[Finding] = []
@@ -121,16 +124,20 @@ class Examiner:
             changed += self._changes(detector)
         return changed
 
-    def restart(self) -> list[Finding]:
-        """Begin with fresh detectors, since the training went back to an earlier, healthy step.
+    def restart(self, step: int) -> list[Finding]:
+        """Begin with fresh detectors, since the training went back to an earlier, healthy state.
 
         What failed before is a resolved finding from now on, and can be found again.
+
+        Args:
+            step: the latest training step; readings up to here are not assessed any more.
 
         Returns:
             The findings that this has resolved.
         """
         own = [self._with_advice(f) for d in self.detectors for f in self._own_findings(d)]
         self._undone += [replace(finding, resolved=True) for finding in own]
+        self._from = step + 1
         self.detectors = copy.deepcopy(self._fresh)
         self._sort_detectors()
         self._known.clear()

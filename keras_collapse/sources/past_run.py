@@ -149,8 +149,7 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
         while probes and probes[0].step <= step:
             examiner.update_probe(probes.popleft())
         while rollbacks and rollbacks[0] <= step:
-            rollbacks.popleft()
-            examiner.restart()
+            examiner.restart(rollbacks.popleft())
     if reader.absent:
         raise InputError(
             f"signals: no logged number is named {reader.absent[0]!r}. "

@@ -51,9 +51,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         run_dir: the run's folder, for its journal. By default a new one in ``collapse_runs``.
         on_failure: what to do when a finding becomes ``failed``: ``"warn"`` (print a line),
             ``"stop"`` (end the training after this step; in a loop see `should_stop`), ``"raise"``
-            (`CollapseError`), ``"rollback"`` (at the next sample check restore both networks and
-            optimizers as of the last healthy one, and go on; 3 times at most; in `fit` and
-            ``train_on_batch`` loops), or a function that takes the `Finding`.
+            (`CollapseError`), ``"rollback"`` (restore both networks and their optimizers as of the
+            last healthy sample check and go on, 3 times at most: in ``fit`` when the epoch ends, in
+            a ``train_on_batch`` loop at the next check), or a function that takes the `Finding`.
         detectors: the detectors to run; by default all.
         real: samples of the data as D is shown it, float (n, ...), to compare G's samples with;
             for a conditional G ``(samples, labels)``. By default some of the arrays that ``fit``

@@ -207,10 +207,7 @@ class MonitorSession:
                 self.journal.write(records.Fingerprint(step, hashes))
 
     def check_samples(self, step: int) -> None:
-        """Draw from G and compare with the data; an error costs the sample checks only.
-
-        To be called between training steps, where variables can be read and assigned.
-        """
+        """Draw from G and compare with the data; an error costs the sample checks only."""
         check = self._checks.check(step)
         if check is None:
             return
@@ -222,9 +219,12 @@ class MonitorSession:
         self._checks.keep(check, step)
         self._recovery.keep(check.probe)
         self._react(changed)
+
+    def roll_back(self, step: int) -> None:
+        """Go back to the last healthy check if a failure asks for it; see `Recovery.roll_back`."""
         undone = self._recovery.roll_back(step)
         if undone is not None:
-            self._publish(self._examiner.restart())
+            self._publish(self._examiner.restart(step))
             self.report(undone)
 
     def finish(self) -> None:

@@ -89,7 +89,7 @@ def quality(probe: Probe) -> float | None:
     if missing is None or distance is None or perfect is None:
         return None
     nearness = perfect / distance if distance > perfect else 1.0
-    return (1 - missing) * (1 - (probe.get("duplicate_share") or 0.0)) * nearness
+    return round((1 - missing) * (1 - (probe.get("duplicate_share") or 0.0)) * nearness, 4)
 
 
 def mostly_collapsed(checks: Iterable[Probe]) -> bool:

@@ -99,6 +99,7 @@ class FitLoop:
         self._session.end_epoch(step, self._steps.epoch, plain_numbers(logs), rates)
         if self._every == "epoch":
             self._session.check_samples(step)
+        self._session.roll_back(step)
 
     def leave(self) -> None:
         """Remove all patches from the model."""

@@ -76,7 +76,8 @@ class Recovery:
     def roll_back(self, step: int) -> Finding | None:
         """Go back to the last healthy check if a failure asks for it.
 
-        To be called between training steps, where variables can be assigned.
+        To be called where variables can be assigned and metrics reset: at the end of an epoch, or
+        between the steps of a loop.
 
         Args:
             step: the latest training step.

@@ -80,6 +80,9 @@ class Rollback:
             return None
         for variable, value in zip(healthy.variables, healthy.values, strict=True):
             variable.assign(value)
+        for model in self.owners:
+            if isinstance(model, keras.Model):  # a running mean that has a NaN would keep it
+                model.reset_metrics()
         self._steps.append((step, healthy.step))
         count = len(self._steps)
         done = f"from step {step} to step {healthy.step}"
