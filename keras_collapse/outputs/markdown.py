@@ -16,7 +16,8 @@ def description(verdict: Verdict) -> str:
     cause = f" {verdict.cause.message}" if verdict.cause is not None else ""
     # MLflow folds all but the first lines away.
     lines = [f"**{verdict.status.upper()}: {verdict.reason}.**{cause}"]
-    lines += ["", *(f"- {words}: `{code}`" for words, code in kept_in_words(verdict))]
+    kept = [f"- {words}: `{code}`" for words, code in kept_in_words(verdict)]
+    lines += ["", *kept] if kept else []
     for finding in verdict.findings:
         healed = ", recovered" if finding.resolved else ""
         lines += [
