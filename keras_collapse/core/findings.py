@@ -196,7 +196,12 @@ class Verdict:
         )
 
     def in_folder(self, folder: str) -> Self:
-        """Return the verdict on the same run after its folder was moved to ``folder``."""
+        """Return the verdict on the same run after its folder was moved to ``folder``.
+
+        >>> best = KeptGenerator("best", 399, 0.81, "old/best_generator.weights.h5")
+        >>> Verdict(Status.HEALTHY, kept=[best]).in_folder("new/run").kept[0].path
+        'new/run/best_generator.weights.h5'
+        """
         kept = [replace(one, path=f"{folder}/{Path(one.path).name}") for one in self.kept]
         return replace(self, kept=tuple(kept))
 
