@@ -18,7 +18,7 @@ import keras_collapse as kc
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.subscriber import Subscriber
-from keras_collapse.training.recovery.rollback import ROLLBACKS
+from keras_collapse.training.recovery.rollback import ROLLBACKS, Rollback
 
 pytestmark = pytest.mark.backend()
 
@@ -64,8 +64,8 @@ class Alarm:
             self.findings.append(Finding("alarm", Severity.FAILED, step, step, "Far away."))
 
 
-def poison(generator: Any) -> None:
-    kernel = generator.layers[-1].weights[0]
+def poison(network: Any) -> None:
+    kernel = network.layers[-1].weights[0]
     kernel.assign(np.full(kernel.shape, np.nan))
 
 
@@ -194,3 +194,17 @@ def test_a_loop_whose_optimizers_are_unknown_is_told_why(
             monitor.update(d_loss=0.7 if step < 10 else float("nan"), g_loss=0.7)
     assert not rollbacks(monitor)
     assert "not rolled back: the optimizers are known only in fit" in capsys.readouterr().out
+
+
+@once
+def test_a_state_that_is_not_finite_is_not_remembered() -> None:
+    gan = tiny_gan()
+    gan.fit(drawn_data(gan.generator), batch_size=512, verbose=0)
+    rollback = Rollback(verbose=0)
+    rollback.owners = [gan, gan.optimizer, gan.d_optimizer]
+    poison(gan.discriminator)
+    rollback.remember(0)
+    assert rollback.restore(1) is None
+    gan.discriminator.layers[-1].weights[0].assign(np.zeros((16, 1)))
+    rollback.remember(2)
+    assert rollback.restore(3) is not None
