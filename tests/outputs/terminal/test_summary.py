@@ -131,8 +131,8 @@ def test_lines_of_code_can_be_copied_and_leave_room_for_the_verdict() -> None:
 
 def test_a_check_that_is_best_and_healthy_is_named_once() -> None:
     best, healthy = KeptGenerator("best", 9, 0.5, "b.h5"), KeptGenerator("healthy", 9, 0.5, "h.h5")
-    assert [one for one, _ in kept_in_words(replace(FAILED, kept=[best, healthy]))] == [
-        "Best generator (step 9, quality 0.50)"
+    assert kept_in_words(replace(FAILED, kept=[best, healthy])) == [
+        ("Best and last healthy generator (step 9, quality 0.50)", best.restore)
     ]
     later = replace(healthy, step=19)
     words = [one for one, _ in kept_in_words(replace(FAILED, kept=[best, later]))]
