@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -74,8 +75,8 @@ class Examiner:
                     f"detectors: {type(one).__name__} is neither a Detector nor a ProbeDetector. "
                     f"It needs {DETECTOR_NEEDS}."
                 )
-        self._of_readings = [d for d in self.detectors if isinstance(d, Detector)]
-        self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
+        self._fresh = copy.deepcopy(self.detectors)
+        self._sort_detectors()
         self.steps = 0
         self.sample_checks = 0
         self.unavailable_reason = ""
@@ -83,16 +84,26 @@ class Examiner:
         self.setting = Setting()
         self._samples_good: bool | None = None  # in the latest sample check with the data
         self._others: list[Finding] = []
+        self._undone: list[Finding] = []  # of the detectors before `restart`
+        self._from = 0  # the first step whose readings count
+        self._objective: tuple[str, float | None] | None = None
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
+
+    def _sort_detectors(self) -> None:
+        self._of_readings = [d for d in self.detectors if isinstance(d, Detector)]
+        self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
 
     def know_objective(self, objective: str, scale: float | None = None) -> None:
         """Take the objective of the losses once it is known; see `CrossEntropy.know`."""
+        self._objective = (objective, scale)
         for detector in self.detectors:
             if isinstance(detector, BlockDetector):
                 detector.form.know(objective, scale)
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""
+        if reading.step < self._from:  # held back until its averaging was known
+            return []
         self.steps = reading.step + 1
         self._signals.update(reading.values)
         changed: list[Finding] = []
@@ -112,6 +123,27 @@ class Examiner:
             detector.update_probe(probe)
             changed += self._changes(detector)
         return changed
+
+    def restart(self, step: int) -> list[Finding]:
+        """Begin with fresh detectors, since the training went back to an earlier, healthy state.
+
+        What failed before is a resolved finding from now on, and can be found again.
+
+        Args:
+            step: the latest training step; readings up to here are not assessed any more.
+
+        Returns:
+            The findings that this has resolved.
+        """
+        own = [self._with_advice(f) for d in self.detectors for f in self._own_findings(d)]
+        self._undone += [replace(finding, resolved=True) for finding in own]
+        self._from = step + 1
+        self.detectors = copy.deepcopy(self._fresh)
+        self._sort_detectors()
+        self._known.clear()
+        if self._objective is not None:
+            self.know_objective(*self._objective)
+        return [replace(finding, resolved=True) for finding in own if not finding.resolved]
 
     def _changes(self, detector: Detector | ProbeDetector) -> Iterator[Finding]:
         before, now = self._known.get(id(detector), {}), {}
@@ -145,7 +177,7 @@ class Examiner:
     def verdict(self, averaging: str | None = None) -> Verdict:
         """The verdict on everything seen so far."""
         own = [self._with_advice(f) for d in self.detectors for f in self._own_findings(d)]
-        findings = own + self._others
+        findings = [*self._undone, *own, *self._others]
         findings.sort(
             key=lambda f: (f.resolved, -f.severity.rank, f.kind not in ROOTS, f.first_step)
         )
@@ -163,9 +195,10 @@ class Examiner:
                     return status, f"{finding.kind} since step {finding.first_step}"
         for finding in findings:
             if finding.severity is Severity.FAILED:
+                how = "rolled back" if finding in self._undone else "recovered"
                 return Status.WARNING, (
                     f"{finding.kind} from step {finding.first_step} to {finding.last_step}, "
-                    "then recovered"
+                    f"then {how}"
                 )
         for detector in self._of_readings:
             usable = detector.steps_assessed * self.row_steps

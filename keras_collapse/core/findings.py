@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Self
 
 
@@ -43,6 +45,9 @@ ROOTS = (
     "batchnorm_mismatch",
 )
 """Wiring faults. They are listed first, since a run's other failures usually follow from them."""
+ROLLED_BACK = "rolled_back"
+"""The kind of the finding that says that a training went back to an earlier step, at its
+``last_step``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,49 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptGenerator:
+    """G's weights in a file, as they were at a sample check.
+
+    Args:
+        which: ``"best"`` for the check with the highest quality, ``"healthy"`` for the latest one
+            with good samples and no failure.
+        step: the training step (0-based) after which the check was made.
+        quality: of its samples, in [0, 1]; see `sample_quality.quality`.
+        path: the file.
+
+    >>> KeptGenerator("best", 399, 0.81, "run/best_generator.weights.h5").restore
+    'generator.load_weights("run/best_generator.weights.h5")'
+    """
+
+    which: str
+    step: int
+    quality: float
+    path: str
+
+    @property
+    def restore(self) -> str:
+        """The line of code that loads the weights into a generator of the same architecture."""
+        return f"generator.load_weights({json.dumps(self.path, ensure_ascii=False)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the file as printed by ``diagnose --json``."""
+        return {
+            "which": self.which,
+            "step": self.step,
+            "quality": self.quality,
+            "path": self.path,
+            "restore": self.restore,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        return cls(
+            str(plain["which"]), int(plain["step"]), float(plain["quality"]), str(plain["path"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a training is healthy; if not, since which step, and why.
 
@@ -117,6 +165,7 @@ class Verdict:
         steps: the number of training steps that were assessed.
         averaging: how the logged numbers were averaged: ``"batch"``, ``"epoch"``, ``"run"`` or
             ``"last"``; None if undecided.
+        kept: the saved weights of G, the best first; empty without ``keep_best``.
     """
 
     status: Status
@@ -124,6 +173,7 @@ class Verdict:
     reason: str = ""
     steps: int = 0
     averaging: str | None = None
+    kept: Sequence[KeptGenerator] = ()
 
     @property
     def cause(self) -> Finding | None:
@@ -142,15 +192,26 @@ class Verdict:
             str(plain["reason"]),
             int(plain["steps"]),
             plain["averaging"],
+            tuple(KeptGenerator.from_dict(one) for one in plain.get("kept", ())),
         )
 
+    def in_folder(self, folder: str) -> Self:
+        """Return the verdict on the same run after its folder was moved to ``folder``.
+
+        >>> best = KeptGenerator("best", 399, 0.81, "old/best_generator.weights.h5")
+        >>> Verdict(Status.HEALTHY, kept=[best]).in_folder("new/run").kept[0].path
+        'new/run/best_generator.weights.h5'
+        """
+        kept = [replace(one, path=f"{folder}/{Path(one.path).name}") for one in self.kept]
+        return replace(self, kept=tuple(kept))
+
     def to_dict(self, source: str) -> dict[str, Any]:
-        """Return the verdict as printed by ``diagnose --json``.
+        """Return the verdict as printed by ``diagnose --json``; without saved weights, no ``kept``.
 
         Args:
             source: the diagnosed log, as the user named it.
         """
-        return {
+        plain: dict[str, Any] = {
             "schema": 1,
             "source": source,
             "steps": self.steps,
@@ -159,6 +220,7 @@ class Verdict:
             "reason": self.reason,
             "findings": [finding.to_dict() for finding in self.findings],
         }
+        return plain | {"kept": [one.to_dict() for one in self.kept]} if self.kept else plain
 
 
 def _for_json(value: Any) -> Any:

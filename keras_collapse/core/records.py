@@ -189,6 +189,17 @@ class PictureSaved(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratorKept(Record):
+    """G's weights were saved under ``name`` in the run's folder; see `KeptGenerator`."""
+
+    kind: ClassVar[str] = "kept"
+    which: str
+    step: int
+    quality: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SamplesUnavailable(Record):
     """Why G's samples are not compared with the data; empty once they are."""
 
@@ -256,25 +267,10 @@ class RunEnded(Record):
         return cls(Verdict.from_dict(plain["verdict"]), str(plain.get("ended_by", "")))
 
 
-KINDS: Mapping[str, type[Record]] = {
-    cls.kind: cls
-    for cls in (
-        RunStarted,
-        FitStarted,
-        ReaderSettings,
-        StepLogs,
-        EpochEnded,
-        Fingerprint,
-        SamplesChecked,
-        PictureSaved,
-        SamplesUnavailable,
-        ObjectiveSeen,
-        SettingSeen,
-        FindingChanged,
-        FindingReported,
-        RunEnded,
-    )
-}
+_ALL = (RunStarted, FitStarted, ReaderSettings, StepLogs, EpochEnded, Fingerprint, SamplesChecked,
+        PictureSaved, GeneratorKept, SamplesUnavailable, ObjectiveSeen, SettingSeen, FindingChanged,
+        FindingReported, RunEnded)  # fmt: skip
+KINDS: Mapping[str, type[Record]] = {cls.kind: cls for cls in _ALL}
 
 
 def parse(line: str | bytes) -> Record:

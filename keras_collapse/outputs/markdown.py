@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.outputs.style import evidence_of
+from keras_collapse.outputs.style import evidence_of, kept_in_words
 
 EMOJI = re.compile(r"(```.*?```|`[^`\n]*`)|:([\w+-]+):", re.DOTALL)
 """Code, in which MLflow leaves colons alone, or an emoji's name."""
@@ -16,6 +16,8 @@ def description(verdict: Verdict) -> str:
     cause = f" {verdict.cause.message}" if verdict.cause is not None else ""
     # MLflow folds all but the first lines away.
     lines = [f"**{verdict.status.upper()}: {verdict.reason}.**{cause}"]
+    kept = [f"- {words}: `{code}`" for words, code in kept_in_words(verdict)]
+    lines += ["", *kept] if kept else []
     for finding in verdict.findings:
         healed = ", recovered" if finding.resolved else ""
         lines += [
@@ -41,6 +43,19 @@ def without_emoji(markdown: str) -> str:
     'Triage of gan.py:train&#58; dropout, `a:b:c`'
     """
     return EMOJI.sub(lambda found: found[1] or f":{found[2]}&#58;", markdown)
+
+
+def best_tags(verdict: Verdict) -> dict[str, str]:
+    """Return the tags that name the best sample check; empty without ``keep_best``."""
+    return {
+        name: value
+        for one in verdict.kept
+        if one.which == "best"
+        for name, value in (
+            ("collapse.best_step", str(one.step)),
+            ("collapse.best_quality", f"{one.quality:.3g}"),
+        )
+    }
 
 
 def cause_tags(finding: Finding | None) -> dict[str, str]:

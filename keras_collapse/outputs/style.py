@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_collapse.core.findings import Finding, Severity, Status
+from keras_collapse.core.findings import Finding, KeptGenerator, Severity, Status, Verdict
 
 # A symbol with each colour, for those who do not see colours.
 STATUS_STYLE = {
@@ -37,6 +37,25 @@ def evidence_of(finding: Finding) -> list[tuple[str, str]]:
         words = words or "nothing"
         rows.append((name, f"{words} ± {error}" if error else words))
     return rows
+
+
+def kept_in_words(verdict: Verdict) -> list[tuple[str, str]]:
+    """The saved weights of G as pairs: the check in words, and the line of code that loads them.
+
+    The best are named first; the last healthy ones follow if they are of another check.
+    """
+    by_step: dict[int, list[KeptGenerator]] = {}
+    for one in verdict.kept:
+        by_step.setdefault(one.step, []).append(one)
+    named = {"best": "best", "healthy": "last healthy"}
+    return [
+        (
+            f"{' and '.join(named[one.which] for one in same).capitalize()} generator "
+            f"(step {step}, quality {same[0].quality:.2f})",
+            same[0].restore,
+        )
+        for step, same in by_step.items()
+    ]
 
 
 def clock(seconds: float) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 from keras_collapse.core.advice import Setting
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding
+from keras_collapse.core.findings import Finding, KeptGenerator
 from keras_collapse.core.journal import FILE_NAME, read_journal
 from keras_collapse.core.records import (
     FindingReported,
     FitStarted,
+    GeneratorKept,
     ObjectiveSeen,
     PictureSaved,
     ReaderSettings,
@@ -46,6 +47,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     probes: list[Probe] = []
     settings: dict[str, Any] = {}
     context = RunContext(path if path.is_dir() else path.parent)
+    kept: dict[str, KeptGenerator] = {}
     unavailable, ended = "", STILL_OPEN
     objective: str | None = None
     scale: float | None = None
@@ -74,6 +76,9 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 reports.append(record.finding)
             case PictureSaved():
                 context.picture_steps[record.name] = record.step
+            case GeneratorKept():
+                file = str(context.folder / record.name)
+                kept[record.which] = KeptGenerator(record.which, record.step, record.quality, file)
             case RunEnded():
                 ended = f"the run ended early: {record.ended_by}" if record.ended_by else ""
     if not rows:
@@ -92,4 +97,5 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         setting=setting,
         notes=[ended] if ended else [],
         context=context,
+        kept=[kept[which] for which in sorted(kept)],
     )

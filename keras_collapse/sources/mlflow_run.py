@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def read_mlflow_run(
         run = client.get_run(run_id)
         if signals is None and any(f.path == FILE_NAME for f in client.list_artifacts(run_id)):
             with tempfile.TemporaryDirectory() as folder:
-                return read_run(Path(client.download_artifacts(run_id, FILE_NAME, folder)), None)
+                found = read_run(Path(client.download_artifacts(run_id, FILE_NAME, folder)), None)
+                return replace(found, kept=())  # the weights stay where the run was
         return _of_metrics(client, run, signals)
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]

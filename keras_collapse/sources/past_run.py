@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.advice import Setting
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
-from keras_collapse.core.findings import Finding, Status, Verdict
+from keras_collapse.core.findings import ROLLED_BACK, Finding, KeptGenerator, Status, Verdict
 from keras_collapse.core.readings.inference import Averaging, batch_size_of
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
@@ -70,6 +70,7 @@ class PastRun:
         setting: how it was trained, and what of its wiring was checked, as far as that is known.
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
+        kept: the saved weights of G, the best first.
     """
 
     rows: Sequence[LogRow]
@@ -84,6 +85,7 @@ class PastRun:
     setting: Setting = field(default_factory=Setting)
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
+    kept: Sequence[KeptGenerator] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
         examiner.know_objective(objective, run.scale)
     examiner.unavailable_reason, examiner.setting = run.unavailable_reason, run.setting
     probes = deque(run.probes)
+    rollbacks = deque(one.last_step for one in run.reports if one.kind == ROLLED_BACK)
     found: list[Reading] = []
     for step, readings in _read_rows(run, reader):
         for reading in readings:
@@ -145,6 +148,8 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
         found += readings
         while probes and probes[0].step <= step:
             examiner.update_probe(probes.popleft())
+        while rollbacks and rollbacks[0] <= step:
+            examiner.restart(rollbacks.popleft())
     if reader.absent:
         raise InputError(
             f"signals: no logged number is named {reader.absent[0]!r}. "
@@ -156,7 +161,7 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     if run.per_epoch and averaging in (Averaging.BATCH, None):
         shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
         averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
-    return Examination(examiner.verdict(averaging), found)
+    return Examination(replace(examiner.verdict(averaging), kept=tuple(run.kept)), found)
 
 
 def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None:

@@ -26,6 +26,7 @@ from keras_collapse.training.metadata import facts_of
 from keras_collapse.training.networks.discovery import networks_of
 from keras_collapse.training.on_failure import OnFailure, Reaction
 from keras_collapse.training.probe.real_data import find_real
+from keras_collapse.training.recovery.rollback import trained
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter
 
@@ -50,12 +51,16 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         run_dir: the run's folder, for its journal. By default a new one in ``collapse_runs``.
         on_failure: what to do when a finding becomes ``failed``: ``"warn"`` (print a line),
             ``"stop"`` (end the training after this step; in a loop see `should_stop`), ``"raise"``
-            (`CollapseError`), or a function that takes the `Finding`.
+            (`CollapseError`), ``"rollback"`` (restore both networks and their optimizers as of the
+            last healthy sample check and go on, 3 times at most: in ``fit`` when the epoch ends, in
+            a ``train_on_batch`` loop at the next check), or a function that takes the `Finding`.
         detectors: the detectors to run; by default all.
         real: samples of the data as D is shown it, float (n, ...), to compare G's samples with;
             for a conditional G ``(samples, labels)``. By default some of the arrays that ``fit``
             is given, else of the first batches, where Keras shows them.
         verbose: 1 prints failures and the verdict, 0 nothing.
+        keep_best: save G's weights at the best sample check and at the last healthy one, in the
+            run's folder; the verdict has the line of code that loads them.
 
     Attributes:
         verdict: the `Verdict` as of now.
@@ -81,6 +86,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         detectors: Sequence[Detector | ProbeDetector] | None = None,
         real: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
         verbose: int = 1,
+        keep_best: bool = False,
     ) -> None:
         super().__init__()
         is_number = isinstance(every, int) and not isinstance(every, bool) and every > 0
@@ -95,6 +101,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self.detectors = detectors
         self.real = real
         self.verbose = verbose
+        self.keep_best = keep_best
         # Keras then hands batches over in threads, out of order: the step counter sorts them.
         self.async_safe = every == "epoch"
         self._given_folder = Path(run_dir) if run_dir is not None else None
@@ -110,6 +117,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             copy.deepcopy(self.detectors),  # their state belongs to one run
             Reaction(self.on_failure, self.verbose),
             self.verbose,
+            self.keep_best,
         )
         self._steps = StepCounter()
         every = 1 if self.every == "batch" else self.every
@@ -152,6 +160,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             copy.deepcopy(self.detectors, memo),
             self.real,
             self.verbose,
+            self.keep_best,
         )
 
     # -- loops -----------------------------------------------------------------------------
@@ -234,24 +243,18 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._begin_run_of(model)
         every = {"epoch": CHECK_EVERY, "batch": 1}.get(str(self.every)) or int(self.every)
         self._loop = ManualLoop(self._session, self._steps, every)
-        stop = self._loop.stop
-        self._session.guard(self._open_loop, model, generator, discriminator, seen, events, stop)
+        self._session.guard(self._open_loop, model, generator, discriminator, seen, events)
         return self._loop
 
     def _open_loop(
-        self,
-        model: Any,
-        generator: Any,
-        discriminator: Any,
-        seen: bool,
-        events: RunEvents,
-        stop: Callable[[], None],
+        self, model: Any, generator: Any, discriminator: Any, seen: bool, events: RunEvents
     ) -> None:
+        assert self._loop is not None
         known = networks_of(generator, discriminator)
         look_for = functools.partial(find_real, known, self.real)
         facts = facts_of(model, {}, known) if isinstance(model, keras.Model) else {}
-        step = self._steps.next_step
-        self._session.begin(events, known, facts, step, look_for, seen, stop)
+        step, owners = self._steps.next_step, trained(model, *known.found)
+        self._session.begin(events, known, facts, step, look_for, seen, self._loop.stop, owners)
         self._session.see_setting(Setting(Driver.UPDATE))
         self._session.fingerprint(step - 1)
 

@@ -1,4 +1,4 @@
-"""What a monitor does when something has failed: report it, stop, raise, or call a function."""
+"""What a monitor does when something has failed: report it, stop, raise, roll back, or call."""
 
 from __future__ import annotations
 
@@ -27,20 +27,25 @@ class Reaction:
     """Reacts to findings that are ``failed``.
 
     Args:
-        on_failure: ``"warn"``, ``"stop"``, ``"raise"`` or a function that takes the finding.
+        on_failure: ``"warn"``, ``"stop"``, ``"raise"``, ``"rollback"`` (the session does that) or
+            a function that takes the finding.
         verbose: 1 prints a line for each failure, 0 nothing.
+
+    Attributes:
+        rolls_back: whether on_failure is ``"rollback"``.
 
     Raises:
         InputError: on_failure is none of these.
     """
 
     def __init__(self, on_failure: OnFailure, verbose: int) -> None:
-        if not callable(on_failure) and on_failure not in ("warn", "stop", "raise"):
+        if not callable(on_failure) and on_failure not in ("warn", "stop", "raise", "rollback"):
             raise InputError(
-                'on_failure must be "warn", "stop", "raise" or a function. '
+                'on_failure must be "warn", "stop", "raise", "rollback" or a function. '
                 f"Received: {on_failure!r}"
             )
         self._on_failure = on_failure
+        self.rolls_back = on_failure == "rollback"
         self._verbose = verbose
         self._raised = False
 

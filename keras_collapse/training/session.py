@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import shlex
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_collapse.core import records
 from keras_collapse.core.advice import Setting
 from keras_collapse.core.detectors import Detector, ProbeDetector
 from keras_collapse.core.events import RunEvents
@@ -19,22 +20,12 @@ from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.guard import guarded
 from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
-from keras_collapse.core.records import (
-    EpochEnded,
-    FindingChanged,
-    FindingReported,
-    Fingerprint,
-    FitStarted,
-    ObjectiveSeen,
-    RunEnded,
-    SettingSeen,
-    StepLogs,
-)
 from keras_collapse.reproducibility.fingerprints import fingerprints
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.on_failure import CollapseError, Reaction
 from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.probe.sample_checks import SampleChecks
+from keras_collapse.training.recovery.recovery import Recovery
 from keras_collapse.training.run_journal import RunJournal
 from keras_collapse.training.step_reader import StepReader
 from keras_collapse.training.wiring.step_seen import StepSeen
@@ -52,6 +43,7 @@ class MonitorSession:
         detectors: the detectors to run; by default all.
         reaction: what to do about failures.
         verbose: 1 prints why samples are not compared with the data, if they are not.
+        keep_best: whether to save G's weights at the best sample check and the last healthy one.
 
     Attributes:
         picture: the latest picture of G's samples; None before one.
@@ -65,6 +57,7 @@ class MonitorSession:
         detectors: Sequence[Detector | ProbeDetector] | None,
         reaction: Reaction,
         verbose: int = 0,
+        keep_best: bool = False,
     ) -> None:
         self.picture: np.ndarray | None = None
         self.open_ended = False
@@ -76,6 +69,8 @@ class MonitorSession:
         self._events = RunEvents()
         self._networks = Networks()
         self._checks = SampleChecks(self.journal, self._examiner, verbose)
+        rolls_back = reaction.rolls_back
+        self._recovery = Recovery(self.journal, self._examiner, keep_best, rolls_back, verbose)
         self._off = False
         self._objective_known = False
         self._early: EarlyEnd | None = None
@@ -84,7 +79,7 @@ class MonitorSession:
     @property
     def verdict(self) -> Verdict:
         """The verdict as of now; ``unknown`` before anything was seen."""
-        return self._examiner.verdict(self._logs.averaging)
+        return replace(self._examiner.verdict(self._logs.averaging), kept=self._recovery.kept)
 
     def begin(
         self,
@@ -95,6 +90,7 @@ class MonitorSession:
         find_real: Callable[[], RealData | None],
         sees_batches: bool,
         stop: Callable[[], None],
+        owners: Sequence[Any] = (),
     ) -> None:
         """Begin a fit or loop.
 
@@ -107,12 +103,14 @@ class MonitorSession:
                 of a pair of networks are compared.
             sees_batches: whether `see_batch` will be called.
             stop: ends the training after the current step.
+            owners: the models and optimizers that a rollback restores.
         """
         self._events, self._networks, self._stop = events, networks, stop
         guarded(RunJournal, self.journal.open)
         self._checks.begin(networks, find_real, sees_batches)
+        self._recovery.begin(networks, owners)
         facts = {**facts, **events.facts, "run_dir": str(self.journal.folder)}
-        self.journal.write(FitStarted(next_step, facts))
+        self.journal.write(records.FitStarted(next_step, facts))
         events.publish("on_run", facts)
         if self._early is not None:  # the fit before was interrupted, and its run continues
             self._early.cancel()
@@ -140,7 +138,7 @@ class MonitorSession:
         """Take a finding that rests on no reading: of the wiring, the seeding, the averaging."""
         self._examiner.report(finding)
         self._checks.note(finding)
-        self.journal.write(FindingReported(finding), flush=True)
+        self.journal.write(records.FindingReported(finding), flush=True)
         self._events.publish("on_finding", finding)
         self._react([finding])
 
@@ -148,7 +146,7 @@ class MonitorSession:
         """Take the first training step as it was seen, before its batch."""
         self._checks.see_first_step(seen)
         if seen.objective is not None:
-            self.journal.write(ObjectiveSeen(seen.objective, seen.scale))
+            self.journal.write(records.ObjectiveSeen(seen.objective, seen.scale))
             self._know_objective(seen.objective, seen.scale)
 
     def see_setting(self, setting: Setting) -> None:
@@ -156,7 +154,7 @@ class MonitorSession:
         known, self._examiner.setting = self._examiner.setting, self._examiner.setting.also(setting)
         if self._examiner.setting != known:
             now = self._examiner.setting
-            self.journal.write(SettingSeen(now.driver, sorted(now.checked)))
+            self.journal.write(records.SettingSeen(now.driver, sorted(now.checked)))
 
     def see_batch(self, batch: Any) -> bool:
         """Take a batch of real data, nested arrays or tensors; return whether more are wanted."""
@@ -187,7 +185,7 @@ class MonitorSession:
             return
         if not self._objective_known and self._logs.objective is not None:
             self._know_objective(self._logs.objective)
-        self.journal.write(StepLogs(step, epoch, logs, rounding, data))
+        self.journal.write(records.StepLogs(step, epoch, logs, rounding, data))
         self._events.publish("on_logs", step, logs)
         self._react(self._judge(self._logs.read(step, logs, epoch, rounding)))
 
@@ -195,7 +193,7 @@ class MonitorSession:
         self, step: int, epoch: int, logs: Mapping[str, float], rates: Mapping[str, float]
     ) -> None:
         """Record an epoch's own numbers, those on validation data among them, and the rates."""
-        self.journal.write(EpochEnded(step, epoch, logs, rates))
+        self.journal.write(records.EpochEnded(step, epoch, logs, rates))
         self._events.publish("on_epoch", step, epoch, rates)
         self.fingerprint(step)
         self.journal.flush()
@@ -206,7 +204,7 @@ class MonitorSession:
         if self.journal.is_open and self._networks.discriminator is not None:
             hashes = guarded(fingerprints, fingerprints, self._networks.found)
             if hashes:
-                self.journal.write(Fingerprint(step, hashes))
+                self.journal.write(records.Fingerprint(step, hashes))
 
     def check_samples(self, step: int) -> None:
         """Draw from G and compare with the data; an error costs the sample checks only."""
@@ -219,7 +217,15 @@ class MonitorSession:
         self._events.publish("on_probe", check.probe)
         changed = self._publish(self._examiner.update_probe(check.probe))
         self._checks.keep(check, step)
+        self._recovery.keep(check.probe)
         self._react(changed)
+
+    def roll_back(self, step: int) -> None:
+        """Go back to the last healthy check if a failure asks for it; see `Recovery.roll_back`."""
+        undone = self._recovery.roll_back(step)
+        if undone is not None:
+            self._publish(self._examiner.restart(step))
+            self.report(undone)
 
     def finish(self) -> None:
         """Finalise the fit or loop: assess readings held back, record and publish the verdict."""
@@ -235,7 +241,7 @@ class MonitorSession:
         for finding in self._events.take_posted():
             self.report(finding)
         verdict = self.verdict
-        self.journal.write(RunEnded(verdict), flush=True)
+        self.journal.write(records.RunEnded(verdict), flush=True)
         self._events.publish("on_verdict", verdict, self.picture)
         for finding in changed:
             self._reaction.to(finding, self._stop, lambda: None)
@@ -243,11 +249,9 @@ class MonitorSession:
     def print_verdict(self) -> None:
         """Print the verdict as of now, if not silent, and the command that shows the rest."""
         if self._verbose:
-            from keras_collapse.outputs.terminal.summary import show
+            from keras_collapse.outputs.terminal.summary import show_run
 
-            place = str(self.journal.folder or "")
-            report = f"Report: keras-collapse report {shlex.quote(place)}" if place else ""
-            show(self.verdict, place, follow=report)
+            show_run(self.verdict, self.journal.folder)
 
     def end_early(self, ending: Ending) -> None:
         """Record the verdict so far of a fit that will not reach its end, and print it."""
@@ -256,7 +260,7 @@ class MonitorSession:
             self.print_verdict()
             return
         guarded("CollapseMonitor", lambda: self._judge(self._logs.close()[0]))
-        self.journal.write(RunEnded(self.verdict, ending.reason), flush=True)
+        self.journal.write(records.RunEnded(self.verdict, ending.reason), flush=True)
         if not ending.terminated:
             self.print_verdict()
 
@@ -272,7 +276,8 @@ class MonitorSession:
     def _publish(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         for finding in findings:
             self._checks.note(finding)
-            self.journal.write(FindingChanged(finding), flush=True)
+            self._recovery.note(finding)
+            self.journal.write(records.FindingChanged(finding), flush=True)
             self._events.publish("on_finding", finding)
         return findings
 

@@ -124,3 +124,29 @@ def test_a_fault_that_is_found_again_is_as_old_as_before() -> None:
         examiner.report(Finding("discriminator_leak", Severity.FAILED, step, step, "again"))
     [finding] = examiner.verdict().findings
     assert (finding.first_step, finding.last_step) == (0, 30)
+
+
+def test_after_a_restart_a_failure_is_undone_and_can_be_found_again() -> None:
+    examiner = Examiner()
+    examiner.know_objective("cross_entropy")
+    stuck = {"d_acc_real": 1.0, "d_acc_fake": 0.0}
+    feed(examiner, range(300), **stuck)
+    assert examiner.verdict().status == "failed"
+    undone = examiner.restart(299)
+    assert [(f.kind, f.resolved) for f in undone] == [("discriminator_pinned", True)]
+    verdict = examiner.verdict()
+    assert verdict.status == "warning"
+    assert verdict.reason == "discriminator_pinned from step 0 to 299, then rolled back"
+    assert verdict.findings[0].resolved
+    assert not feed(examiner, range(300), **stuck)  # held back, from before the restart
+    again = feed(examiner, range(300, 700), **stuck)
+    assert again[0].first_step == 300
+    assert examiner.verdict().status == "failed"
+    assert [f.first_step for f in examiner.verdict().findings] == [300, 0]
+
+
+def test_a_restart_keeps_what_no_detector_found() -> None:
+    examiner = Examiner()
+    examiner.report(Finding("discriminator_leak", Severity.FAILED, 0, 0, "It leaks."))
+    assert examiner.restart(10) == []
+    assert examiner.verdict().reason == "discriminator_leak since step 0"

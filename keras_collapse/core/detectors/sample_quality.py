@@ -70,6 +70,28 @@ def bad(probe: Probe) -> bool | None:
     return None if None in answers else False
 
 
+def quality(probe: Probe) -> float | None:
+    """How good the samples are, as one number to compare the sample checks of one run by.
+
+    The share of the data that they reach, times the share of them that repeats no other one, times
+    their nearness: the distance to the data of a perfect generator, relative to theirs.
+
+    Returns:
+        In [0, 1], where 1 is as good as another part of the data; None where they were not compared
+        with the data.
+
+    >>> values = {"missing_share": 0.1, "duplicate_share": 0.0, "sliced_wasserstein": 0.2}
+    >>> quality(Probe(0, {**values, "sliced_wasserstein_baseline": 0.1}))
+    0.45
+    """
+    missing, distance = probe.get("missing_share"), probe.get("sliced_wasserstein")
+    perfect = probe.get("sliced_wasserstein_baseline")
+    if missing is None or distance is None or perfect is None:
+        return None
+    nearness = perfect / distance if distance > perfect else 1.0
+    return round((1 - missing) * (1 - (probe.get("duplicate_share") or 0.0)) * nearness, 4)
+
+
 def mostly_collapsed(checks: Iterable[Probe]) -> bool:
     """Whether most of these bad checks show samples on a part of the data, rather than off it.
 

@@ -16,7 +16,7 @@ from keras_collapse.core.journal import FILE_NAME
 from keras_collapse.core.process.termination import Ending
 from keras_collapse.core.records import Record, RunEnded, parse
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.outputs.markdown import cause_tags, description
+from keras_collapse.outputs.markdown import best_tags, cause_tags, description
 from keras_collapse.outputs.mlflow.outbox import END, Outbox
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
 from keras_collapse.outputs.style import SEVERITY, SYMBOL
@@ -28,6 +28,10 @@ PICTURES = {"samples_start.png": "first samples", "samples.png": "latest samples
 parameters until its chart is enlarged."""
 FILES = (*PICTURES, "samples_finding.png", FILE_NAME)
 """Files of a run's folder that are artifacts."""
+WEIGHTS = "best_generator.weights.h5"
+"""G's best weights, an artifact if they are small."""
+MOST_BYTES = 64_000_000
+"""Largest file of weights that is an artifact: what a slow line sends in a minute."""
 LAST_SECONDS = 5.0
 """Longest time that the end of the process waits for the server."""
 TAIL_BYTES = 1_000_000
@@ -49,7 +53,8 @@ def put_verdict(
         probes: all sample checks.
     """
     cause = verdict.cause
-    outbox.put("tags", values={"collapse.verdict": str(verdict.status), **cause_tags(cause)})
+    tags = {"collapse.verdict": str(verdict.status), **cause_tags(cause), **best_tags(verdict)}
+    outbox.put("tags", values=tags)
     pictures = {name: words for name, words in PICTURES.items() if (run_dir / name).exists()}
     outbox.put("note", text=description(verdict), pictures=pictures)
     numbers = {"collapse.severity": SEVERITY[verdict.status]}
@@ -76,9 +81,9 @@ def put_end(
         reason: why the fit did not reach its end.
         abandoned: nobody else will end the run, even if it is not ours.
     """
-    for name in FILES:
+    for name in (*FILES, WEIGHTS):
         path = run_dir / name
-        if path.exists():
+        if path.exists() and (name != WEIGHTS or path.stat().st_size <= MOST_BYTES):
             outbox.put("file", path=str(path.resolve()))
     outbox.put(END, status=status, reason=reason, abandoned=abandoned)
 

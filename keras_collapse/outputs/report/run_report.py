@@ -16,7 +16,13 @@ from keras_collapse.core.findings import Finding
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
 from keras_collapse.outputs.report.run_charts import run_charts
 from keras_collapse.outputs.report.run_context import group_facts, sample_grids
-from keras_collapse.outputs.style import SEVERITY_STYLE, STATUS_STYLE, evidence_of, span_of
+from keras_collapse.outputs.style import (
+    SEVERITY_STYLE,
+    STATUS_STYLE,
+    evidence_of,
+    kept_in_words,
+    span_of,
+)
 from keras_collapse.sources.past_run import EPOCH_STEPS, PastRun, RunContext
 
 IN_FOLDER, ELSEWHERE = "report.html", "collapse_report.html"
@@ -69,7 +75,7 @@ def html(source: str, run: PastRun) -> str:
         facts=group_facts(context.facts) if context else {},
         summaries=context.facts.get("summary", {}) if context else {},
         short=list(_short(context)) if context else [],
-        commands=list(_commands(source, context)),
+        commands=[*kept_in_words(verdict), *_commands(source, context)],
         notes=run.notes,
     )
 

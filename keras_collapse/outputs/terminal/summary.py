@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -12,7 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_collapse.core.findings import Finding, Severity, Verdict
-from keras_collapse.outputs.style import SEVERITY_STYLE, STATUS_STYLE, evidence_of, span_of
+from keras_collapse.outputs.style import (
+    SEVERITY_STYLE,
+    STATUS_STYLE,
+    evidence_of,
+    kept_in_words,
+    span_of,
+)
 
 SCREEN = (80, 23)
 """Columns and lines of a screen without the prompt's, if there is no terminal."""
@@ -60,6 +68,13 @@ DETAILS = (
 """Most to least detail."""
 
 
+def show_run(verdict: Verdict, folder: Path | None) -> None:
+    """Print the verdict on a live run, and the command that shows the rest of its folder."""
+    place = str(folder or "")
+    report = f"Report: keras-collapse report {shlex.quote(place)}" if place else ""
+    show(verdict, place, follow=report)
+
+
 def show(
     verdict: Verdict,
     source: str = "",
@@ -79,18 +94,20 @@ def show(
     console = console or Console()
     width, lines = (console.width, console.height - 1) if console.is_terminal else SCREEN
     unicode = (console.encoding or "").lower().startswith("utf")
+    after = [f"{words}: {code}" for words, code in kept_in_words(verdict)]
+    after += [follow] if follow else []
     if unicode and (console.is_terminal or console.is_jupyter):
         for detail in DETAILS:
             frame = panel(verdict, source, notes, detail)
-            if len(console.render_lines(frame, pad=False)) + bool(follow) <= lines:
+            if len(console.render_lines(frame, pad=False)) + _height(after, width) <= lines:
                 break
         console.print(frame)
-        if follow:  # outside of the frame, so that it can be copied
-            console.print(Text(follow), soft_wrap=True)
+        for line in after:  # outside of the frame, so that it can be copied
+            console.print(Text(line), soft_wrap=True)
         return
     for detail in DETAILS:
-        text = plain(verdict, source, notes, follow, detail)
-        if sum(max(-(-len(line) // width), 1) for line in text.splitlines()) <= lines:
+        text = plain(verdict, source, notes, after, detail)
+        if _height(text.splitlines(), width) <= lines:
             break
     if not unicode:
         text = text.translate(ASCII).encode("ascii", "replace").decode()
@@ -124,10 +141,10 @@ def plain(
     verdict: Verdict,
     source: str = "",
     notes: Sequence[str] = (),
-    follow: str = "",
+    after: Sequence[str] = (),
     detail: Detail = DETAILS[0],
 ) -> str:
-    """The verdict as text without colour, frame or escape codes."""
+    """The verdict as text without colour, frame or escape codes; ``after`` are its last lines."""
     lines = [f"keras-collapse: {verdict.status.upper()}: {verdict.reason}"]
     for place, finding in enumerate(verdict.findings[: detail.findings]):
         lines.append(f"  {finding.severity}: {finding.kind}, {span_of(finding)}")
@@ -139,7 +156,12 @@ def plain(
         lines += [f"    evidence: {shown}"] * bool(shown)
         lines += [f"    {line}" for line in (*_advice(finding, detail), *_left(finding, detail))]
     lines += [f"  {line}" for line in _after(verdict, notes, detail)]
-    return "\n".join([*lines, f"  {_foot(verdict, source)}", *([follow] if follow else [])])
+    return "\n".join([*lines, f"  {_foot(verdict, source)}", *after])
+
+
+def _height(lines: Sequence[str], width: int) -> int:
+    """The lines of a screen of this width that these take."""
+    return sum(max(-(-len(line) // width), 1) for line in lines)
 
 
 def _finding_rows(finding: Finding, place: int, detail: Detail) -> list[RenderableType]:

@@ -12,7 +12,7 @@ from keras_collapse.core.events import events_of
 from keras_collapse.core.guard import guarded
 from keras_collapse.training.loops.fit_watch import FitWatch
 from keras_collapse.training.metadata import facts_of, metric_names, rates_of
-from keras_collapse.training.networks.discovery import find_networks
+from keras_collapse.training.networks.discovery import find_networks, optimizers_of
 from keras_collapse.training.probe.real_data import find_real
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter, plain_numbers
@@ -61,7 +61,10 @@ class FitLoop:
         look_for = functools.partial(find_real, networks, self._real, model)
         facts = facts_of(model, params, networks)
         step = self._steps.next_step
-        self._session.begin(events_of(params), networks, facts, step, look_for, True, self._stop)
+        owners = [model, *networks.found, *optimizers_of(model).values()]
+        self._session.begin(
+            events_of(params), networks, facts, step, look_for, True, self._stop, owners
+        )
         self._session.see_setting(Setting(Driver.FIT))
         self._fresh = True
         self._watch.begin(self._model, networks, step)
@@ -96,6 +99,7 @@ class FitLoop:
         self._session.end_epoch(step, self._steps.epoch, plain_numbers(logs), rates)
         if self._every == "epoch":
             self._session.check_samples(step)
+        self._session.roll_back(step)
 
     def leave(self) -> None:
         """Remove all patches from the model."""

@@ -76,6 +76,7 @@ class ManualLoop:
         """End the loop: record its last state and the verdict."""
         if self._steps.next_step % self._every:
             self._session.check_samples(self._steps.next_step - 1)
+            self._session.roll_back(self._steps.next_step - 1)
         if self._steps.next_step:
             self._session.fingerprint(self._steps.next_step - 1)
         self._session.finish()
@@ -123,6 +124,7 @@ class ManualLoop:
         self._session.see(step, 0, numbers, rounding=rounding, data=data)
         if (step + 1) % self._every == 0:
             self._session.check_samples(step)
+            self._session.roll_back(step)
         if self._stop_step is not None and step - self._stop_step >= STEPS_TO_STOP:
             self._warn_unless_it_asks()
 

@@ -86,7 +86,7 @@ def run(folder: Path) -> None:
     kc.seed_everything(trial.seed)
     train = user_program.load_function(experiment)
     kc.seed_everything(trial.seed)  # importing the user's file may have drawn random numbers
-    monitor = kc.CollapseMonitor(run_dir=folder / results.RUN, verbose=0)
+    monitor = kc.CollapseMonitor(run_dir=folder / results.RUN, verbose=0, keep_best=True)
     callback = TrialCallback(
         folder, steps, monitor, bool(configuration["stop_early"]), bool(configuration["exact"])
     )
@@ -113,7 +113,7 @@ def run(folder: Path) -> None:
         facts["audit"] = callback.audit()
     home = str(configuration.get("home") or folder)
     recorded = read_run(folder / results.RUN)
-    verdict = monitor.verdict
+    verdict = monitor.verdict.in_folder(f"{home}/{results.RUN}")
     result = results.TrialResult(
         trial=trial,
         ended="done",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from keras_collapse.core.findings import Finding, Severity, Status, Verdict
-from keras_collapse.outputs.style import evidence_of
+from keras_collapse.core.findings import Finding, KeptGenerator, Severity, Status, Verdict
+from keras_collapse.outputs.style import evidence_of, kept_in_words
 from keras_collapse.outputs.terminal.summary import plain, show
 
 PINNED = Finding(
@@ -116,3 +117,23 @@ def test_markup_in_what_a_person_named_stays_text() -> None:
 def test_an_empty_list_of_evidence_is_written_as_nothing() -> None:
     finding = Finding("generator_frozen", Severity.FAILED, 0, 0, "No step.", {"changed_by": []})
     assert evidence_of(finding) == [("changed_by", "nothing")]
+
+
+def test_lines_of_code_can_be_copied_and_leave_room_for_the_verdict() -> None:
+    path = "collapse_runs/" + "a" * 90 + "/best_generator.weights.h5"
+    verdict = replace(MANY, kept=[KeptGenerator("best", 399, 0.814, path)])
+    line = f'Best generator (step 399, quality 0.81): generator.load_weights("{path}")'
+    said = shown(verdict, force_terminal=True, color_system=None, height=24)
+    assert line in said
+    assert sum(-(-len(one) // 80) for one in said.splitlines()) <= 23
+    assert line in shown(verdict, encoding="ascii")
+
+
+def test_a_check_that_is_best_and_healthy_is_named_once() -> None:
+    best, healthy = KeptGenerator("best", 9, 0.5, "b.h5"), KeptGenerator("healthy", 9, 0.5, "h.h5")
+    assert kept_in_words(replace(FAILED, kept=[best, healthy])) == [
+        ("Best and last healthy generator (step 9, quality 0.50)", best.restore)
+    ]
+    later = replace(healthy, step=19)
+    words = [one for one, _ in kept_in_words(replace(FAILED, kept=[best, later]))]
+    assert words[1] == "Last healthy generator (step 19, quality 0.50)"

@@ -81,6 +81,9 @@ def test_a_trial_keeps_what_it_was_and_is_the_same_to_the_bit(tmp_path: Path) ->
     folder = Path(first.folder)
     assert (folder / "run" / "journal.jsonl").exists()
     assert (folder / "log.txt").read_text()
+    best = first.verdict["kept"][0]["path"]
+    assert Path(best) == folder / "run" / "best_generator.weights.h5"
+    assert Path(best).exists()
 
 
 @pytest.mark.parametrize(
