@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from keras_collapse.core.advice import WASSERSTEIN
 from keras_collapse.core.detectors.no_progress import NoProgress, rounded
-from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
+from keras_collapse.core.detectors.sample_quality import mostly_collapsed, repeating
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
@@ -47,7 +47,7 @@ class ModeCollapse(NoProgress):
             parts.append(
                 f"reach {evidence['modes_covered']:.0f} of its {evidence['modes_real']:.0f} modes"
             )
-        if evidence.get("duplicate_share", 0.0) >= REPEATING:
+        if repeating(probe):
             parts.append(f"{evidence['duplicate_share']:.0%} of them repeat another")
         what = "cover only a part of the data" if "missing_share" in evidence else "are alike"
         message = f"G's samples {what}: {', '.join(parts)}."

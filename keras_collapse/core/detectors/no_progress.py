@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from keras_collapse.core.detectors.base import closed
-from keras_collapse.core.detectors.sample_quality import bad, better
+from keras_collapse.core.detectors.sample_quality import bad, better, in_few_dimensions
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
 STRETCH = 1100
 """Steps without progress from which samples that never were good have failed. Healthy runs begin
 with bad samples too and may pause: 2 of 100 for longer than this in the detection benchmark."""
+STRETCH_OF_MANY = 800
+"""The same for data of many dimensions, such as images, where healthy runs pause less."""
 WARN_SHARE = 0.5
 """Share of the stretch after which there is a warning."""
 RELAPSE = 400
@@ -23,9 +25,10 @@ RELAPSE_WARN = 100
 LEAST_CHECKS, MOST_CHECKS = 4, 2 * STRETCH
 """Sample checks in a stretch: at least, since epochs may be long, and kept at most."""
 ARRIVED = 2
-"""Good sample checks after which G counts as having been good."""
+"""Consecutive good sample checks after which G counts as having been good."""
 HEALS_AFTER = 2
-"""Consecutive good sample checks after which G has recovered."""
+"""Consecutive good sample checks that end a failure, and of data of many dimensions any stretch of
+bad checks: one alone may be chance."""
 
 
 def rounded(probe: Probe, names: Sequence[str]) -> dict[str, float]:
@@ -51,7 +54,8 @@ class NoProgress(ABC):
         # The latest consecutive bad checks.
         self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
         self._since = 0  # the step of the first of them
-        self._good = self._good_in_a_row = 0
+        self._good_in_a_row = 0
+        self._arrived = False  # G has been good
         self._failing = False  # the stretch is a failure, of this kind or of another
         self._mine = False
         self._open: Finding | None = None
@@ -74,15 +78,16 @@ class NoProgress(ABC):
         if holds is None and not self._ends_repetition(probe):
             return
         if not holds:
-            self._recover()
+            self._recover(probe)
             return
         self._good_in_a_row = 0
         if not self._stretch:
             self._since = probe.step
         self._stretch.append(probe)
-        while len(self._stretch) > LEAST_CHECKS and probe.step - self._stretch[1].step >= STRETCH:
+        stretch = STRETCH if in_few_dimensions(probe) else STRETCH_OF_MANY
+        while len(self._stretch) > LEAST_CHECKS and probe.step - self._stretch[1].step >= stretch:
             self._stretch.popleft()
-        severity = self._severity(probe)
+        severity = self._severity(probe, stretch)
         if not self._failing:
             self._mine = self.is_mine(self._stretch)
             self._failing = severity is not None
@@ -96,40 +101,41 @@ class NoProgress(ABC):
         return bool(self._stretch) and alone and "duplicate_share" in probe.values
 
     def _report(self, probe: Probe, severity: Severity) -> None:
-        first = self._since if self._good >= ARRIVED else self._stretch[0].step
+        first = self._since if self._arrived else self._stretch[0].step
         if self._open is not None:
             first = self._open.first_step
             severity = max(severity, self._open.severity, key=lambda one: one.rank)
         found = self.describe(probe)
         self._open = replace(found, first_step=first, severity=severity)
 
-    def _severity(self, probe: Probe) -> Severity | None:
+    def _severity(self, probe: Probe, stretch: int) -> Severity | None:
         """The severity of the stretch so far; None if it is not a failure."""
         checks = list(self._stretch)
         if len(checks) < LEAST_CHECKS:
             return None
-        if self._good >= ARRIVED:
+        if self._arrived:
             lasted = probe.step - self._since
             if lasted < RELAPSE_WARN:
                 return None
             return Severity.FAILED if lasted >= RELAPSE else Severity.WARNING
         half = len(checks) // 2
         lasted = probe.step - checks[0].step
-        share = min(lasted / STRETCH, 1.0)
+        share = min(lasted / stretch, 1.0)
         if share < WARN_SHARE or better(checks[:half], checks[half:], share):
             return None
-        return Severity.FAILED if lasted >= STRETCH else Severity.WARNING
+        return Severity.FAILED if lasted >= stretch else Severity.WARNING
 
     def _pending(self, probe: Probe) -> str:
         return (
             f"{self.describe(probe).message} Too early to say whether this persists; train longer"
         )
 
-    def _recover(self) -> None:
+    def _recover(self, probe: Probe) -> None:
         self.unavailable_reason = ""
-        self._good += 1
         self._good_in_a_row += 1
-        if self._failing and self._good_in_a_row < HEALS_AFTER:
+        self._arrived |= self._good_in_a_row >= ARRIVED
+        lasts = self._failing or not in_few_dimensions(probe)
+        if lasts and self._stretch and self._good_in_a_row < HEALS_AFTER:
             return
         self._stretch.clear()
         self._failing = False

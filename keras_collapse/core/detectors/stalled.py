@@ -8,7 +8,7 @@ from dataclasses import replace
 from keras_collapse.core.advice import AUDITED, IN_A_LOOP, IN_A_STEP, UPDATES, Line
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.detectors.no_progress import NoProgress, rounded
-from keras_collapse.core.detectors.sample_quality import REPEATING, mostly_collapsed
+from keras_collapse.core.detectors.sample_quality import mostly_collapsed, repeating
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
@@ -71,7 +71,7 @@ class Stalled(NoProgress):
     def update_probe(self, probe: Probe) -> None:
         super().update_probe(probe)
         change = probe.get("change")
-        if change is None or change > UNCHANGED or (probe.get("duplicate_share") or 0) >= REPEATING:
+        if change is None or change > UNCHANGED or repeating(probe):
             self._still_since, self._still_checks = probe.step, 0
         else:
             self._still_checks += 1
