@@ -85,7 +85,8 @@ def test_what_gets_better_is_not_collapse() -> None:
     detector = ModeCollapse()
     for step in range(60):
         missing = max(1.0 - 0.02 * step, 0.0)
-        detector.update_probe(Probe(step * 100, {"missing_share": missing, "distance_ratio": 0.8}))
+        in_plane = {"distance_ratio": 0.8, "dimension": 2.0}
+        detector.update_probe(Probe(step * 100, {"missing_share": missing, **in_plane}))
     assert detector.findings == []
 
 
