@@ -25,7 +25,7 @@ from keras_collapse.training.loops.train_on_batch import LoopWatch
 from keras_collapse.training.metadata import facts_of
 from keras_collapse.training.networks.discovery import networks_of
 from keras_collapse.training.on_failure import OnFailure, Reaction
-from keras_collapse.training.probe.real_data import find_real
+from keras_collapse.training.probe.held_out import find_data
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter
 
@@ -55,6 +55,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         real: samples of the data as D is shown it, float (n, ...), to compare G's samples with;
             for a conditional G ``(samples, labels)``. By default some of the arrays that ``fit``
             is given, else of the first batches, where Keras shows them.
+        held_out: samples of the same kind that are not trained on, float (n, ...), which show
+            whether D overfits and G memorises. By default ``fit``'s ``validation_data``.
         verbose: 1 prints failures and the verdict, 0 nothing.
 
     Attributes:
@@ -80,6 +82,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         on_failure: OnFailure = "warn",
         detectors: Sequence[Detector | ProbeDetector] | None = None,
         real: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
+        held_out: np.ndarray | None = None,
         verbose: int = 1,
     ) -> None:
         super().__init__()
@@ -93,7 +96,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self.signals = signals
         self.on_failure = on_failure
         self.detectors = detectors
-        self.real = real
+        self.real, self.held_out = real, held_out
         self.verbose = verbose
         # Keras then hands batches over in threads, out of order: the step counter sorts them.
         self.async_safe = every == "epoch"
@@ -113,7 +116,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         self._steps = StepCounter()
         every = 1 if self.every == "batch" else self.every
-        self._fit = FitLoop(self._session, self._steps, every, self.real, lambda: self.model)
+        given = (self.real, self.held_out)
+        self._fit = FitLoop(self._session, self._steps, every, given, lambda: self.model)
         self._loop: ManualLoop | None = None
 
     @property
@@ -151,6 +155,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self.on_failure,
             copy.deepcopy(self.detectors, memo),
             self.real,
+            self.held_out,
             self.verbose,
         )
 
@@ -248,7 +253,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         stop: Callable[[], None],
     ) -> None:
         known = networks_of(generator, discriminator)
-        look_for = functools.partial(find_real, known, self.real)
+        look_for = functools.partial(find_data, known, self.real, self.held_out)
         facts = facts_of(model, {}, known) if isinstance(model, keras.Model) else {}
         step = self._steps.next_step
         self._session.begin(events, known, facts, step, look_for, seen, stop)

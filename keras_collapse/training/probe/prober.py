@@ -21,6 +21,7 @@ from keras_collapse.training.networks.label_inputs import class_numbers, draw_wi
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
 from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
+from keras_collapse.training.probe.held_out import Data, Memorisation
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
 from keras_collapse.training.probe.training_mode import mode_gap
@@ -61,6 +62,7 @@ class Prober:
         real: some of the data as D is shown it; None if it was not found.
         sees_batches: whether `show` will be called: then the first batches become the real sample
             if there is no other.
+        given: what else is known of the data when the training begins.
 
     Attributes:
         unavailable_reason: why samples are not compared with the data; empty where they are, or
@@ -68,10 +70,11 @@ class Prober:
     """
 
     def __init__(
-        self, networks: Networks, real: RealData | None, sees_batches: bool = False
+        self, networks: Networks, real: RealData | None, sees_batches: bool = False, *given: Data
     ) -> None:
         self.unavailable_reason = ""
         self._networks = networks
+        self._memorisation = Memorisation(*given)
         self._real: RealData | None = None
         self._sample: RealSample | None = None
         self._classes: ClassSamples | None = None  # of a G that is given the data's labels
@@ -160,10 +163,12 @@ class Prober:
     def _compared(self, samples: np.ndarray) -> dict[str, float]:
         """The comparison with the real sample, and D's scores."""
         assert self._sample is not None
+        assert self._real is not None
         values = self._sample.compare(samples.reshape(len(samples), -1)).to_dict()
         known = {name: float(value) for name, value in values.items() if value is not None}
         if self._classes is not None:
             known |= self._classes.compare(samples.reshape(len(samples), -1), self._drawn_classes)
+        known |= self._memorisation.measure(self._real, samples, self._networks.discriminator)
         return known | self._scores(samples)
 
     def _picture(self, samples: np.ndarray) -> np.ndarray | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from keras_collapse.core.detectors.base import closed
-from keras_collapse.core.detectors.no_progress import LEAST_CHECKS
+from keras_collapse.core.detectors.lasting.sign import LastingSign
+from keras_collapse.core.detectors.no_progress import rounded
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
@@ -18,7 +17,7 @@ LASTS = 400
 """Steps that it lasts where moving averages do not merely lag behind: twice the above."""
 
 
-class GeneratorModes:
+class GeneratorModes(LastingSign):
     """Finds ``generator_modes_differ``: G's moving averages do not follow its training.
 
     >>> detector = GeneratorModes()
@@ -29,47 +28,26 @@ class GeneratorModes:
     """
 
     kind = "generator_modes_differ"
-    unavailable_reason = ""
+    leaves_open = False
 
-    def __init__(self) -> None:
-        self._first: int | None = None  # step of the stretch
-        self._checks = 0
-        self._open: Finding | None = None
-        self._closed = closed()
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        return [*self._closed, self._open] if self._open else list(self._closed)
-
-    def update_probe(self, probe: Probe) -> None:
+    def holds(self, probe: Probe) -> bool | None:
         gap = probe.get("mode_gap")
-        if gap is None:
-            return
-        if gap < VISIBLE:
-            self._first, self._checks = None, 0
-            if self._open is not None:
-                self._closed.append(replace(self._open, last_step=probe.step, resolved=True))
-                self._open = None
-            return
-        self._first = probe.step if self._first is None else self._first
-        self._checks += 1
-        if self._checks >= LEAST_CHECKS and probe.step - self._first >= LASTS:
-            self._open = _describe(self._first, probe.step, gap)
+        return None if gap is None else gap >= VISIBLE
 
+    def severity(self, checks: Sequence[Probe]) -> Severity | None:
+        return Severity.INFO if checks[-1].step - checks[0].step >= LASTS else None
 
-def _describe(first: int, last: int, gap: float) -> Finding:
-    return Finding(
-        "generator_modes_differ",
-        Severity.INFO,
-        first,
-        last,
-        f"G's samples in inference mode, which are checked, differ from those in training mode by "
-        f"{gap:.0%} of the difference between two samples: the moving averages of its batch norm "
-        "do not follow its training.",
-        {"mode_gap": round(gap, 4)},
-        (
+    def describe(self, probe: Probe) -> Finding:
+        gap, step = probe.values["mode_gap"], probe.step
+        message = (
+            "G's samples in inference mode, which are checked, differ from those in training mode "
+            f"by {gap:.0%} of the difference between two samples: the moving averages of its batch "
+            "norm do not follow its training."
+        )
+        advice = (
             "Call G with training=True in its step, and check that the loop keeps its moving "
             "averages: a loop in JAX has to carry G's non-trainable variables from step to step.",
             "Or lower the momentum of G's BatchNormalization layers to 0.9 or 0.8.",
-        ),
-    )
+        )
+        evidence = rounded(probe, ("mode_gap",))
+        return Finding(self.kind, Severity.INFO, step, step, message, evidence, advice)

@@ -1,0 +1,139 @@
+"""Held-out samples and the whole training set, where they are known: signs of memorisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.core.guard import guarded
+from keras_collapse.core.samples.memorisation import (
+    FEWEST,
+    MOST_TRAINING,
+    TrainingSet,
+    held_out_scores,
+)
+from keras_collapse.training.networks.conditioning import given_to_d
+from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.networks.sampling import infer
+from keras_collapse.training.probe.real_data import (
+    REAL,
+    RealData,
+    arrays_of,
+    find_real,
+    fit_given,
+    real_among,
+)
+
+SCORED = 256
+"""Samples of each kind that D scores: the share of pairs then has a standard error of 0.026."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What is known of a training's data when it begins.
+
+    Args:
+        real: some of it; None if it was not found.
+        training: all of it, as ``fit`` is given it, if that is small; else None.
+        held_out: samples that are not trained on, float32 (m, *sample); None if there are none.
+    """
+
+    real: RealData | None = None
+    training: Any = None
+    held_out: np.ndarray | None = None
+
+
+def find_data(
+    networks: Networks, real: Any = None, held_out: Any = None, model: Any = None
+) -> Data:
+    """The samples that the user gave, else those that the running ``fit`` was given.
+
+    Args:
+        networks: with the generator whose samples are compared with them.
+        real: see `find_real`.
+        held_out: an array; None if the user gave none: then ``validation_data`` is used, or what
+            ``validation_split`` takes away.
+        model: the model whose ``fit`` begins; None in a loop.
+    """
+    shape = networks.sample_shape
+    given = fit_given(model) if model is not None else {}
+    if shape is None:
+        return Data(find_real(networks, real, model))
+    training = next((a for a in arrays_of(given.get("x")) if tuple(a.shape[1:]) == shape), None)
+    if training is not None and len(training) > MOST_TRAINING:
+        training = None
+    held = guarded("held_out", _held_out, shape, held_out, given.get("validation_data"))
+    return Data(find_real(networks, real, model), training, held)
+
+
+def _held_out(shape: tuple[int, ...], given: Any, of_fit: Any) -> np.ndarray | None:
+    found = real_among(arrays_of(of_fit if given is None else given), shape)
+    if found is None and given is not None:
+        received = getattr(given, "shape", None) or type(given).__name__
+        raise InputError(f"held_out must be samples of the shape {shape}. Received: {received}")
+    return None if found is None else found.samples
+
+
+class Memorisation:
+    """Measures whether fakes repeat the training data, and whether D overfits; an error ends it.
+
+    Args:
+        data: what is known when the training begins.
+    """
+
+    def __init__(self, data: Data | None = None) -> None:
+        self._data = data or Data()
+        self._set: TrainingSet | None = None
+        self._off = False
+
+    def measure(self, real: RealData, samples: np.ndarray, judge: Any) -> dict[str, float]:
+        """Return the numbers of `TrainingSet.measure` and `held_out_scores` that are known.
+
+        Args:
+            real: some of the training data. If it is less than could be kept, it is all of it.
+            samples: of G, float32 (n, *sample).
+            judge: the discriminator; None if it is not known.
+        """
+        if self._off:
+            return {}
+        found = guarded(self, self._measure, real, samples, judge, off=self._switch_off)
+        return found or {}
+
+    def _measure(self, real: RealData, samples: np.ndarray, judge: Any) -> dict[str, float]:
+        held, training = self._data.held_out, self._data.training
+        if training is None and len(real.samples) < REAL:
+            training = real.samples
+        enough = held is not None and len(held) >= FEWEST
+        found: dict[str, float] = {}
+        if training is not None and len(training) >= FEWEST:
+            if self._set is None:
+                self._set = TrainingSet(_flat(training), _flat(held) if enough else None)
+            found |= self._set.measure(_flat(samples))
+        if held is None or not enough or judge is None:
+            return found
+        scores = [_scored(judge, x[:SCORED]) for x in (real.samples, held, samples)]
+        known = [one for one in scores if one is not None and np.isfinite(one).all()]
+        return found | (held_out_scores(*known) if len(known) == len(scores) else {})
+
+    def _switch_off(self, _: object) -> None:
+        self._off = True
+
+
+def _flat(samples: Any) -> np.ndarray:
+    """As float32 (n, numbers)."""
+    x = keras.ops.convert_to_numpy(samples) if keras.ops.is_tensor(samples) else samples
+    return np.asarray(x, "float32").reshape(len(x), -1)
+
+
+def _scored(judge: Any, samples: np.ndarray) -> np.ndarray | None:
+    """D's mean score of each sample (n,); None if it takes labels or gives several answers."""
+    inputs = given_to_d(judge, samples, None)
+    scores = infer(judge, inputs[0]) if len(inputs) == 1 else None
+    if scores is None or isinstance(scores, list | tuple | dict):
+        return None
+    numbers = np.asarray(keras.ops.convert_to_numpy(scores), "float64")
+    return np.asarray(numbers.reshape(len(numbers), -1).mean(axis=1))
