@@ -6,6 +6,7 @@ from keras_collapse.core.detectors.discriminator_dominates import DiscriminatorD
 from keras_collapse.core.detectors.discriminator_fooled import DiscriminatorFooled
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence
+from keras_collapse.core.detectors.lasting.checkerboard import Checkerboard
 from keras_collapse.core.detectors.lasting.generator_modes import GeneratorModes
 from keras_collapse.core.detectors.lasting.labels_ignored import ClassCollapse, LabelsIgnored
 from keras_collapse.core.detectors.lasting.memorisation import Memorisation
@@ -15,6 +16,7 @@ from keras_collapse.core.detectors.stalled import Stalled
 
 __all__ = [
     "BatchNormMismatch",
+    "Checkerboard",
     "ClassCollapse",
     "Detector",
     "DiscriminatorDominates",
@@ -52,4 +54,5 @@ def default_detectors(row_steps: int = 1) -> list[Detector | ProbeDetector]:
         ClassCollapse(),
         GeneratorModes(),
         Memorisation(),
+        Checkerboard(),
     ]

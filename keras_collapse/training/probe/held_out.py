@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from keras_collapse.training.networks.conditioning import given_to_d
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.real_data import (
+    MOST_BYTES,
     REAL,
     RealData,
     arrays_of,
@@ -64,7 +66,7 @@ def find_data(
     if shape is None:
         return Data(find_real(networks, real, model))
     training = next((a for a in arrays_of(given.get("x")) if tuple(a.shape[1:]) == shape), None)
-    if training is not None and len(training) > MOST_TRAINING:
+    if training is not None and len(training) > min(MOST_TRAINING, MOST_BYTES / math.prod(shape)):
         training = None
     held = guarded("held_out", _held_out, shape, held_out, given.get("validation_data"))
     return Data(find_real(networks, real, model), training, held)
@@ -79,31 +81,24 @@ def _held_out(shape: tuple[int, ...], given: Any, of_fit: Any) -> np.ndarray | N
 
 
 class Memorisation:
-    """Measures whether fakes repeat the training data, and whether D overfits; an error ends it.
+    """Measures whether fakes repeat the training data, and whether D overfits.
 
     Args:
         data: what is known when the training begins.
+        judge: the discriminator; None if it is not known.
     """
 
-    def __init__(self, data: Data | None = None) -> None:
-        self._data = data or Data()
+    def __init__(self, data: Data, judge: Any = None) -> None:
+        self._data, self._judge = data, judge
         self._set: TrainingSet | None = None
-        self._off = False
 
-    def measure(self, real: RealData, samples: np.ndarray, judge: Any) -> dict[str, float]:
+    def measure(self, real: RealData, samples: np.ndarray) -> dict[str, float]:
         """Return the numbers of `TrainingSet.measure` and `held_out_scores` that are known.
 
         Args:
             real: some of the training data. If it is less than could be kept, it is all of it.
-            samples: of G, float32 (n, *sample).
-            judge: the discriminator; None if it is not known.
+            samples: of G, float32 (m, *sample).
         """
-        if self._off:
-            return {}
-        found = guarded(self, self._measure, real, samples, judge, off=self._switch_off)
-        return found or {}
-
-    def _measure(self, real: RealData, samples: np.ndarray, judge: Any) -> dict[str, float]:
         held, training = self._data.held_out, self._data.training
         if training is None and len(real.samples) < REAL:
             training = real.samples
@@ -113,14 +108,11 @@ class Memorisation:
             if self._set is None:
                 self._set = TrainingSet(_flat(training), _flat(held) if enough else None)
             found |= self._set.measure(_flat(samples))
-        if held is None or not enough or judge is None:
+        if held is None or not enough or self._judge is None:
             return found
-        scores = [_scored(judge, x[:SCORED]) for x in (real.samples, held, samples)]
+        scores = [_scored(self._judge, x[:SCORED]) for x in (real.samples, held, samples)]
         known = [one for one in scores if one is not None and np.isfinite(one).all()]
         return found | (held_out_scores(*known) if len(known) == len(scores) else {})
-
-    def _switch_off(self, _: object) -> None:
-        self._off = True
 
 
 def _flat(samples: Any) -> np.ndarray:

@@ -21,9 +21,10 @@ from keras_collapse.training.networks.label_inputs import class_numbers, draw_wi
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
 from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
-from keras_collapse.training.probe.held_out import Data, Memorisation
+from keras_collapse.training.probe.held_out import Data
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
+from keras_collapse.training.probe.signs import Signs
 from keras_collapse.training.probe.training_mode import mode_gap
 from keras_collapse.training.wiring.step_seen import StepSeen
 
@@ -74,7 +75,7 @@ class Prober:
     ) -> None:
         self.unavailable_reason = ""
         self._networks = networks
-        self._memorisation = Memorisation(*given)
+        self._signs = Signs(networks, *given)
         self._real: RealData | None = None
         self._sample: RealSample | None = None
         self._classes: ClassSamples | None = None  # of a G that is given the data's labels
@@ -168,8 +169,7 @@ class Prober:
         known = {name: float(value) for name, value in values.items() if value is not None}
         if self._classes is not None:
             known |= self._classes.compare(samples.reshape(len(samples), -1), self._drawn_classes)
-        known |= self._memorisation.measure(self._real, samples, self._networks.discriminator)
-        return known | self._scores(samples)
+        return known | self._signs.measure(self._real, samples) | self._scores(samples)
 
     def _picture(self, samples: np.ndarray) -> np.ndarray | None:
         grid = image_grid(samples[:SHOWN])

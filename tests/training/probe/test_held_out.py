@@ -72,7 +72,7 @@ def test_a_large_training_set_is_not_searched() -> None:
     g, d = tiny_gan().generator, tiny_gan().discriminator
     found = find_data(networks_of(g, d), ring(64), ring(40))
     assert (found.training, len(found.held_out if found.held_out is not None else ())) == (None, 40)
-    assert Memorisation(found).measure(RealData(ring(2000)), ring(256, 1), None) == {}
+    assert Memorisation(found).measure(RealData(ring(2000)), ring(256, 1)) == {}
 
 
 def test_held_out_samples_of_another_shape_are_refused_by_name() -> None:
@@ -97,11 +97,11 @@ def d_by_heart(training: np.ndarray) -> Any:
 
 def test_a_d_that_knows_its_data_by_heart_is_measured() -> None:
     training, others = ring(200), ring(200, seed=1)
-    checked = Memorisation(Data(held_out=others))
-    found = checked.measure(RealData(training), ring(256, seed=2), d_by_heart(training))
+    checked = Memorisation(Data(held_out=others), d_by_heart(training))
+    found = checked.measure(RealData(training), ring(256, seed=2))
     assert (found["d_overfits"], found["d_held_out_gap"]) == (1.0, 1.0)
     assert found["copied_share"] < 0.1
-    copies = checked.measure(RealData(training), training + 1e-4, None)
+    copies = checked.measure(RealData(training), training + 1e-4)
     assert copies["copied_share"] > 0.5
 
 

@@ -65,7 +65,7 @@ class Memorisation(LastingSign):
         if _overfits(probe):
             share = evidence["d_overfits"]
             parts.append(
-                f"D scores a training sample above a held-out one in {share:.0%} of all pairs, where "
+                f"D scores training samples above held-out ones in {share:.0%} of all pairs, where "
                 "50 % is chance"
             )
         advice = (
