@@ -90,9 +90,8 @@ class TrainingSet:
         ratios, nearest = [], []
         for rows, apart in distances_by_rows(points, self._points):
             if own:
-                apart[np.arange(len(apart)), np.arange(rows.start, rows.start + len(apart))] = (
-                    np.inf
-                )
+                row = np.arange(len(apart))
+                apart[row, rows.start + row] = np.inf
             nearest.append(apart.argmin(axis=1))
             ordered = np.partition(apart, (0, NEIGHBOUR - 1), axis=1)
             one, other = ordered[:, 0], ordered[:, NEIGHBOUR - 1]

@@ -62,8 +62,8 @@ class Spectrum:
             By name: ``checkerboard``: the power at the frequencies of a period of 2 or 4 pixels,
             relative to the neighbouring ones, divided by the same of the real images if they have
             a peak there; the largest of both periods; about 1 or less without a pattern, as of
-            noise. ``checkerboard_period``: that period, in
-            pixels. Empty if an image is not finite, or for sizes that no period divides.
+            noise. ``checkerboard_period``: that period, in pixels. Empty if an image is not finite,
+            or for sizes that no period divides.
         """
         if not len(fakes) or not np.isfinite(fakes).all():
             return {}

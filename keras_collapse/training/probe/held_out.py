@@ -77,7 +77,10 @@ def _held_out(shape: tuple[int, ...], given: Any, of_fit: Any) -> np.ndarray | N
     if found is None and given is not None:
         received = getattr(given, "shape", None) or type(given).__name__
         raise InputError(f"held_out must be samples of the shape {shape}. Received: {received}")
-    return None if found is None else found.samples
+    if found is None:
+        return None
+    finite = np.isfinite(found.samples).reshape(len(found.samples), -1).all(axis=1)
+    return np.asarray(found.samples[finite])
 
 
 class Memorisation:

@@ -17,10 +17,10 @@ RNG = np.random.default_rng(0)
 FILES = ("mnist_10000", "quickdraw_apple_3000", "quickdraw_cat_3000", "cifar10_six_classes")
 
 
-def smooth(count: int, size: int = 32) -> np.ndarray:
-    """Images whose power falls with the square of the frequency, as that of photographs."""
+def smooth(count: int, falls: float = 2, size: int = 32) -> np.ndarray:
+    """Images whose power falls with the frequency to this power, as that of photographs does."""
     along = np.fft.fftfreq(size) * size
-    fall = 1 / np.maximum(np.hypot(along[:, None], along[None]), 1)
+    fall = 1 / np.maximum(np.hypot(along[:, None], along[None]), 1) ** (falls / 2)
     noise = np.fft.fft2(RNG.normal(size=(count, size, size)))
     return np.asarray(np.fft.ifft2(noise * fall).real[..., None])
 
@@ -46,8 +46,9 @@ def ratio(images: np.ndarray) -> tuple[float, float]:
     ids=["checkerboard", "stripes", "wide stripes", "wide checkerboard"],
 )
 def test_patterns_are_seen(pattern: np.ndarray, period: int) -> None:
-    strength, found = ratio(NEW + 0.5 * SIZE * pattern)
-    assert (strength > VISIBLE, found) == (True, period)
+    for brightness in (0, 100 * SIZE):
+        strength, found = ratio(NEW + 0.5 * SIZE * pattern + brightness)
+        assert (strength > VISIBLE, found) == (True, period)
 
 
 def test_new_blurred_sharp_noisy_and_binary_images_have_none() -> None:
@@ -55,6 +56,19 @@ def test_new_blurred_sharp_noisy_and_binary_images_have_none() -> None:
     noise = RNG.normal(size=NEW.shape)
     for images in (NEW, blurred, 3 * NEW - 2 * blurred, noise, NEW + noise, np.sign(NEW)):
         assert ratio(images)[0] < 1.3
+
+
+def test_noise_is_none_where_the_data_have_less_of_it() -> None:
+    assert Spectrum(smooth(200, falls=9)).measure(RNG.normal(size=NEW.shape))["checkerboard"] < 1.2
+
+
+def test_a_pattern_that_nobody_sees_is_none() -> None:
+    data, pattern = smooth(200, falls=9), (ROW + COLUMN) % 2
+    found = [
+        Spectrum(data[:100]).measure(data[100:] + share * data.std() * pattern)["checkerboard"]
+        for share in (0.01, 0.1)
+    ]
+    assert found[0] < VISIBLE < found[1]
 
 
 def test_what_cannot_be_measured_is_not() -> None:
@@ -65,7 +79,6 @@ def test_what_cannot_be_measured_is_not() -> None:
     assert odd.measure(NEW[:, :25, :27]) == {}
     for constant in (0.0, 0.1):
         assert ratio(np.full_like(NEW, constant))[0] < 1
-    assert ratio(NEW + 0.005 * SIZE * ((ROW + COLUMN) % 2))[0] < VISIBLE
 
 
 @pytest.mark.skipif("KERAS_COLLAPSE_DATA" not in os.environ, reason="KERAS_COLLAPSE_DATA is unset")
