@@ -30,7 +30,6 @@ import keras_collapse as kc
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.subscriber import Subscriber
-from keras_collapse.training.probe import prober
 
 SEEDS = {"none": 12}
 """Runs of a recipe, each way: most of those that may end either way."""
@@ -137,7 +136,6 @@ def make_fits(program: Program, chosen: Sequence[Recipe], path: Path) -> list[st
 
 
 def main(arguments: Sequence[str]) -> None:
-    prober.SHARE = float("inf")  # looks every 100 steps, whatever they take
     part, parts = map(int, arguments or ("0", "1"))
     for place, (program, causes) in enumerate(PROGRAMS.items()):
         if place % parts != part:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from keras_collapse.core.samples.distances import distances
 from keras_collapse.core.samples.missing import FALSE_ALARM_RATE, MISSED_BELOW, fisher_p_value
-from keras_collapse.core.samples.projection import SampleProjection
+from keras_collapse.core.samples.projection import PrincipalAxes
 
 ROUNDING = 1e-11
 """Variance, relative to the mean square, up to which all samples are the same: float32 rounds to
@@ -80,8 +80,10 @@ class ClassSamples:
 
     def __init__(self, real: NDArray[Any], labels: Classes, *, seed: int = 0) -> None:
         self._labels = np.asarray(labels[:MOST_REAL], np.int64)
-        self._projection = SampleProjection(np.asarray(real[:MOST_REAL]), seed)
-        apart = distances(self._projection.principal, self._projection.principal)
+        kept = np.asarray(real[:MOST_REAL])
+        self._projection = PrincipalAxes(kept, seed)
+        self._points = self._projection(kept)
+        apart = distances(self._points, self._points)
         self._spread = {c: _spread(apart, self._labels == c) for c in np.unique(self._labels)}
         np.fill_diagonal(apart, np.inf)
         self._own = self._labels[apart.argmin(axis=1)] == self._labels
@@ -108,8 +110,8 @@ class ClassSamples:
         labels = np.asarray(labels, np.int64)[finite]
         if len(labels) < LEAST_OF_CLASS:
             return {}
-        points = self._projection(fake[finite])[1]
-        nearest = self._labels[distances(points, self._projection.principal).argmin(axis=1)]
+        points = self._projection(fake[finite])
+        nearest = self._labels[distances(points, self._points).argmin(axis=1)]
         found: dict[str, float] = {}
         if self._agreement >= DISTINCT:
             found["label_agreement"] = _kappa(labels, nearest) / self._agreement

@@ -1,12 +1,15 @@
 """A sample check: statistics that compare generated samples with real ones.
 
-They need no labels and no pretrained network, only distances between flattened samples.
+They need no labels and no pretrained network, only distances: of images in the space of
+`ImageFeatures`, of anything else between flattened samples.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +20,16 @@ from keras_collapse.core.samples.fidelity import (
     NEIGHBOURS,
     Support,
     as_matrix,
+    as_rows,
     coverage_expected,
     fidelity_from_radii,
     support_from_pairs,
 )
+from keras_collapse.core.samples.image_features import ImageFeatures, is_image
 from keras_collapse.core.samples.missing import Neighbourhoods, missed_modes
 from keras_collapse.core.samples.modes import find_modes
-from keras_collapse.core.samples.projection import SampleProjection
+from keras_collapse.core.samples.projection import PrincipalAxes, RandomProjection
+from keras_collapse.core.samples.wasserstein import SlicedWasserstein
 
 LEAST_SAMPLES = 32
 """Fewest real or generated samples that can be compared."""
@@ -32,12 +38,9 @@ MOST_SAMPLES = 2048
 matrix then takes at most 32 MB; `RealSample` keeps one, a sample check needs four at a time."""
 DUPLICATE_QUANTILE = 0.01
 """Quantile of real samples' nearest-neighbour distances below which a fake repeats another."""
-PROJECTIONS = 64
-"""Random directions of the sliced Wasserstein distance."""
-LEVELS = 256
-"""Quantiles that approximate the distance along each direction."""
-HALVINGS = 8
-"""Random halvings of the real sample that the sliced Wasserstein baseline averages over."""
+
+Features: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+"""Samples (n, ...) to numbers (n, k)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,13 @@ class RealSample:
     """A sample of the real data, prepared for repeated comparison with generated samples.
 
     Args:
-        real: flattened samples, numbers of shape (n, d), n at least 32; of more than 2048 samples,
-            2048 are drawn.
+        real: numbers of shape (n, ...), n at least 32; of more than 2048 samples, 2048 are drawn.
+            Those of shape (n, height, width[, channels]) are compared as images.
         seed: seed of the draw and the random projections; equal seeds give equal results.
+        features: describes samples, in place of `ImageFeatures`.
 
     Raises:
-        InputError: ``real`` is no matrix of finite numbers, or has too few samples.
+        InputError: ``real`` has other than finite numbers, or too few samples.
 
     >>> rng = np.random.default_rng(0)
     >>> real = RealSample(rng.normal(size=(500, 2)))
@@ -119,14 +123,15 @@ class RealSample:
     (1.0, 1.0, 0.0)
     """
 
-    def __init__(self, real: ArrayLike, *, seed: int = 0) -> None:
-        samples = as_matrix(real, "the real sample")
+    def __init__(self, real: ArrayLike, *, seed: int = 0, features: Features | None = None) -> None:
+        samples = as_rows(real, "the real sample")
         self.seed = seed
-        self.dimensions = samples.shape[1]
-        if not np.isfinite(samples).all():
+        self.shape = samples.shape[1:]
+        flat = samples.reshape(len(samples), -1)
+        if not np.isfinite(flat).all():
             raise InputError(
                 "the real sample contains NaN or infinity. "
-                f"Received: {int((~np.isfinite(samples)).any(axis=1).sum())} such samples of "
+                f"Received: {int((~np.isfinite(flat)).any(axis=1).sum())} such samples of "
                 f"{len(samples)}. Remove them"
             )
         if len(samples) < LEAST_SAMPLES:
@@ -134,8 +139,12 @@ class RealSample:
                 f"too few real samples to compare with. Received: {len(samples)}. "
                 f"Give at least {LEAST_SAMPLES}"
             )
-        self._projection = SampleProjection(_subsample(samples, seed), seed)
-        self._points, self._principal = self._projection.points, self._projection.principal
+        samples = _subsample(samples, seed)
+        flat = samples.reshape(len(samples), -1)
+        self._features = features or (ImageFeatures(samples) if is_image(self.shape) else None)
+        described = self._described(samples)
+        self._project, self._axes = RandomProjection(described, seed), PrincipalAxes(flat, seed)
+        self._points, self._principal = self._project(described), self._axes(flat)
         apart = distances(self._points, self._points)
         self._radii = np.partition(apart, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
         self._mean_distance = _mean_distance(apart)
@@ -143,51 +152,55 @@ class RealSample:
         apart = distances(self._principal, self._principal)
         self.modes = find_modes(apart)
         self._neighbourhoods = Neighbourhoods(apart)
-        directions = np.random.default_rng(seed).normal(size=(self._points.shape[1], PROJECTIONS))
-        self._directions = directions / np.linalg.norm(directions, axis=0)
-        projected = self._points @ self._directions
-        self._spread = float(projected.std(axis=0).mean()) or 1.0
-        self._quantiles = _quantiles(projected)
-        self._baseline = self._split_baseline(projected)
+        self._wasserstein = SlicedWasserstein(self._points, seed)
+
+    def _described(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """The numbers (n, k) whose distances tell samples apart."""
+        if self._features is None:
+            return samples.reshape(len(samples), -1)
+        return as_matrix(self._features(samples), "what features() returns")
 
     def compare(self, fake: ArrayLike) -> Diversity:
         """Compare generated samples with the real ones.
 
         Args:
-            fake: numbers of shape (m, d), flattened like the real samples, m at least 32.
+            fake: numbers of shape (m, ...), of as many numbers each as the real samples, m at
+                least 32.
 
         Returns:
             The statistics. Samples with NaN or infinity are dropped and counted in
             ``not_finite``; if fewer than 32 are left, only that count is given.
 
         Raises:
-            InputError: ``fake`` is no matrix of numbers, has another width than the real samples,
-                or has too few samples.
+            InputError: ``fake`` has other than numbers, samples of another size than the real
+                ones, or too few.
         """
-        samples = as_matrix(fake, "the generated sample")
-        if samples.shape[1] != self.dimensions:
+        samples = as_rows(fake, "the generated sample")
+        size, own = math.prod(samples.shape[1:]), math.prod(self.shape)
+        if size != own:
             raise InputError(
-                f"generated and real samples differ in size. Received: "
-                f"{samples.shape[1]} and {self.dimensions} numbers each. Flatten both alike"
+                f"generated and real samples differ in size. Received: {size} and {own} numbers "
+                "each. Give samples of one shape"
             )
         if len(samples) < LEAST_SAMPLES:
             raise InputError(
                 f"too few generated samples. Received: {len(samples)}. "
                 f"Give at least {LEAST_SAMPLES}"
             )
-        finite = np.isfinite(samples).all(axis=1)
+        finite = np.isfinite(samples.reshape(len(samples), -1)).all(axis=1)
         lost = int((~finite).sum())
         samples = _subsample(samples[finite] if lost else samples, self.seed)
         n, m = len(self._points), len(samples)
         modes = self.modes
         if m < LEAST_SAMPLES:
             return Diversity(n, m, lost, modes.count, modes.clear)
-        points, principal = self._projection(samples)
+        samples = samples.reshape(m, *self.shape)
+        points = self._project(self._described(samples))
+        principal = self._axes(samples.reshape(m, -1))
         apart = distances(points, points)
         radii = np.partition(apart, NEIGHBOURS, axis=1)[:, NEIGHBOURS]
         fidelity = fidelity_from_radii(self._points, points, self._radii, radii, NEIGHBOURS)
         repeated, support = self._duplicates(apart[:n, :n])
-        baseline = self._baseline * float(np.sqrt((1 / n + 1 / m) / (4 / n)))
         missing = self._missing_shares(principal)
         return Diversity(
             real=n,
@@ -203,8 +216,8 @@ class RealSample:
             distance_ratio=(
                 _mean_distance(apart) / self._mean_distance if self._mean_distance else None
             ),
-            sliced_wasserstein=self._sliced_wasserstein(points),
-            sliced_wasserstein_baseline=baseline,
+            sliced_wasserstein=self._wasserstein(points),
+            sliced_wasserstein_baseline=self._wasserstein.baseline(m),
             **missing,
         )
 
@@ -250,25 +263,12 @@ class RealSample:
             "missing_locally": None if locally is None else float(locally.sum() / n),
         }
 
-    def _sliced_wasserstein(self, points: Floats) -> float:
-        gaps = _quantiles(points @ self._directions) - self._quantiles
-        return float(np.abs(gaps).mean()) / self._spread
-
-    def _split_baseline(self, projected: Floats) -> float:
-        rng = np.random.default_rng(self.seed)
-        found = []
-        for _ in range(HALVINGS):
-            first, second = np.array_split(rng.permutation(len(projected)), 2)
-            gaps = _quantiles(projected[first]) - _quantiles(projected[second])
-            found.append(float(np.abs(gaps).mean()))
-        return sum(found) / len(found) / self._spread
-
 
 def compare_samples(real: ArrayLike, fake: ArrayLike, *, seed: int = 0) -> Diversity:
     """Run one sample check. To run several against the same real sample, keep a `RealSample`.
 
     Args:
-        real, fake: flattened samples, numbers of shape (n, d) and (m, d).
+        real, fake: numbers of shape (n, ...) and (m, ...).
         seed: see `RealSample`.
 
     Raises:
@@ -279,17 +279,6 @@ def compare_samples(real: ArrayLike, fake: ArrayLike, *, seed: int = 0) -> Diver
 
 def _mean_distance(apart: Floats) -> float:
     return float(apart.sum() / (len(apart) * (len(apart) - 1)))
-
-
-def _quantiles(projected: Floats) -> Floats:
-    """The quantiles (`LEVELS`, directions) of projected samples (n, directions)."""
-    ordered = np.sort(projected, axis=0)
-    place = (np.arange(LEVELS) + 0.5) / LEVELS * len(ordered) - 0.5
-    place = np.clip(place, 0, len(ordered) - 1)
-    below = place.astype(np.int64)
-    above = np.minimum(below + 1, len(ordered) - 1)
-    part = (place - below)[:, None]
-    return np.asarray(ordered[below] * (1 - part) + ordered[above] * part, np.float64)
 
 
 def _subsample(samples: NDArray[Any], seed: int) -> NDArray[Any]:

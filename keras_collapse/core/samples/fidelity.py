@@ -160,3 +160,22 @@ def as_matrix(samples: ArrayLike, name: str) -> NDArray[Any]:
             f"Received: {array.dtype} of shape {array.shape}. Flatten each sample"
         )
     return array
+
+
+def as_rows(samples: ArrayLike, name: str) -> NDArray[Any]:
+    """Return samples as an array.
+
+    Args:
+        samples: numbers of shape (samples, ...), at least one number each.
+        name: what error messages call them.
+
+    Raises:
+        InputError: they are no numbers of that shape.
+    """
+    array = np.asarray(samples)
+    if array.ndim < 2 or 0 in array.shape[1:] or array.dtype.kind not in "fiub":
+        raise InputError(
+            f"{name} must be numbers of shape (samples, ...). "
+            f"Received: {array.dtype} of shape {array.shape}"
+        )
+    return array

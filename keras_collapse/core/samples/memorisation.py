@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_collapse.core.samples.distances import Floats, distances_by_rows
-from keras_collapse.core.samples.projection import SampleProjection
+from keras_collapse.core.samples.distances import MAX_NUMBERS, Floats
+from keras_collapse.core.samples.projection import RandomProjection
 
 MOST_TRAINING = 4096
 """Largest training set among which copies are looked for. All of it is needed: of 60,000 samples,
@@ -51,10 +51,11 @@ class TrainingSet:
     ) -> None:
         if min(len(training), FEWEST if held_out is None else len(held_out)) < FEWEST:
             raise ValueError(f"fewer than {FEWEST} training or held-out samples")
-        self._projection = SampleProjection(training, seed)
-        self._points = self._projection.points
+        self._projection = RandomProjection(training, seed)
+        self._points = self._projection(training)
+        self._squares = np.square(self._points).sum(axis=1)
         own = held_out is None
-        points = self._points if held_out is None else self._projection(held_out)[0]
+        points = self._points if held_out is None else self._projection(held_out)
         self._expected = self._ratios(points, own)[0]
 
     def measure(self, fakes: NDArray[Any]) -> dict[str, float]:
@@ -73,7 +74,7 @@ class TrainingSet:
         fakes = fakes[np.isfinite(fakes).all(axis=1)]
         if len(fakes) < FEWEST:
             return {}
-        ratios, nearest = self._ratios(self._projection(fakes)[0], own=False)
+        ratios, nearest = self._ratios(self._projection(fakes), own=False)
         ratios = ratios[np.unique(nearest, return_index=True)[1]]
         if len(ratios) < FEWEST:
             return {}
@@ -88,13 +89,17 @@ class TrainingSet:
             own: whether they are the training samples: then each is no neighbour of itself.
         """
         ratios, nearest = [], []
-        for rows, apart in distances_by_rows(points, self._points):
+        at_once = max(MAX_NUMBERS // len(self._points), 1)
+        for start in range(0, len(points), at_once):
+            part = points[start : start + at_once]
+            apart = np.square(part).sum(axis=1)[:, None] + self._squares
+            apart -= 2 * part @ self._points.T  # cancels for copies, which are near 0 all the same
             if own:
-                row = np.arange(len(apart))
-                apart[row, rows.start + row] = np.inf
+                row = np.arange(len(part))
+                apart[row, start + row] = np.inf
             nearest.append(apart.argmin(axis=1))
-            ordered = np.partition(apart, (0, NEIGHBOUR - 1), axis=1)
-            one, other = ordered[:, 0], ordered[:, NEIGHBOUR - 1]
+            apart.partition((0, NEIGHBOUR - 1), axis=1)
+            one, other = np.sqrt(np.maximum(apart[:, [0, NEIGHBOUR - 1]], 0)).T
             ratios.append(one / np.where(other > 0, other, 1.0))
         return np.concatenate(ratios), np.concatenate(nearest)
 

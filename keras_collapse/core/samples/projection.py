@@ -1,4 +1,4 @@
-"""Samples of any width, projected to few dimensions."""
+"""Samples of any width, projected to few dimensions that a real sample fixes."""
 
 from __future__ import annotations
 
@@ -24,61 +24,76 @@ FARTHEST = 1e30
 would overflow."""
 
 
-class SampleProjection:
-    """Two projections, fixed by a real sample: a random one, and its principal axes.
+class _Projection:
+    """Samples centred and in units of the real data's size, a few at a time."""
 
-    The random projection, to at most 256 dimensions, keeps distances: it assigns coordinates to
-    dimensions at random and adds them with random signs (count sketch; Charikar, Chen &
-    Farach-Colton 2002). Squared distances keep their mean, with a relative error of
-    sqrt(2 / 256). Equal samples stay equal to the bit, which a matrix product does not guarantee.
-    The principal axes, at most 16, are found by subspace iteration (Halko, Martinsson & Tropp
-    2011).
-
-    Args:
-        real: finite numbers of shape (n, d).
-        seed: seed of the random projection.
-
-    Attributes:
-        points: the real samples in the random projection, (n, at most 256).
-        principal: the real samples on the principal axes, (n, at most 16).
-    """
-
-    def __init__(self, real: NDArray[Any], seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        width = real.shape[1]
-        self._order = rng.permutation(width)
-        self._signs = rng.choice([-1.0, 1.0], width)
+    def __init__(self, real: NDArray[Any]) -> None:
         self._centre = real.mean(axis=0, dtype=np.float64)
         ends = np.stack([real.min(axis=0), real.max(axis=0)])
         self._size = float(np.abs(ends - self._centre).max()) or 1.0
-        self._axes = self._principal_axes(real, rng) if width > PRINCIPAL_AXES else None
-        self.points, self.principal = self(real)
 
-    def __call__(self, samples: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Project samples (m, d): to (m, at most 256) at random, and to (m, at most 16) axes."""
-        parts = [self._project(part) for part in self._scaled(samples)]
-        return (
-            np.concatenate([points for points, _ in parts]),
-            np.concatenate([principal for _, principal in parts]),
-        )
+    def __call__(self, samples: NDArray[Any]) -> Floats:
+        """Project samples (m, d) to (m, k)."""
+        return np.concatenate([self._project(part) for part in self._scaled(samples)])
+
+    def _project(self, x: Floats) -> Floats:
+        raise NotImplementedError
 
     def _scaled(self, samples: NDArray[Any]) -> Iterator[Floats]:
-        """A few samples at a time, centred and in units of the real data's size."""
         rows = max(MAX_NUMBERS // samples.shape[1], 1)
         for start in range(0, len(samples), rows):
             with np.errstate(over="ignore"):
                 part = (samples[start : start + rows] - self._centre) / self._size
             yield np.clip(part, -FARTHEST, FARTHEST)
 
-    def _project(self, x: Floats) -> tuple[Floats, Floats]:
-        principal = x if self._axes is None else x @ self._axes
+
+class RandomProjection(_Projection):
+    """A projection to at most 256 dimensions that keeps distances.
+
+    It assigns coordinates to dimensions at random and adds them with random signs (count sketch;
+    Charikar, Chen & Farach-Colton 2002). Squared distances keep their mean, with a relative error
+    of sqrt(2 / 256). Equal samples stay equal to the bit, which a matrix product does not
+    guarantee.
+
+    Args:
+        real: finite numbers of shape (n, d).
+        seed: of the projection.
+    """
+
+    def __init__(self, real: NDArray[Any], seed: int) -> None:
+        super().__init__(real)
+        rng = np.random.default_rng(seed)
+        self._order = rng.permutation(real.shape[1])
+        self._signs = rng.choice([-1.0, 1.0], real.shape[1])
+
+    def _project(self, x: Floats) -> Floats:
         if x.shape[1] <= DISTANCE_DIMENSIONS:
-            return x, principal
+            return x
         points = np.zeros((len(x), DISTANCE_DIMENSIONS))
         for start in range(0, x.shape[1], DISTANCE_DIMENSIONS):
             chosen = self._order[start : start + DISTANCE_DIMENSIONS]
             points[:, : len(chosen)] += x[:, chosen] * self._signs[chosen]
-        return points, principal
+        return points
+
+
+class PrincipalAxes(_Projection):
+    """The projection to the at most 16 principal axes of a real sample.
+
+    They are found by subspace iteration (Halko, Martinsson & Tropp 2011).
+
+    Args:
+        real: finite numbers of shape (n, d).
+        seed: of the iteration's start.
+    """
+
+    def __init__(self, real: NDArray[Any], seed: int) -> None:
+        super().__init__(real)
+        self._axes: Floats | None = None
+        if real.shape[1] > PRINCIPAL_AXES:
+            self._axes = self._principal_axes(real, np.random.default_rng(seed))
+
+    def _project(self, x: Floats) -> Floats:
+        return x if self._axes is None else x @ self._axes
 
     def _principal_axes(self, real: NDArray[Any], rng: np.random.Generator) -> Floats:
         axes = rng.normal(size=(real.shape[1], 2 * PRINCIPAL_AXES))

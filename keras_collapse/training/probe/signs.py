@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_collapse.core.guard import guarded
-from keras_collapse.core.samples.spectrum import Spectrum, is_image
+from keras_collapse.core.samples.spectrum import Spectrum, has_spectrum
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.layers import uneven_convolutions
 from keras_collapse.training.probe.held_out import Data, Memorisation
@@ -52,7 +52,7 @@ class Checkerboards:
 
     def measure(self, real: RealData, samples: np.ndarray) -> dict[str, float]:
         """Return the numbers of `Spectrum.measure`, and ``uneven_convolutions``; see `Signs`."""
-        if not is_image(samples.shape[1:]) or real.samples.shape[1:] != samples.shape[1:]:
+        if not has_spectrum(samples.shape[1:]) or real.samples.shape[1:3] != samples.shape[1:3]:
             return {}
         if self._spectrum is None:
             self._spectrum = Spectrum(real.samples[: len(samples)])

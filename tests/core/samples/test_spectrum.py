@@ -11,7 +11,7 @@ import pytest
 from keras_collapse.core.detectors import Checkerboard
 from keras_collapse.core.detectors.lasting.checkerboard import VISIBLE
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.core.samples.spectrum import Spectrum, is_image
+from keras_collapse.core.samples.spectrum import Spectrum, has_spectrum
 
 RNG = np.random.default_rng(0)
 FILES = ("mnist_10000", "quickdraw_apple_3000", "quickdraw_cat_3000", "cifar10_six_classes")
@@ -72,8 +72,8 @@ def test_a_pattern_that_nobody_sees_is_none() -> None:
 
 
 def test_what_cannot_be_measured_is_not() -> None:
-    assert not is_image((64,))
-    assert not is_image((8, 8, 1))
+    assert not has_spectrum((64,))
+    assert not has_spectrum((8, 8, 1))
     assert Spectrum(REAL).measure(np.where(np.arange(32) == 3, np.nan, NEW[..., 0])) == {}
     odd = Spectrum(REAL[:, :25, :27])
     assert odd.measure(NEW[:, :25, :27]) == {}

@@ -120,7 +120,7 @@ class Labelled(GAN):
 def test_a_fit_whose_generator_ignores_its_labels_is_named(
     ignores: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    monkeypatch.setattr(prober, "APART", 1)
     labels = np.eye(8, dtype="float32")[CLASS]
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0)
     Labelled(ignores).fit(DATA, labels, batch_size=4, epochs=6, verbose=0, callbacks=[monitor])

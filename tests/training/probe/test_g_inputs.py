@@ -97,7 +97,7 @@ def networks(width: int) -> tuple[keras.Model, keras.Model]:
 def test_a_generator_of_images_is_given_images_of_the_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    monkeypatch.setattr(prober, "APART", 1)
     side, channels = 8, 1
     x = keras.Input((side, side, channels))
     g = keras.Model(x, layers.Conv2D(channels, 3, padding="same")(x), name="generator")

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.backend()
 
 @pytest.fixture(autouse=True)
 def every_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These fits are too short for a check's share of their time, and for a G that draws much."""
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    """These fits are shorter than the steps between comparisons, and too short to draw much."""
+    monkeypatch.setattr(prober, "APART", 1)
     monkeypatch.setattr(memorisation, "FEWEST", 2)
 
 

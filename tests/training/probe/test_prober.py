@@ -30,8 +30,8 @@ def probes(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These fits are too short for a look's share of their time."""
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    """These fits are shorter than the steps between two comparisons."""
+    monkeypatch.setattr(prober, "APART", 1)
 
 
 def test_a_fit_on_an_array_is_probed_without_set_up(tmp_path: Path) -> None:
@@ -75,19 +75,18 @@ def test_a_loop_is_probed_with_samples_given(tmp_path: Path) -> None:
     assert [record.step for record in probes(tmp_path / "run")] == [1, 3]
 
 
-def test_a_look_beyond_its_share_of_the_time_is_a_picture_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_is_compared_depends_on_the_steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober, "APART", 50)
     gan = tiny_gan()
     looking = Prober(Networks(gan.generator, gan.discriminator, (4,)), RealData(ring(256)))
-    looks = [looking.check(0)]
-    monkeypatch.setattr(prober, "SHARE", 1e-9)  # the first look may be compiled: it tells nothing
-    looks += [looking.check(1), looking.check(2)]
-    compared = [look is not None and "missing_share" in look.probe.values for look in looks]
-    assert compared == [True, True, False]
-    assert looks[2] is not None
-    assert looks[2].samples.shape == (32, 2)
-    assert {"fake", "not_finite", "change"} <= looks[2].probe.values.keys()
+    steps = (9, 19, 58, 59, 99, 130)
+    looks = {step: looking.check(step) for step in steps}
+    compared = [s for s, look in looks.items() if look and "missing_share" in look.probe.values]
+    assert compared == [9, 59, 130]
+    between = looks[19]
+    assert between is not None
+    assert between.samples.shape == (32, 2)
+    assert {"fake", "not_finite", "change"} <= between.probe.values.keys()
 
 
 def test_data_out_of_gs_reach_is_not_compared() -> None:

@@ -28,8 +28,8 @@ FEW = DATA[:64]
 
 @pytest.fixture(autouse=True)
 def every_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These fits are too short for a look's share of their time."""
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    """These fits are shorter than the steps between two comparisons."""
+    monkeypatch.setattr(prober, "APART", 1)
 
 
 def probes(folder: Path) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def image_gan(kernel: int) -> GAN:
 def test_a_kernel_that_is_not_divisible_by_its_stride_is_named(
     kernel: int, found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    monkeypatch.setattr(prober, "APART", 1)
     monkeypatch.setattr(checkerboard, "LASTS", 30)
     gan = image_gan(kernel)
     images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 1)).astype("float32")

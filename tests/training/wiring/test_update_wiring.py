@@ -222,7 +222,7 @@ def test_optimizers_of_pytorch_are_observed(fault: str | None) -> None:
 def test_real_samples_are_what_d_is_shown_and_g_did_not_draw(
     penalised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prober, "SHARE", 1e9)
+    monkeypatch.setattr(prober, "APART", 1)
     g, d = networks()
 
     def step(real: Any, z: Any) -> None:
