@@ -13,13 +13,13 @@ from keras_collapse.core.samples.probe import Probe
 COPIES = 0.2
 """Share of copies among the fakes, beyond those among held-out samples, from which G copies."""
 COPYING_Z = 5.0
-"""Standard normal score that they need as well: chance reaches it in no run."""
+"""Standard normal score that they need as well; other samples of the data show -3 to 0."""
 OVERFITS = 0.75
 """Share of pairs in which D scores a training sample above a held-out one from which it overfits.
-"""
+DCGANs of 64 digits reach 0.81 to 0.99, and those of 3000 stay below 0.57."""
 GAP = 0.5
-"""Karras et al. (2020) hold this heuristic of theirs near 0.6; with held-out samples that D takes
-for fakes it is 1."""
+"""Part of the way from the training samples' mean score to the fakes' at which held-out samples
+lie: 1 if D takes them for fakes. DCGANs of 64 digits exceed 1, those of 3000 stay below 0.3."""
 LASTS = 400
 """Steps that it lasts: as many as other signs need."""
 NUMBERS = (
