@@ -22,6 +22,9 @@ COPY = 1 / 3
 """Ratio of the distances to the nearest training sample and to that neighbour up to which a sample
 is a copy, as Yoon et al. (2023) count them with the second neighbour."""
 
+LEAST_PROBABILITY = 1e-7
+"""Keras clips a sigmoid's outputs at this distance from 0 and 1 in its cross-entropies."""
+
 
 class TrainingSet:
     """The training data, prepared for finding copies of its samples among fakes.
@@ -105,12 +108,16 @@ class TrainingSet:
 
 
 def held_out_scores(
-    training: NDArray[Any], held_out: NDArray[Any], fake: NDArray[Any]
+    training: NDArray[Any],
+    held_out: NDArray[Any],
+    fake: NDArray[Any],
+    probabilities: bool = False,
 ) -> dict[str, float]:
     """Compare D's scores of training samples with those of held-out ones.
 
     Args:
         training, held_out, fake: scores (n,), (m,) and (k,).
+        probabilities: whether they are those of a sigmoid: the gap is that of its logits.
 
     Returns:
         By name: ``d_score_held_out``: the mean; ``d_held_out_gap``: (E[training] - E[held out]) /
@@ -120,11 +127,18 @@ def held_out_scores(
         that does not overfit.
     """
     found = {"d_score_held_out": float(held_out.mean())}
+    if probabilities:
+        training, held_out, fake = map(_logits, (training, held_out, fake))
     lead = float(training.mean() - fake.mean())
     if lead > 0:
         found["d_held_out_gap"] = float(training.mean() - held_out.mean()) / lead
     found["d_overfits"] = share_above(training, held_out)
     return found
+
+
+def _logits(scores: NDArray[Any]) -> Floats:
+    clipped = np.clip(scores, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return np.asarray(np.log(clipped / (1 - clipped)), np.float64)
 
 
 def share_above(a: NDArray[Any], b: NDArray[Any]) -> float:

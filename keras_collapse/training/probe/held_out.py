@@ -19,6 +19,7 @@ from keras_collapse.core.samples.memorisation import (
 )
 from keras_collapse.training.networks.conditioning import given_to_d
 from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.networks.layers import last_activation
 from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.real_data import (
     MOST_BYTES,
@@ -115,7 +116,11 @@ class Memorisation:
             return found
         scores = [_scored(self._judge, x[:SCORED]) for x in (real.samples, held, samples)]
         known = [one for one in scores if one is not None and np.isfinite(one).all()]
-        return found | (held_out_scores(*known) if len(known) == len(scores) else {})
+        if len(known) < len(scores):
+            return found
+        on_real, on_held_out, on_fake = known
+        sigmoid = last_activation(self._judge) == "sigmoid"
+        return found | held_out_scores(on_real, on_held_out, on_fake, sigmoid)
 
 
 def _flat(samples: Any) -> np.ndarray:

@@ -77,6 +77,8 @@ def test_d_that_takes_held_out_samples_for_fakes_has_a_gap_of_one() -> None:
     assert same["d_overfits"] == pytest.approx(0.5, abs=0.07)
     assert like_fakes["d_held_out_gap"] == pytest.approx(1, abs=0.05)
     assert like_fakes["d_overfits"] > 0.99
+    sigmoid = [1 / (1 + np.exp(-x)) for x in (real, RNG.normal(0, 1, 256), fake)]
+    assert held_out_scores(*sigmoid, True)["d_held_out_gap"] == pytest.approx(0.5, abs=0.05)
     assert "d_held_out_gap" not in held_out_scores(fake, fake, real)  # D ranks the wrong way
 
 
