@@ -107,7 +107,10 @@ class Examiner:
         self.steps = reading.step + 1
         self._signals.update(reading.values)
         changed: list[Finding] = []
+        alone = not self.sample_checks and bool(self.log_only or self.unavailable_reason)
         for detector in self._of_readings:
+            if isinstance(detector, BlockDetector):
+                detector.readings_alone = alone
             detector.update(reading)
             changed += self._changes(detector)
         return changed

@@ -16,28 +16,28 @@ import numpy as np
 
 from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.detectors import Detector, ProbeDetector
-from keras_collapse.core.errors import InputError
 from keras_collapse.core.events import RunEvents, events_of
 from keras_collapse.core.findings import Verdict
+from keras_collapse.core.samples.diversity import Features
 from keras_collapse.training.loops.fit import FitLoop
 from keras_collapse.training.loops.manual import CHECK_EVERY, ManualLoop
 from keras_collapse.training.loops.train_on_batch import LoopWatch
 from keras_collapse.training.metadata import facts_of
 from keras_collapse.training.networks.discovery import networks_of
 from keras_collapse.training.on_failure import OnFailure, Reaction
-from keras_collapse.training.probe.real_data import find_real
+from keras_collapse.training.probe.held_out import find_data
 from keras_collapse.training.recovery.rollback import trained
 from keras_collapse.training.session import MonitorSession
-from keras_collapse.training.steps import StepCounter
+from keras_collapse.training.steps import StepCounter, check_every
 
 
 class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
     """Reports whether a GAN is failing, since when, and why, while it trains.
 
-    It finds the generator, the discriminator, the latent size and the names of losses and
-    accuracies itself, keeps a journal of the run that can be read while it grows, and ends with a
-    verdict. It never changes the training: weights are bit-identical with and without it, and an
-    error of its own is reported once and switches it off until the next ``fit``.
+    It finds the generator, the discriminator, the latent size and the names of the logs itself, keeps
+    a journal that can be read while it grows, and ends with a verdict. It never changes the training:
+    weights are bit-identical with and without it, and an error of its own is reported once and
+    switches it off until the next ``fit``.
 
     Several fits of the same model are one run; a fit of another model begins a new one.
 
@@ -58,6 +58,10 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         real: samples of the data as D is shown it, float (n, ...), to compare G's samples with;
             for a conditional G ``(samples, labels)``. By default some of the arrays that ``fit``
             is given, else of the first batches, where Keras shows them.
+        held_out: samples of the same kind that are not trained on, float (n, ...), which show
+            whether D overfits and G memorises. By default ``fit``'s ``validation_data``.
+        features: a function from samples (n, ...) to the numbers (n, k) that are compared, such as
+            your own network's; by default the samples themselves.
         verbose: 1 prints failures and the verdict, 0 nothing.
         keep_best: save G's weights at the best sample check and at the last healthy one, in the
             run's folder; the verdict has the line of code that loads them.
@@ -85,23 +89,18 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         on_failure: OnFailure = "warn",
         detectors: Sequence[Detector | ProbeDetector] | None = None,
         real: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
+        held_out: np.ndarray | None = None,
+        features: Features | None = None,
         verbose: int = 1,
         keep_best: bool = False,
     ) -> None:
         super().__init__()
-        is_number = isinstance(every, int) and not isinstance(every, bool) and every > 0
-        if not (every in ("epoch", "batch") or is_number):
-            raise InputError(
-                f'every must be "epoch", "batch" or a number of steps. Received: {every!r}'
-            )
+        check_every(every)
         Reaction(on_failure, verbose)  # to raise here, not when training begins
-        self.every = every
-        self.signals = signals
-        self.on_failure = on_failure
-        self.detectors = detectors
-        self.real = real
-        self.verbose = verbose
-        self.keep_best = keep_best
+        self.every, self.signals = every, signals
+        self.on_failure, self.detectors = on_failure, detectors
+        self.real, self.held_out, self.features = real, held_out, features
+        self.verbose, self.keep_best = verbose, keep_best
         # Keras then hands batches over in threads, out of order: the step counter sorts them.
         self.async_safe = every == "epoch"
         self._given_folder = Path(run_dir) if run_dir is not None else None
@@ -121,7 +120,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         self._steps = StepCounter()
         every = 1 if self.every == "batch" else self.every
-        self._fit = FitLoop(self._session, self._steps, every, self.real, lambda: self.model)
+        given = (self.real, self.held_out, self.features)
+        self._fit = FitLoop(self._session, self._steps, every, given, lambda: self.model)
         self._loop: ManualLoop | None = None
 
     @property
@@ -159,6 +159,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self.on_failure,
             copy.deepcopy(self.detectors, memo),
             self.real,
+            self.held_out,
+            self.features,
             self.verbose,
             self.keep_best,
         )
@@ -251,7 +253,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     ) -> None:
         assert self._loop is not None
         known = networks_of(generator, discriminator)
-        look_for = functools.partial(find_real, known, self.real)
+        look_for = functools.partial(find_data, known, self.real, self.held_out, self.features)
         facts = facts_of(model, {}, known) if isinstance(model, keras.Model) else {}
         step, owners = self._steps.next_step, trained(model, *known.found)
         self._session.begin(events, known, facts, step, look_for, seen, self._loop.stop, owners)

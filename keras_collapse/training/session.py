@@ -23,7 +23,7 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.reproducibility.fingerprints import fingerprints
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.on_failure import CollapseError, Reaction
-from keras_collapse.training.probe.real_data import RealData
+from keras_collapse.training.probe.held_out import Data
 from keras_collapse.training.probe.sample_checks import SampleChecks
 from keras_collapse.training.recovery.recovery import Recovery
 from keras_collapse.training.run_journal import RunJournal
@@ -87,7 +87,7 @@ class MonitorSession:
         networks: Networks,
         facts: Mapping[str, Any],
         next_step: int,
-        find_real: Callable[[], RealData | None],
+        find_data: Callable[[], Data],
         sees_batches: bool,
         stop: Callable[[], None],
         owners: Sequence[Any] = (),
@@ -99,15 +99,15 @@ class MonitorSession:
             networks: G and D, as far as they were found.
             facts: parameters and environment of this fit.
             next_step: its first training step; those before it belong to the run too.
-            find_real: returns some of the data as D is shown it, or None; called until the samples
-                of a pair of networks are compared.
+            find_data: returns what is known of the data; called until the samples of a pair of
+                networks are compared.
             sees_batches: whether `see_batch` will be called.
             stop: ends the training after the current step.
             owners: the models and optimizers that a rollback restores.
         """
         self._events, self._networks, self._stop = events, networks, stop
         guarded(RunJournal, self.journal.open)
-        self._checks.begin(networks, find_real, sees_batches)
+        self._checks.begin(networks, find_data, sees_batches)
         self._recovery.begin(networks, owners)
         facts = {**facts, **events.facts, "run_dir": str(self.journal.folder)}
         self.journal.write(records.FitStarted(next_step, facts))

@@ -5,6 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from keras_collapse.core.errors import InputError
+
+
+def check_every(every: object) -> None:
+    """Check a callback's argument that says how often something is done.
+
+    Raises:
+        InputError: it is not ``"epoch"``, ``"batch"`` or a positive number.
+    """
+    is_number = isinstance(every, int) and not isinstance(every, bool) and every > 0
+    if not (every in ("epoch", "batch") or is_number):
+        raise InputError(
+            f'every must be "epoch", "batch" or a number of steps. Received: {every!r}'
+        )
+
 
 class StepCounter:
     """Sorts the batches of a ``fit`` and computes the training step that each one ends with.

@@ -18,9 +18,16 @@ import keras_collapse as kc
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.subscriber import Subscriber
+from keras_collapse.training.probe import prober
 from keras_collapse.training.recovery.rollback import ROLLBACKS, Rollback
 
 pytestmark = pytest.mark.backend()
+
+
+@pytest.fixture(autouse=True)
+def every_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These trainings are shorter than the steps between two comparisons."""
+    monkeypatch.setattr(prober, "APART", 1)
 
 
 class Damage(keras.callbacks.Callback):

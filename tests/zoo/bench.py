@@ -49,7 +49,7 @@ class Detection:
 
 @functools.cache  # runs are scored as a whole, by cause and by kind
 def detect(run: Run, samples: bool = True) -> Detection:
-    examiner = Examiner()
+    examiner = Examiner(log_only=not samples)
     alarm: tuple[int, Finding] | None = None
     for reading, probe in run.seen():
         changed = list(examiner.update(reading))

@@ -6,14 +6,17 @@ from keras_collapse.core.detectors.discriminator_dominates import DiscriminatorD
 from keras_collapse.core.detectors.discriminator_fooled import DiscriminatorFooled
 from keras_collapse.core.detectors.discriminator_pinned import DiscriminatorPinned
 from keras_collapse.core.detectors.divergence import Divergence
-from keras_collapse.core.detectors.generator_modes import GeneratorModes
-from keras_collapse.core.detectors.labels_ignored import ClassCollapse, LabelsIgnored
+from keras_collapse.core.detectors.lasting.checkerboard import Checkerboard
+from keras_collapse.core.detectors.lasting.generator_modes import GeneratorModes
+from keras_collapse.core.detectors.lasting.labels_ignored import ClassCollapse, LabelsIgnored
+from keras_collapse.core.detectors.lasting.memorisation import Memorisation
 from keras_collapse.core.detectors.mode_collapse import ModeCollapse
 from keras_collapse.core.detectors.non_convergence import NonConvergence
 from keras_collapse.core.detectors.stalled import Stalled
 
 __all__ = [
     "BatchNormMismatch",
+    "Checkerboard",
     "ClassCollapse",
     "Detector",
     "DiscriminatorDominates",
@@ -22,6 +25,7 @@ __all__ = [
     "Divergence",
     "GeneratorModes",
     "LabelsIgnored",
+    "Memorisation",
     "ModeCollapse",
     "NonConvergence",
     "ProbeDetector",
@@ -49,4 +53,6 @@ def default_detectors(row_steps: int = 1) -> list[Detector | ProbeDetector]:
         LabelsIgnored(),
         ClassCollapse(),
         GeneratorModes(),
+        Memorisation(),
+        Checkerboard(),
     ]

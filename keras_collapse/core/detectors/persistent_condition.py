@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.detectors.sample_quality import bad
@@ -17,6 +17,9 @@ BLOCK_STEPS = 25
 """Steps in a block. One batch of 64 has 6 % of noise in an accuracy; 25 batches have 1 %."""
 HEALS_AFTER = 100
 """Steps without the condition after which an episode is over."""
+MOST_PARTS = 96
+"""Parts of an episode that are kept, an even number; when there are as many, neighbours are merged.
+"""
 
 
 class BlockDetector(ABC):
@@ -28,6 +31,7 @@ class BlockDetector(ABC):
     Attributes:
         form: whether D's loss is a cross-entropy, and in which form.
         samples_bad: whether the latest sample check was bad; None before a decisive one.
+        readings_alone: whether nobody compares samples with the data, as behind a log.
     """
 
     kind = ""
@@ -38,6 +42,7 @@ class BlockDetector(ABC):
         self.row_steps = row_steps
         self.form = CrossEntropy(row_steps)
         self.samples_bad: bool | None = None
+        self.readings_alone = False
         self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
         self._closed = closed()
 
@@ -107,6 +112,7 @@ class Episode:
         first: the first block on which it held; None before one.
         latest: the latest block, whether it held there or not.
         mean: the mean of the blocks on which it held.
+        parts: these blocks in order, in a long episode merged with their neighbours.
         over: whether the episode has ended.
     """
 
@@ -115,6 +121,7 @@ class Episode:
     first: Reading | None = None
     latest: Reading | None = None
     mean: Reading | None = None
+    parts: list[Reading] = field(default_factory=list)
     over: bool = False
     _without: int = 0
 
@@ -124,11 +131,21 @@ class Episode:
         if holds:
             self.first = self.first or block
             self.mean = block if self.mean is None else merge([self.mean, block])
+            self._keep(block)
             self.last_step = block.step
             self._without = 0
         elif holds is False and self.mean is not None:
             self._without += block.steps
             self.over = self._without >= self.heals_after
+
+    def _keep(self, block: Reading) -> None:
+        """Append a block to the parts, all of which but the last are equally long."""
+        if self.parts and self.parts[-1].steps < self.parts[0].steps:
+            self.parts[-1] = merge([self.parts[-1], block])
+        else:
+            self.parts.append(block)
+        if len(self.parts) == MOST_PARTS and self.parts[-1].steps >= self.parts[0].steps:
+            self.parts = [merge(self.parts[i : i + 2]) for i in range(0, MOST_PARTS, 2)]
 
     @property
     def first_step(self) -> int:

@@ -31,6 +31,10 @@ class CrossEntropy:
     Args:
         row_steps: the least number of training steps that one step of the readings stands for.
 
+    Attributes:
+        began_at_chance: whether the first reading is that of a cross-entropy, mean or sum, of an
+            untrained D. If D learns in the next steps already, that leaves `scale` open.
+
     >>> form = CrossEntropy()
     >>> for step in range(10):
     ...     form.update(Reading(step, 1, {"d_loss": 1.39, "g_loss": 0.7}))
@@ -45,6 +49,7 @@ class CrossEntropy:
         self._first: list[Reading] = []
         self._scale = 0.0
         self._other = self._decided = False
+        self.began_at_chance = False
 
     def know(self, objective: str, scale: float | None = None) -> None:
         """Take the objective once it is known; later than a decision it has no effect.
@@ -85,6 +90,7 @@ class CrossEntropy:
             # Where D learns within the first steps, a sum may come down to a mean's start.
             clear = min(losses) >= 0 and first in (0.0, scale)
             self._scale = scale if clear else 0.0
+            self.began_at_chance = first > 0
             seen = covered >= START_STEPS and "g_loss" in start[0].values
             self._other = (scale == 0 and seen) or min(losses) < 0
         self._first = []

@@ -39,8 +39,8 @@ matrix then takes at most 32 MB; `RealSample` keeps one, a sample check needs fo
 DUPLICATE_QUANTILE = 0.01
 """Quantile of real samples' nearest-neighbour distances below which a fake repeats another."""
 MOST_NUMBERS = 1 << 14
-"""Numbers of a sample that are compared; of more, a fixed random choice: a check of 256 samples then
-takes 0.1 s for images of any size. A photograph of 64 x 64 pixels has 12,288."""
+"""Numbers of a sample that are compared; of more, a fixed random choice, so that a check takes no
+longer for larger images. A photograph of 64 x 64 pixels has 12,288."""
 
 Features: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """Samples (n, ...) to numbers (n, k)."""
@@ -165,7 +165,13 @@ class RealSample:
         if self._features is None:
             flat = samples.reshape(len(samples), -1)
             return flat if self._chosen is None else flat[:, self._chosen]
-        return as_matrix(self._features(samples), "what features() returns")
+        described = as_matrix(self._features(samples), "what features() returns")
+        if len(described) != len(samples):
+            raise InputError(
+                "features() must return one row for each sample. "
+                f"Received: {len(described)} rows for {len(samples)} samples"
+            )
+        return described
 
     def compare(self, fake: ArrayLike) -> Diversity:
         """Compare generated samples with the real ones.

@@ -13,8 +13,9 @@ class Probe:
     Args:
         step: the training step it came after, 0-based.
         values: name to number: those of `Diversity` that could be computed, of a conditional G
-            ``label_effect`` and those of `ClassSamples`, of a G with batch norm ``mode_gap``, and
-            of D on the fixed samples ``d_score_real, d_score_fake`` (its mean score) and
+            ``label_effect`` and those of `ClassSamples`, of a G with batch norm ``mode_gap``, what
+            `TrainingSet`, `held_out_scores` and `Spectrum` return, and of D on the fixed samples
+            ``d_score_real, d_score_fake`` (its mean score) and
             ``separation`` (D's ranking accuracy, the area under its ROC curve, in [0.5, 1]).
     """
 

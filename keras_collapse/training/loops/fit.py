@@ -13,7 +13,7 @@ from keras_collapse.core.guard import guarded
 from keras_collapse.training.loops.fit_watch import FitWatch
 from keras_collapse.training.metadata import facts_of, metric_names, rates_of
 from keras_collapse.training.networks.discovery import find_networks, optimizers_of
-from keras_collapse.training.probe.real_data import find_real
+from keras_collapse.training.probe.held_out import find_data
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter, plain_numbers
 
@@ -25,7 +25,7 @@ class FitLoop:
         session: the run.
         steps: counts its training steps.
         every: ``"epoch"``, or the training steps between sample checks.
-        real: real samples that the user gave, or None.
+        given: what the user gave: real samples, held-out ones, features; None for each not given.
         get_model: returns the model; on JAX this brings the weights of the latest step into its
             layers, so it is called before they are looked at, and not at every step.
 
@@ -38,11 +38,11 @@ class FitLoop:
         session: MonitorSession,
         steps: StepCounter,
         every: str | int,
-        real: Any,
+        given: tuple[Any, Any, Any],
         get_model: Callable[[], Any],
     ) -> None:
         self.should_stop = False
-        self._session, self._steps, self._every, self._real = session, steps, every, real
+        self._session, self._steps, self._every, self._given = session, steps, every, given
         self._get_model = get_model
         self._model: Any = None  # a weak proxy, since asking for the model costs
         self._watch = FitWatch(session)
@@ -58,7 +58,7 @@ class FitLoop:
         per_execution = int(getattr(model, "steps_per_execution", 1) or 1)
         self._steps.begin_fit(per_execution, params.get("steps"))
         networks = find_networks(model)
-        look_for = functools.partial(find_real, networks, self._real, model)
+        look_for = functools.partial(find_data, networks, *self._given, model)
         facts = facts_of(model, params, networks)
         step = self._steps.next_step
         owners = [model, *networks.found, *optimizers_of(model).values()]

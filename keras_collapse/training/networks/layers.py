@@ -53,3 +53,12 @@ def batch_norms(network: Any, frozen: bool = False) -> list[Any]:
         for layer in sublayers(network)
         if type(layer).__name__ == "BatchNormalization" and (frozen or layer.trainable)
     ]
+
+
+def uneven_convolutions(network: Any) -> int:
+    """The number of transposed convolutions whose kernel is not divisible by their stride."""
+    return sum(
+        any(size % stride for size, stride in zip(layer.kernel_size, layer.strides, strict=True))
+        for layer in sublayers(network)
+        if type(layer).__name__ == "Conv2DTranspose"
+    )

@@ -20,8 +20,10 @@ from keras_collapse.training.networks.label_inputs import class_numbers, draw_wi
 from keras_collapse.training.networks.layers import REACH, SLACK, last_activation
 from keras_collapse.training.networks.sampling import infer
 from keras_collapse.training.probe.g_inputs import GInputs, inputs_seen
+from keras_collapse.training.probe.held_out import Data
 from keras_collapse.training.probe.pictures import image_grid, scatter
 from keras_collapse.training.probe.real_data import SEED, BatchReservoir, RealData, real_among
+from keras_collapse.training.probe.signs import Signs
 from keras_collapse.training.probe.training_mode import mode_gap
 from keras_collapse.training.wiring.step_seen import StepSeen
 
@@ -61,6 +63,7 @@ class Prober:
         real: some of the data as D is shown it; None if it was not found.
         sees_batches: whether `show` will be called: then the first batches become the real sample
             if there is no other.
+        given: what else is known of the data when the training begins.
 
     Attributes:
         unavailable_reason: why samples are not compared with the data; empty where they are, or
@@ -68,10 +71,15 @@ class Prober:
     """
 
     def __init__(
-        self, networks: Networks, real: RealData | None, sees_batches: bool = False
+        self,
+        networks: Networks,
+        real: RealData | None,
+        sees_batches: bool = False,
+        given: Data = Data(),  # noqa: B008  # it is frozen
     ) -> None:
         self.unavailable_reason = ""
-        self._networks = networks
+        self._networks, self._features = networks, given.features
+        self._signs = Signs(networks, given)
         self._real: RealData | None = None
         self._sample: RealSample | None = None
         self._classes: ClassSamples | None = None  # of a G that is given the data's labels
@@ -156,11 +164,12 @@ class Prober:
     def _compared(self, samples: np.ndarray) -> dict[str, float]:
         """The comparison with the real sample, and D's scores."""
         assert self._sample is not None
+        assert self._real is not None
         values = self._sample.compare(samples).to_dict()
         known = {name: float(value) for name, value in values.items() if value is not None}
         if self._classes is not None:
             known |= self._classes.compare(samples.reshape(len(samples), -1), self._drawn_classes)
-        return known | self._scores(samples)
+        return known | self._signs.measure(self._real, samples) | self._scores(samples)
 
     def _picture(self, samples: np.ndarray) -> np.ndarray | None:
         grid = image_grid(samples[:SHOWN])
@@ -197,7 +206,7 @@ class Prober:
             self.unavailable_reason = f"{why}; {cure}"
             return
         try:
-            self._sample = RealSample(real.samples)
+            self._sample = RealSample(real.samples, features=self._features)
         except InputError as error:
             self.unavailable_reason = str(error)
             return

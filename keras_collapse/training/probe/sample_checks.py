@@ -10,9 +10,9 @@ from keras_collapse.core.findings import Finding
 from keras_collapse.core.guard import guarded
 from keras_collapse.core.records import SamplesChecked, SamplesUnavailable
 from keras_collapse.training.networks.discovery import Networks
+from keras_collapse.training.probe.held_out import Data
 from keras_collapse.training.probe.pictures import PicturesKept
 from keras_collapse.training.probe.prober import Prober, SampleCheck
-from keras_collapse.training.probe.real_data import RealData
 from keras_collapse.training.run_journal import RunJournal
 from keras_collapse.training.wiring.step_seen import StepSeen
 
@@ -30,25 +30,24 @@ class SampleChecks:
         self._journal, self._examiner, self._verbose = journal, examiner, verbose
         self._networks = Networks()
         self._prober: Prober | None = None
+        self._data = Data()
         self._pictures = PicturesKept(journal)
         self._printed = ""
 
-    def begin(
-        self, networks: Networks, find_real: Callable[[], RealData | None], sees_batches: bool
-    ) -> None:
+    def begin(self, networks: Networks, find_data: Callable[[], Data], sees_batches: bool) -> None:
         """Begin a fit or loop; see `MonitorSession.begin`."""
         if networks != self._networks or self._examiner.unavailable_reason:
             self._prober = None
         self._networks = networks
         if self._prober is None and networks.latent_shape is not None:
-            real = guarded(Prober, find_real)
-            self._prober = guarded(Prober, Prober, networks, real, sees_batches)
+            self._data = data = guarded(Prober, find_data) or Data()
+            self._prober = guarded(Prober, Prober, networks, data.real, sees_batches, data)
         self._note_availability()
 
     def see_first_step(self, seen: StepSeen) -> None:
         """Take one training step as seen, before its first batch is taken."""
         if self._prober is None and self._networks.generator is not None:
-            self._prober = guarded(Prober, Prober, self._networks, None, True)
+            self._prober = guarded(Prober, Prober, self._networks, None, True, self._data)
         if self._prober is not None:
             guarded("The sample check", self._prober.learn, seen, off=self._switch_off)
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.core.detectors.labels_ignored import LabelsIgnored
+from keras_collapse.core.detectors.lasting.labels_ignored import LabelsIgnored
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.training.networks.label_inputs import under_labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from keras_collapse.core.detectors.labels_ignored import ClassCollapse, LabelsIgnored
+from keras_collapse.core.detectors.lasting.labels_ignored import ClassCollapse, LabelsIgnored
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.readings.reading import Reading

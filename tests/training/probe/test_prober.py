@@ -211,3 +211,22 @@ def test_points_of_the_plane_are_drawn_over_the_data(tmp_path: Path) -> None:
     assert (picture == BLUE).all(axis=2).sum() == 25  # the one within the data's range
     assert (picture == GREY).all(axis=2).sum() > 500
     assert scatter(np.zeros((4, 3)), ring(8)) is None
+
+
+def test_samples_are_compared_by_the_features_given(tmp_path: Path) -> None:
+    seen = []
+
+    def features(samples: np.ndarray) -> np.ndarray:
+        seen.append(samples.shape)
+        return np.stack([samples[:, 0], samples[:, 0] ** 2, samples[:, 1]], axis=1)
+
+    monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0, features=features)
+    tiny_gan().fit(ring(512), batch_size=64, epochs=1, verbose=0, callbacks=[monitor])
+    assert seen == [(512, 2), (256, 2)]
+    assert "missing_share" in probes(tmp_path / "run")[0].values
+
+
+def test_features_that_are_no_numbers_cost_the_comparison_only(tmp_path: Path) -> None:
+    monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0, features=lambda x: x[0])
+    tiny_gan().fit(ring(512), batch_size=64, epochs=1, verbose=0, callbacks=[monitor])
+    assert "what features() returns must be numbers" in monitor.verdict.reason

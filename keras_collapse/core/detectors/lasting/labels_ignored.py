@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
-from keras_collapse.core.detectors.base import closed
-from keras_collapse.core.detectors.no_progress import (
-    HEALS_AFTER,
-    LEAST_CHECKS,
-    MOST_CHECKS,
-    STRETCH,
-    WARN_SHARE,
-    rounded,
-)
+from keras_collapse.core.detectors.lasting.sign import LastingSign
+from keras_collapse.core.detectors.no_progress import STRETCH, WARN_SHARE, rounded
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
@@ -34,67 +24,7 @@ AGREEMENT_GAIN = 0.05
 over a full stretch (`STRETCH`)."""
 
 
-class _Lasting(ABC):
-    """Follows consecutive sample checks that show a fault until they are a finding or end."""
-
-    kind = ""
-
-    def __init__(self) -> None:
-        self.unavailable_reason = ""
-        self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
-        self._without = 0
-        self._open: Finding | None = None
-        self._closed = closed()
-
-    @abstractmethod
-    def holds(self, probe: Probe) -> bool | None:
-        """Whether a check shows the fault; None if it cannot tell."""
-
-    @abstractmethod
-    def severity(self, checks: Sequence[Probe]) -> Severity | None:
-        """The severity of these checks, at least four that all show the fault; None for none."""
-
-    @abstractmethod
-    def describe(self, probe: Probe) -> Finding:
-        """The finding as the latest check shows it."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        return [*self._closed, self._open] if self._open else list(self._closed)
-
-    def update_probe(self, probe: Probe) -> None:
-        holds = self.holds(probe)
-        if holds is None:
-            return
-        if not holds:
-            self._recover()
-            return
-        self._without = 0
-        self._stretch.append(probe)
-        checks = list(self._stretch)
-        severity = self.severity(checks) if len(checks) >= LEAST_CHECKS else None
-        found = self.describe(probe)
-        if self._open is not None:
-            known = self._open.severity
-            worst = max(severity or known, known, key=lambda one: one.rank)
-            self._open = replace(found, first_step=self._open.first_step, severity=worst)
-        elif severity is not None:
-            self._open = replace(found, first_step=checks[0].step, severity=severity)
-        early = f"{found.message} Too early to say whether this persists; train longer"
-        self.unavailable_reason = "" if self._open else early
-
-    def _recover(self) -> None:
-        self.unavailable_reason = ""
-        self._without += 1
-        if self._open is not None and self._without < HEALS_AFTER:
-            return
-        self._stretch.clear()
-        if self._open is not None:
-            self._closed.append(replace(self._open, resolved=True))
-            self._open = None
-
-
-class LabelsIgnored(_Lasting):
+class LabelsIgnored(LastingSign):
     """Finds ``labels_ignored``: G's samples do not depend on their labels, or do not show them.
 
     The first needs no data. The second is a failure only of samples that are good otherwise: G
@@ -148,7 +78,7 @@ class LabelsIgnored(_Lasting):
         return Finding(self.kind, Severity.WARNING, step, step, message, evidence, advice)
 
 
-class ClassCollapse(_Lasting):
+class ClassCollapse(LastingSign):
     """Finds ``class_collapse``: samples of one class are alike or missing, and others are not.
 
     >>> detector = ClassCollapse()

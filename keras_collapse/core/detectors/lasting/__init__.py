@@ -1,0 +1,1 @@
+"""Signs that the samples show for several sample checks in a row."""

@@ -1,0 +1,80 @@
+"""Base class of the detectors that need several sample checks in a row."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from keras_collapse.core.detectors.base import closed
+from keras_collapse.core.detectors.no_progress import HEALS_AFTER, LEAST_CHECKS, MOST_CHECKS
+from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.samples.probe import Probe
+
+
+class LastingSign(ABC):
+    """Follows consecutive sample checks that show a sign until they are a finding or end.
+
+    Attributes:
+        leaves_open: whether fewer checks than a finding needs make the verdict ``unknown``.
+    """
+
+    kind = ""
+    leaves_open = True
+
+    def __init__(self) -> None:
+        self.unavailable_reason = ""
+        self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
+        self._without = 0
+        self._open: Finding | None = None
+        self._closed = closed()
+
+    @abstractmethod
+    def holds(self, probe: Probe) -> bool | None:
+        """Whether a check shows the sign; None if it cannot tell."""
+
+    @abstractmethod
+    def severity(self, checks: Sequence[Probe]) -> Severity | None:
+        """The severity of these checks, at least four that all show the sign; None for none."""
+
+    @abstractmethod
+    def describe(self, probe: Probe) -> Finding:
+        """The finding as the latest check shows it."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return [*self._closed, self._open] if self._open else list(self._closed)
+
+    def update_probe(self, probe: Probe) -> None:
+        holds = self.holds(probe)
+        if holds is None:
+            return
+        if not holds:
+            self._recover()
+            return
+        self._without = 0
+        self._stretch.append(probe)
+        checks = list(self._stretch)
+        severity = self.severity(checks) if len(checks) >= LEAST_CHECKS else None
+        found = self.describe(probe)
+        if self._open is not None:
+            known = self._open.severity
+            worst = max(severity or known, known, key=lambda one: one.rank)
+            self._open = replace(found, first_step=self._open.first_step, severity=worst)
+        elif severity is not None:
+            self._open = replace(found, first_step=checks[0].step, severity=severity)
+        if not self.leaves_open:
+            return
+        early = f"{found.message} Too early to say whether this persists; train longer"
+        self.unavailable_reason = "" if self._open else early
+
+    def _recover(self) -> None:
+        self.unavailable_reason = ""
+        self._without += 1
+        if self._open is not None and self._without < HEALS_AFTER:
+            return
+        self._stretch.clear()
+        if self._open is not None:
+            self._closed.append(replace(self._open, resolved=True))
+            self._open = None
