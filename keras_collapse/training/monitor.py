@@ -34,10 +34,10 @@ from keras_collapse.training.steps import StepCounter, check_every
 class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no type hints
     """Reports whether a GAN is failing, since when, and why, while it trains.
 
-    It finds the generator, the discriminator, the latent size and the names of the logs itself, keeps
-    a journal that can be read while it grows, and ends with a verdict. It never changes the training:
-    weights are bit-identical with and without it, and an error of its own is reported once and
-    switches it off until the next ``fit``.
+    It finds both networks, the latent size and the names of the logs itself, keeps a journal that
+    can be read while it grows, and ends with a verdict. It never changes the training: weights are
+    bit-identical with and without it, and an error of its own is reported once and switches it off
+    until the next ``fit``.
 
     Several fits of the same model are one run; a fit of another model begins a new one.
 

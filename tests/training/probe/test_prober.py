@@ -12,7 +12,7 @@ from tiny import ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
-from keras_collapse.core.records import SamplesChecked
+from keras_collapse.core.records import SamplesChecked, SamplesUnavailable
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.probe import prober
 from keras_collapse.training.probe.pictures import BLUE, GREY, scatter
@@ -229,4 +229,6 @@ def test_samples_are_compared_by_the_features_given(tmp_path: Path) -> None:
 def test_features_that_are_no_numbers_cost_the_comparison_only(tmp_path: Path) -> None:
     monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0, features=lambda x: x[0])
     tiny_gan().fit(ring(512), batch_size=64, epochs=1, verbose=0, callbacks=[monitor])
-    assert "what features() returns must be numbers" in monitor.verdict.reason
+    records = read_journal(tmp_path / "run")
+    [reason] = [r.reason for r in records if isinstance(r, SamplesUnavailable)]
+    assert "what features() returns must be numbers" in reason
