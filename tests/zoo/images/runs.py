@@ -21,14 +21,25 @@ from keras_collapse.core.samples.probe import Probe
 
 RECORDS = Path(__file__).parent / "records"
 COLOUR = ("landscapes16", "petals16", "photos16", "scenery16")
-RIGHT = {
-    "collapse": ("mode_collapse",),
-    "missing": ("mode_collapse", "class_collapse"),
-    "garbage": ("stalled", "discriminator_dominates", "discriminator_pinned",
-                "discriminator_fooled"),
-    "nan": ("divergence",),
-}  # fmt: skip
-"""Kinds that name a failure correctly, by the oracle's kind."""
+OF_LABEL = {"collapse": ("mode_collapse",), "missing": ("mode_collapse",),
+            "garbage": ("stalled",)}  # fmt: skip
+"""Kinds that name what is wrong with the samples, by the oracle's kind."""
+OF_CAUSE = {
+    "leak": ("discriminator_pinned",),
+    "late_leak": ("discriminator_pinned",),
+    "frozen_d": ("discriminator_fooled", "discriminator_pinned"),
+    "d_too_slow": ("discriminator_fooled", "discriminator_pinned"),
+    "label_noise": ("discriminator_fooled", "discriminator_pinned"),
+    "noise": ("discriminator_fooled", "discriminator_pinned"),
+    "g_too_fast": ("discriminator_fooled",),
+    "late_g_too_fast": ("discriminator_fooled",),
+    "frozen_g": ("discriminator_dominates", "stalled"),
+    "g_too_slow": ("discriminator_dominates", "stalled"),
+    "d_too_fast": ("discriminator_dominates", "stalled"),
+    "range": ("discriminator_dominates", "stalled"),
+    "nan_rate": ("divergence",),
+}
+"""Kinds that name its cause."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +64,11 @@ class Run:
     @functools.cached_property
     def checks(self) -> list[str]:
         return [check_label(row, self.shares) for row in self.judged]
+
+    @property
+    def right_kinds(self) -> tuple[str, ...]:
+        """The kinds that name this failure correctly."""
+        return OF_LABEL.get(self.label, ()) + OF_CAUSE.get(self.about["fault"]["name"], ())
 
     @property
     def failed(self) -> bool:
@@ -129,4 +145,4 @@ def onset(run: Run) -> int:
     return known.get(run.about["data"]) or int(np.median(list(known.values())))
 
 
-__all__ = ["COLOUR", "RIGHT", "Run", "load_runs", "onset"]
+__all__ = ["COLOUR", "Run", "load_runs", "onset"]
