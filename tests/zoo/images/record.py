@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 from data import load
-from make import SAMPLES, SIGNALS
 from plan import plan
+from trainings import SAMPLES, SIGNALS
 
 from keras_collapse.core.samples.diversity import Diversity, RealSample
 from keras_collapse.training.probe.prober import DRAWN, answers
@@ -56,7 +56,7 @@ def probes_of(about: Mapping[str, Any], kept: Mapping[str, np.ndarray], objectiv
 
 def judged_of(about: Mapping[str, Any], kept: Mapping[str, np.ndarray]) -> list[Any]:
     """What the oracle says of each check; None where too few samples are finite."""
-    from oracle import oracle
+    from judge import oracle
 
     judge = oracle(about["data"])
     rows: list[Any] = []

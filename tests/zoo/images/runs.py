@@ -71,6 +71,16 @@ class Run:
         return OF_LABEL.get(self.label, ()) + OF_CAUSE.get(self.about["fault"]["name"], ())
 
     @property
+    def objective(self) -> str:
+        """As the first step of a monitored training shows it."""
+        names = {
+            "bce": "cross_entropy",
+            "saturating": "cross_entropy",
+            "wasserstein_gp": "wasserstein",
+        }
+        return names.get(self.about["objective"], self.about["objective"])
+
+    @property
     def failed(self) -> bool:
         return self.label in KINDS
 
@@ -92,11 +102,7 @@ class Run:
     ) -> tuple[Finding | None, int | None, Verdict]:
         """Replay the run: the first failure, the step at which it was reported, the verdict."""
         examiner = Examiner(detectors)
-        examiner.know_objective(
-            {"bce": "cross_entropy", "saturating": "cross_entropy"}.get(
-                self.about["objective"], "other"
-            )
-        )
+        examiner.know_objective(self.objective)
         first, at = None, None
         for reading, probe in self.seen():
             changed = examiner.update(reading)

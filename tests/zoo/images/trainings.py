@@ -1,7 +1,7 @@
 """Trains the image zoo through Keras' `fit` with the callback. Goes on where it stopped.
 
-KERAS_BACKEND=tensorflow python tests/zoo/images/make.py        # three hours on one core
-KERAS_BACKEND=tensorflow python tests/zoo/images/make.py 0 2    # the first of two, side by side
+KERAS_BACKEND=tensorflow python tests/zoo/images/trainings.py        # three hours on one core
+KERAS_BACKEND=tensorflow python tests/zoo/images/trainings.py 0 2    # first of two, at once
 """
 
 from __future__ import annotations
