@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table strangers bench-detection bench-averaging zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images zoo-images zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -21,6 +21,9 @@ help:
 	@echo "make memory          memory of the monitor over 100,000 steps"
 	@echo "make report-cost     time and size of a report of 100,000 steps"
 	@echo "make bench-detection docs/benchmarks/detection.md: detectors on recorded trainings (a minute)"
+	@echo "make bench-images    docs/benchmarks/images.md: detectors on convolutional GANs (a minute)"
+	@echo "make zoo-images      train and record those of them that are missing; needs KERAS_COLLAPSE_DATA"
+	@echo "                     (4 hours on 2 cores for all; it resumes)"
 	@echo "make bench-averaging how often the averaging of a log is recognised, on recorded trainings"
 	@echo "                     (trains them first: 10 minutes)"
 	@echo "make zoo             record the trainings of that benchmark that are missing (3 hours for all)"
@@ -86,6 +89,14 @@ bench-detection: .venv/test-ready
 bench-averaging: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/averaging_bench.py record
 	$(BIN)/python tests/zoo/averaging_bench.py
+
+bench-images: .venv/test-ready
+	$(BIN)/python tests/zoo/images/image_bench.py
+
+zoo-images: .venv/test-ready
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/trainings.py 1 2 & \
+	  KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/trainings.py 0 2; wait
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/record.py
 
 zoo: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/make.py

@@ -21,6 +21,8 @@ from keras_collapse.core.samples.probe import Probe
 
 RECORDS = Path(__file__).parent / "records"
 COLOUR = ("landscapes16", "petals16", "photos16", "scenery16")
+OTHER = ("least_squares", "hinge", "wasserstein_gp")
+"""Objectives that are no cross-entropy."""
 OF_LABEL = {"collapse": ("mode_collapse",), "missing": ("mode_collapse",),
             "garbage": ("stalled",)}  # fmt: skip
 """Kinds that name what is wrong with the samples, by the oracle's kind."""

@@ -1,0 +1,64 @@
+"""The fast form of `make bench-images`: every third run, and no figure may drop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "zoo" / "images"))
+
+from runs import Run, load_runs, onset
+
+RUNS = load_runs()
+SCORED = [run for run in RUNS if run.label == "healthy" or run.failed][::3]
+ENDS = {id(run): run.examine() for run in SCORED}
+
+
+def of(*labels: str) -> list[Run]:
+    return [run for run in SCORED if run.label in labels]
+
+
+def test_collapse_and_garbage_are_found() -> None:
+    runs = of("collapse", "garbage")
+    assert len(runs) >= 10
+    found = [run for run in runs if ENDS[id(run)][0] is not None]
+    assert len(found) >= 0.9 * len(runs)
+    right = [r for r in found if ENDS[id(r)][0].kind in r.right_kinds]  # type: ignore[union-attr]
+    assert len(right) >= 0.85 * len(found)
+
+
+def test_no_healthy_run_ends_as_failed() -> None:
+    runs = of("healthy")
+    assert len(runs) >= 10
+    assert [run.about["number"] for run in runs if ENDS[id(run)][2].status == "failed"] == []
+
+
+def test_no_collapsed_run_ends_as_healthy() -> None:
+    silent = [run for run in of("collapse", "garbage") if ENDS[id(run)][2].status == "healthy"]
+    assert [run.about["number"] for run in silent] == []
+
+
+def test_collapse_is_found_soon_after_its_onset() -> None:
+    late = [ENDS[id(run)][1] - onset(run) for run in of("collapse") if ENDS[id(run)][1]]
+    assert sorted(late)[len(late) // 2] <= 500
+
+
+def test_a_dropped_category_is_found_and_its_share_estimated() -> None:
+    """Where pixels tell the categories apart: drawings, flowers and landscapes."""
+    runs = [
+        run
+        for run in RUNS
+        if "dropped" in run.about["fault"]["name"]
+        and run.label == "missing"
+        and not run.about["data"].startswith(("photos", "digits"))
+    ]
+    assert len(runs) >= 3
+    for run in runs:
+        lost = sum(run.shares[k] for k in run.about["fault"]["dropped"])
+        place = run.about["numbers"].index("missing_share")
+        first, _, _ = run.examine()
+        assert first is not None
+        assert first.kind == "mode_collapse"
+        assert run.probes[-5:, place].mean() == pytest.approx(lost, abs=0.15)
