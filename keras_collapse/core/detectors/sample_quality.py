@@ -81,10 +81,9 @@ def off_manifold(probe: Probe) -> bool | None:
     distance, near = probe.get("sliced_wasserstein"), probe.get("sliced_wasserstein_baseline")
     if precision is None or missing is None or distance is None or near is None:
         return None
-    if in_few_dimensions(probe):
-        if precision <= OFF_MANIFOLD:
-            return True
-    elif distance >= FAR_OF_MANY * near:
+    if not in_few_dimensions(probe):
+        return distance >= FAR_OF_MANY * near
+    if precision <= OFF_MANIFOLD:
         return True
     wide = probe.values.get("distance_ratio", 0.0) > NARROW
     return distance >= FAR * near and (precision <= FAR_PRECISION or (wide and missing >= MISSING))

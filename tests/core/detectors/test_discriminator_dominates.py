@@ -14,7 +14,7 @@ from keras_collapse.core.samples.probe import Probe
 BAD = {"missing_share": 0.9, "distance_ratio": 0.3, "precision": 0.5}
 GOOD = {"missing_share": 0.0, "distance_ratio": 1.0, "precision": 0.6,
         "sliced_wasserstein": 0.1, "sliced_wasserstein_baseline": 0.07}  # fmt: skip
-BETWEEN = {"missing_share": 0.2, "distance_ratio": 1.0}
+BETWEEN = {"missing_share": 0.1, "distance_ratio": 1.0}
 WON = {"d_acc_real": 1.0, "d_acc_fake": 0.995, "d_loss": 0.002}
 START = {"d_acc_real": 0.5, "d_acc_fake": 0.5, "d_loss": 0.69, "g_loss": 0.7}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tiny import ring, tiny_gan
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import SamplesChecked, SamplesUnavailable
+from keras_collapse.core.samples.diversity import Diversity, RealSample
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.probe import prober
 from keras_collapse.training.probe.pictures import BLUE, GREY, scatter
@@ -232,3 +234,24 @@ def test_features_that_are_no_numbers_cost_the_comparison_only(tmp_path: Path) -
     records = read_journal(tmp_path / "run")
     [reason] = [r.reason for r in records if isinstance(r, SamplesUnavailable)]
     assert "what features() returns must be numbers" in reason
+
+
+def test_a_slow_machine_checks_the_same_samples_at_the_same_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = RealSample.compare
+
+    def slowly(self: RealSample, fake: np.ndarray) -> Diversity:
+        time.sleep(0.1)
+        return compare(self, fake)
+
+    found = []
+    for name in ("idle", "busy"):
+        if name == "busy":
+            monkeypatch.setattr(RealSample, "compare", slowly)
+        kc.seed_everything(3)
+        monitor = kc.CollapseMonitor(run_dir=tmp_path / name, verbose=0)
+        tiny_gan().fit(ring(512), batch_size=64, epochs=6, verbose=0, callbacks=[monitor])
+        found.append([(one.step, one.values) for one in probes(tmp_path / name)])
+    assert len(found[0]) == 6
+    assert found[0] == found[1]
