@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images zoo-images zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images zoo-images zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -18,6 +18,7 @@ help:
 	@echo "                     an oracle; needs KERAS_COLLAPSE_DATA (3 hours on 2 cores; it resumes)"
 	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
 	@echo "make cost            CPU time of the monitor per training step, in microseconds"
+	@echo "make check-cost      CPU time of a sample check's comparison, in milliseconds"
 	@echo "make memory          memory of the monitor over 100,000 steps"
 	@echo "make report-cost     time and size of a report of 100,000 steps"
 	@echo "make bench-detection docs/benchmarks/detection.md: detectors on recorded trainings (a minute)"
@@ -67,6 +68,9 @@ memory: .venv/test-ready
 
 cost: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/costs/step.py
+
+check-cost: .venv/test-ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/costs/check.py
 
 report-cost: .venv/test-ready
 	$(BIN)/python tests/costs/report.py

@@ -70,7 +70,7 @@ def repeating(probe: Probe) -> bool:
 
 
 def _alike(probe: Probe) -> bool:
-    """Whether samples of many dimensions are so near to each other that it does not matter where."""
+    """Whether samples of many dimensions are so alike that it does not matter where they are."""
     ratio = probe.get("distance_ratio")
     return ratio is not None and ratio <= ALIKE and not in_few_dimensions(probe)
 

@@ -105,11 +105,12 @@ class Neighbourhoods:
         if not sizes:
             return None
         by_cell, by_reach = np.zeros((2, n), np.bool_)
+        new = [size for size in sizes if size not in self._expected]
+        self._expected |= self._counts(self._apart, new)
+        counts = self._counts(distances, sizes)
         for size in sizes:
-            if size not in self._expected:
-                self._expected[size] = self._counts(self._apart, size)
             least = FALSE_ALARM_RATE / len(SCALES) * size / n
-            found = self._counts(distances, size)
+            found = counts[size]
             for empty, real, fake in zip(
                 (by_cell, by_reach), self._expected[size], found, strict=True
             ):
@@ -117,12 +118,19 @@ class Neighbourhoods:
                 empty[few[fisher_p_value(fake[few], real[few], m, n) < least]] = True
         return by_cell & by_reach
 
-    def _counts(self, distances: Floats, size: int) -> tuple[Counts, Counts]:
-        """The two counts (n,) of samples (rows) in each real sample's neighbourhood (columns)."""
+    def _counts(self, distances: Floats, sizes: list[int]) -> dict[int, tuple[Counts, Counts]]:
+        """By size, the two counts (n,) of samples (rows) in each real sample's neighbourhood."""
+        if not sizes:
+            return {}
         cells = np.bincount(distances.argmin(axis=1), minlength=distances.shape[1])
-        limits = np.partition(distances, size - 1, axis=1)[:, size - 1]
-        reached = (distances <= limits[:, None]).sum(axis=0)  # equally near are all in
-        return cells[self._members[:, :size]].sum(axis=1), np.asarray(reached, np.int64)
+        ranked = distances.astype(np.float32)  # ranks need no more digits, and take half the time
+        limits = np.partition(ranked, [size - 1 for size in sizes], axis=1)
+        found = {}
+        for size in sizes:
+            reached = (ranked <= limits[:, size - 1, None]).sum(axis=0)  # equally near are all in
+            inside = cells[self._members[:, :size]].sum(axis=1)
+            found[size] = (inside, np.asarray(reached, np.int64))
+        return found
 
 
 def fisher_p_value(fake: Counts, real: Counts, m: int, n: int) -> Floats:

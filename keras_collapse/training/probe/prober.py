@@ -31,10 +31,10 @@ SHOWN = 32
 """Samples in the picture."""
 DRAWN = 256
 """Samples that are compared: half of eight modes missing show for certain from a hundred on."""
-APART = 50
+APART = 100
 """Training steps between comparisons with the data, at least; checks between them draw the picture
 only. Steps, not seconds: the same training is checked at the same steps on every machine. Drawing
-and scoring 256 samples costs about as much as two steps of a batch of 64, 4 % of fifty."""
+and scoring 256 samples costs about as much as two steps of a batch of 64."""
 
 
 @dataclass(frozen=True, slots=True)
