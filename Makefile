@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images zoo-images zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage ray triage-camel clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -23,6 +23,8 @@ help:
 	@echo "make report-cost     time and size of a report of 100,000 steps"
 	@echo "make bench-detection docs/benchmarks/detection.md: detectors on recorded trainings (a minute)"
 	@echo "make bench-images    docs/benchmarks/images.md: detectors on convolutional GANs (a minute)"
+	@echo "make bench-embeddings docs/benchmarks/embeddings.md: descriptions of images compared, on the samples"
+	@echo "                     of those GANs (make zoo-images first; 3 minutes)"
 	@echo "make zoo-images      train and record those of them that are missing; needs KERAS_COLLAPSE_DATA"
 	@echo "                     (4 hours on 2 cores for all; it resumes)"
 	@echo "make bench-averaging how often the averaging of a log is recognised, on recorded trainings"
@@ -96,6 +98,9 @@ bench-averaging: .venv/test-ready
 
 bench-images: .venv/test-ready
 	$(BIN)/python tests/zoo/images/image_bench.py
+
+bench-embeddings: .venv/test-ready
+	$(BIN)/python tests/zoo/images/embeddings.py
 
 zoo-images: .venv/test-ready
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/trainings.py 1 2 & \

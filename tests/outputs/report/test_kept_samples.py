@@ -48,7 +48,7 @@ def test_the_first_the_last_and_the_first_after_the_most_severe_finding_are_kept
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Sample checks may take all of the time, so that every epoch of this short fit has one.
-    monkeypatch.setattr("keras_collapse.training.probe.prober.SHARE", 1e9)
+    monkeypatch.setattr("keras_collapse.training.probe.prober.APART", 1)
     folder = tmp_path / "run"
     watched(folder, epochs=6)
     pictures = [r for r in read_journal(folder) if isinstance(r, PictureSaved)]
