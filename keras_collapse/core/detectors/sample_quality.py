@@ -58,8 +58,17 @@ def collapsed(probe: Probe) -> bool | None:
     missing, ratio = probe.get("missing_share"), probe.get("distance_ratio")
     if missing is None or ratio is None:
         return None
-    least = MISSING if in_few_dimensions(probe) else MISSING_OF_MANY
-    return missing >= least and ratio <= NARROW
+    return missing >= missing_limit(probe) and ratio <= NARROW
+
+
+def missing_limit(probe: Probe) -> float:
+    """The share of the data from which missing it counts as collapsed."""
+    return MISSING if in_few_dimensions(probe) else MISSING_OF_MANY
+
+
+def far_limit(probe: Probe) -> float:
+    """The distance to the data, relative to that of its halves, from which samples are off it."""
+    return FAR if in_few_dimensions(probe) else FAR_OF_MANY
 
 
 def repeating(probe: Probe) -> bool:
@@ -86,7 +95,9 @@ def off_manifold(probe: Probe) -> bool | None:
     if precision <= OFF_MANIFOLD:
         return True
     wide = probe.values.get("distance_ratio", 0.0) > NARROW
-    return distance >= FAR * near and (precision <= FAR_PRECISION or (wide and missing >= MISSING))
+    return distance >= far_limit(probe) * near and (
+        precision <= FAR_PRECISION or (wide and missing >= MISSING)
+    )
 
 
 def in_few_dimensions(probe: Probe) -> bool:

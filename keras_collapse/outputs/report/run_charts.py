@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_collapse.core.detectors.discriminator_pinned import D_ACC_BAND, D_LOSS_BAND
-from keras_collapse.core.detectors.sample_quality import FAR, MISSING
+from keras_collapse.core.detectors.sample_quality import far_limit, missing_limit
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.readings.objective import START_STEPS, CrossEntropy
 from keras_collapse.core.readings.reading import Reading
@@ -81,7 +81,7 @@ def run_charts(
     first = min(steps[0] for steps, _ in series.values())
     last = max([steps[-1] for steps, _ in series.values()] + [f.last_step for f in findings])
     first = 0 if first < last / 10 else first  # a resumed run begins late
-    bands = _bands(readings, series, row_steps)
+    bands = _bands(readings, probes, series, row_steps)
     marks = list(marks_of(findings, Frame(first, last, 0, 1)))
     drawn = (
         _chart(part, series, bands, findings, marks, (first, last))
@@ -106,13 +106,13 @@ def _series(readings: Sequence[Reading], probes: Sequence[Probe]) -> Series:
 
 
 def _bands(
-    readings: Sequence[Reading], series: Series, row_steps: int
+    readings: Sequence[Reading], probes: Sequence[Probe], series: Series, row_steps: int
 ) -> dict[str, tuple[float, float, str]]:
     """By curve: the lower and upper end of its suspicious range, and a label."""
-    found = {
-        "d_acc": (*D_ACC_BAND, "suspicious range of D's accuracy, 50 %"),
-        "missing_share": (MISSING, np.inf, f"collapsed, from {MISSING:g} missed"),
-    }
+    found = {"d_acc": (*D_ACC_BAND, "suspicious range of D's accuracy, 50 %")}
+    compared = next((probe for probe in probes if "dimension" in probe.values), Probe(0, {}))
+    missing = missing_limit(compared)
+    found["missing_share"] = (missing, np.inf, f"collapsed, from {missing:g} missed")
     form = CrossEntropy(row_steps)
     for reading in readings[:START_STEPS]:
         form.update(reading)
@@ -121,11 +121,8 @@ def _bands(
         found["d_loss"] = (low, high, f"suspicious range of D's loss, {low:g} to {high:g}")
     near = series.get("sliced_wasserstein_baseline", ([], [0.0]))[1][-1]
     if near > 0:
-        found["sliced_wasserstein"] = (
-            FAR * near,
-            np.inf,
-            f"far from the data, from {FAR * near:.2g}",
-        )
+        far = far_limit(compared) * near
+        found["sliced_wasserstein"] = (far, np.inf, f"far from the data, from {far:.2g}")
     return {name: band for name, band in found.items() if name in series}
 
 

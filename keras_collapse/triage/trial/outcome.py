@@ -45,8 +45,8 @@ def early_stop(findings: Sequence[Finding], step: int) -> Finding | None:
     """Return the failed finding for which a trial is stopped at this step, if any.
 
     A failure must have lasted `STOP_AFTER_STEPS`, unless it is `PERMANENT`. On the benchmark's
-    recorded trainings this stops 15 of 421 that would have recovered and 96 % of the failed ones,
-    and saves 56 % of the failed ones' steps; a longer wait hardly lowers the 15.
+    recorded trainings this stops 20 of 421 that would have recovered and 97 % of the failed ones,
+    and saves 59 % of the failed ones' steps; a longer wait hardly lowers the 20.
     """
     for finding in findings:
         lasts = finding.severity is Severity.FAILED and not finding.resolved
