@@ -47,6 +47,7 @@ class Examiner:
         setting: how the run is trained, and what of its wiring was checked.
         steps: training steps seen.
         sample_checks: sample checks that compared samples with data.
+        drawn_only: those that came too soon after another one and only drew samples.
         unavailable_reason: why samples are not compared with the data; empty where they are, or
             where that is not known.
 
@@ -78,7 +79,7 @@ class Examiner:
         self._fresh = copy.deepcopy(self.detectors)
         self._sort_detectors()
         self.steps = 0
-        self.sample_checks = 0
+        self.sample_checks = self.drawn_only = 0
         self.unavailable_reason = ""
         self._signals: set[str] = set()
         self.setting = Setting()
@@ -121,6 +122,8 @@ class Examiner:
             self.sample_checks += 1
             is_bad = bad(probe)
             self._samples_good = None if is_bad is None else not is_bad
+        elif self.sample_checks:
+            self.drawn_only += 1
         changed: list[Finding] = []
         for detector in self._of_probes:
             detector.update_probe(probe)
@@ -224,7 +227,8 @@ class Examiner:
         nothing = f"no failure found in {self.steps} steps"
         if self.sample_checks and self._samples_good:
             plural = "s" * (self.sample_checks > 1)
-            return Status.HEALTHY, f"{nothing} and {self.sample_checks} sample check{plural}"
+            more = f" ({self.drawn_only} between them compared nothing)" if self.drawn_only else ""
+            return Status.HEALTHY, f"{nothing} and {self.sample_checks} sample check{plural}{more}"
         if self.sample_checks:
             return Status.UNKNOWN, (
                 f"{nothing}, but the latest sample check does not tell good samples from bad; "

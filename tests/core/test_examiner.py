@@ -150,3 +150,15 @@ def test_a_restart_keeps_what_no_detector_found() -> None:
     examiner.report(Finding("discriminator_leak", Severity.FAILED, 0, 0, "It leaks."))
     assert examiner.restart(10) == []
     assert examiner.verdict().reason == "discriminator_leak since step 0"
+
+
+def test_a_healthy_verdict_counts_the_checks_that_compared_nothing() -> None:
+    examiner = Examiner()
+    good = {"missing_share": 0.0, "distance_ratio": 1.0, "precision": 0.7,
+            "sliced_wasserstein": 0.1, "sliced_wasserstein_baseline": 0.07}  # fmt: skip
+    for step in range(1000):
+        examiner.update(Reading(step, 1, {"d_acc_real": 0.6, "d_acc_fake": 0.6}))
+        if step % 50 == 0:
+            examiner.update_probe(Probe(step, {"fake": 32.0} | (good if step % 100 == 0 else {})))
+    assert examiner.verdict().status == "healthy"
+    assert "10 sample checks (10 between them compared nothing)" in examiner.verdict().reason
