@@ -21,8 +21,15 @@ from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import SamplesChecked
 from keras_collapse.outputs.markdown import description
 from keras_collapse.outputs.report.run_report import write_run_report
+from keras_collapse.training.probe import prober
 
 pytestmark = pytest.mark.backend()
+
+
+@pytest.fixture(autouse=True)
+def every_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These trainings are shorter than the steps between two comparisons."""
+    monkeypatch.setattr(prober, "APART", 1)
 
 
 def train(
