@@ -55,10 +55,11 @@ def test_a_dropped_category_is_found_and_its_share_estimated() -> None:
         and not run.about["data"].startswith(("photos", "digits"))
     ]
     assert len(runs) >= 3
+    firsts = [run.examine()[0] for run in runs]
+    assert None not in firsts
+    named = [first.kind == "mode_collapse" for first in firsts if first is not None]
+    assert sum(named) >= 0.8 * len(runs)
     for run in runs:
         lost = sum(run.shares[k] for k in run.about["fault"]["dropped"])
         place = run.about["numbers"].index("missing_share")
-        first, _, _ = run.examine()
-        assert first is not None
-        assert first.kind == "mode_collapse"
-        assert run.probes[-5:, place].mean() == pytest.approx(lost, abs=0.15)
+        assert run.probes[-5:, place].mean() == pytest.approx(lost, abs=0.1)
