@@ -127,7 +127,7 @@ def test_real_samples_are_found_among_what_the_step_is_given(tmp_path: Path) -> 
     monitor = quiet(run_dir=tmp_path / "run", every=4)
     train(monitor)
     checks = [r for r in read_journal(tmp_path / "run") if isinstance(r, SamplesChecked)]
-    assert "missing_share" in checks[-1].probe.values
+    assert any("missing_share" in check.probe.values for check in checks)
 
 
 def test_a_step_that_draws_its_own_batches_is_not_taken_again() -> None:
