@@ -45,7 +45,8 @@ features ([`judge.py`](../../tests/zoo/images/judge.py)). Its bounds were fixed 
 verdict was read ([`labels.py`](../../tests/zoo/images/labels.py)), with two exceptions: precision
 is not asked for where the Fréchet distance is very small, and samples that nearly repeat others
 count as collapsed. Both came
-from looking at samples, the second after the monitor's own count of repeats had pointed at them. {healthy} runs are labelled healthy,
+from looking at samples, the second after the monitor's own count of repeats had pointed at them.
+{healthy} runs are labelled healthy,
 {failed} failed; the other {between} are in between or still improve at the end, and are not
 scored.
 
