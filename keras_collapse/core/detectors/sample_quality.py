@@ -90,14 +90,13 @@ def off_manifold(probe: Probe) -> bool | None:
     distance, near = probe.get("sliced_wasserstein"), probe.get("sliced_wasserstein_baseline")
     if precision is None or missing is None or distance is None or near is None:
         return None
+    far = distance >= far_limit(probe) * near
     if not in_few_dimensions(probe):
-        return distance >= FAR_OF_MANY * near
+        return far
     if precision <= OFF_MANIFOLD:
         return True
     wide = probe.values.get("distance_ratio", 0.0) > NARROW
-    return distance >= far_limit(probe) * near and (
-        precision <= FAR_PRECISION or (wide and missing >= MISSING)
-    )
+    return far and (precision <= FAR_PRECISION or (wide and missing >= MISSING))
 
 
 def in_few_dimensions(probe: Probe) -> bool:

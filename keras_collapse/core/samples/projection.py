@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +25,7 @@ FARTHEST = 1e30
 would overflow."""
 
 
-class _Projection:
+class _Projection(ABC):
     """Samples centred and in units of the real data's size, a few at a time."""
 
     def __init__(self, real: NDArray[Any]) -> None:
@@ -36,8 +37,9 @@ class _Projection:
         """Project samples (m, d) to (m, k)."""
         return np.concatenate([self._project(part) for part in self._scaled(samples)])
 
+    @abstractmethod
     def _project(self, x: Floats) -> Floats:
-        raise NotImplementedError
+        """Project centred and scaled samples (m, d) to (m, k)."""
 
     def _scaled(self, samples: NDArray[Any]) -> Iterator[Floats]:
         rows = max(MAX_NUMBERS // samples.shape[1], 1)

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from data import load
-from gans import CLASSES, FAMILIES, ImageGAN
+from gans import FAMILIES, ImageGAN
 from plan import EVERY, LOOK, STEPS, Plan, plan
 
 import keras_collapse as kc
@@ -135,7 +135,6 @@ def write(path: Path, about: Mapping[str, Any], **arrays: Any) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     SAMPLES.mkdir(exist_ok=True)
-    assert CLASSES >= 10
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     part, parts = map(int, arguments or ("0", "1"))
