@@ -1,4 +1,4 @@
-"""A monitored training: its readings, findings, journal and sample checks, however it is driven."""
+"""One monitored training, by `fit` or by a loop: its readings, findings, journal and checks."""
 
 from __future__ import annotations
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from keras_collapse.core.findings import Finding
+from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
@@ -60,3 +61,29 @@ class ProbeDetector(Protocol):
     @property
     def findings(self) -> Sequence[Finding]:
         """The findings so far, oldest first; the latest may still grow or be resolved."""
+
+
+class Following:
+    """What a detector of probes reports: at most one open finding, and those that were resolved."""
+
+    def __init__(self) -> None:
+        self.unavailable_reason = ""
+        self._open: Finding | None = None
+        self._closed = closed()
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return [*self._closed, self._open] if self._open else list(self._closed)
+
+    def _report(self, found: Finding, first_step: int, severity: Severity) -> None:
+        """Open a finding, or renew the open one: its first step stays, and its worst severity."""
+        if self._open is not None:
+            first_step = self._open.first_step
+            severity = max(severity, self._open.severity, key=lambda one: one.rank)
+        self._open = replace(found, first_step=first_step, severity=severity)
+
+    def _resolve(self) -> None:
+        """Close the open finding, if there is one."""
+        if self._open is not None:
+            self._closed.append(replace(self._open, resolved=True))
+            self._open = None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
-from keras_collapse.core.detectors.base import closed
+from keras_collapse.core.detectors.base import Following
 from keras_collapse.core.detectors.sample_quality import bad, better, in_few_dimensions
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
@@ -36,7 +35,7 @@ def rounded(probe: Probe, names: Sequence[str]) -> dict[str, float]:
     return {name: round(probe.values[name], 4) for name in names if name in probe.values}
 
 
-class NoProgress(ABC):
+class NoProgress(Following, ABC):
     """Follows consecutive bad sample checks until they are a failure or end.
 
     A detector of samples implements `is_mine` and `describe`, so that every failure of the samples
@@ -50,7 +49,7 @@ class NoProgress(ABC):
     kind = ""
 
     def __init__(self) -> None:
-        self.unavailable_reason = ""
+        super().__init__()
         # The latest consecutive bad checks.
         self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
         self._since = 0  # the step of the first of them
@@ -58,8 +57,6 @@ class NoProgress(ABC):
         self._arrived = False  # G has been good
         self._failing = False  # the stretch is a failure, of this kind or of another
         self._mine = False
-        self._open: Finding | None = None
-        self._closed = closed()
 
     @abstractmethod
     def is_mine(self, checks: Sequence[Probe]) -> bool:
@@ -68,10 +65,6 @@ class NoProgress(ABC):
     @abstractmethod
     def describe(self, probe: Probe) -> Finding:
         """The finding as the latest check shows it."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        return [*self._closed, self._open] if self._open else list(self._closed)
 
     def update_probe(self, probe: Probe) -> None:
         holds = bad(probe)
@@ -93,20 +86,13 @@ class NoProgress(ABC):
             self._failing = severity is not None
         self.unavailable_reason = "" if self._failing or not self._mine else self._pending(probe)
         if self._failing and self._mine:
-            self._report(probe, severity or Severity.WARNING)
+            first = self._since if self._arrived else self._stretch[0].step
+            self._report(self.describe(probe), first, severity or Severity.WARNING)
 
     def _ends_repetition(self, probe: Probe) -> bool:
         """Whether a repetition has ended that was found without comparing with the data."""
         alone = all("missing_share" not in earlier.values for earlier in self._stretch)
         return bool(self._stretch) and alone and "duplicate_share" in probe.values
-
-    def _report(self, probe: Probe, severity: Severity) -> None:
-        first = self._since if self._arrived else self._stretch[0].step
-        if self._open is not None:
-            first = self._open.first_step
-            severity = max(severity, self._open.severity, key=lambda one: one.rank)
-        found = self.describe(probe)
-        self._open = replace(found, first_step=first, severity=severity)
 
     def _severity(self, probe: Probe, stretch: int) -> Severity | None:
         """The severity of the stretch so far; None if it is not a failure."""
@@ -139,6 +125,4 @@ class NoProgress(ABC):
             return
         self._stretch.clear()
         self._failing = False
-        if self._open is not None:
-            self._closed.append(replace(self._open, resolved=True))
-            self._open = None
+        self._resolve()

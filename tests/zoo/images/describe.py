@@ -5,6 +5,8 @@ Each is fixed by a sample of the real data, so that the same images give the sam
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -21,7 +23,7 @@ data, such as the empty corners of drawings, still counts if samples change it, 
 limit."""
 
 
-class Description:
+class Description(ABC):
     """Numbers that describe images, centred and scaled by those of real images.
 
     Args:
@@ -42,12 +44,12 @@ class Description:
         parts = zip(self.groups(images), self._centres, self._scales, strict=True)
         return np.concatenate([(x - centre) / scale for x, centre, scale in parts], axis=1)
 
-    def learn(self, real: np.ndarray) -> None:
+    def learn(self, real: np.ndarray) -> None:  # noqa: B027  # most have nothing to learn
         """Fix what depends on the data."""
 
+    @abstractmethod
     def groups(self, images: np.ndarray) -> list[np.ndarray]:
         """Groups of numbers, each (n, k)."""
-        raise NotImplementedError
 
 
 class PrincipalAxes(Description):

@@ -20,13 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 from data import load
 from plan import plan
-from trainings import SAMPLES, SIGNALS
+from trainings import RECORDS, SAMPLES, SIGNALS
 
 from keras_collapse.core.samples.diversity import Diversity, RealSample
 from keras_collapse.training.probe.prober import DRAWN, answers
 from keras_collapse.training.probe.real_data import REAL
 
-RECORDS = Path(__file__).parent / "records"
 NUMBERS = (*(f.name for f in fields(Diversity)), "d_score_real", "d_score_fake", "separation",
            "d_acc_real", "d_acc_fake")  # fmt: skip
 """Of a check, as live."""

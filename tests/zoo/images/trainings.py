@@ -32,6 +32,8 @@ from keras_collapse.outputs.subscriber import Subscriber
 
 SAMPLES = Path(__file__).parent / "samples"
 """What was recorded of each run, with its samples: too large for the repository."""
+RECORDS = Path(__file__).parent / "records"
+"""What `record.py` measured in them: a run that is recorded is not trained again."""
 DRAWN, SCORED = 512, 256
 """Samples that are kept of each check, and of each kind those whose scores by D are kept."""
 SIGNALS = ("d_loss", "d_loss_real", "d_loss_fake", "d_acc_real", "d_acc_fake", "g_loss")
@@ -140,7 +142,7 @@ def main(arguments: Sequence[str]) -> None:
     part, parts = map(int, arguments or ("0", "1"))
     for run in plan()[part::parts]:
         path = SAMPLES / f"{run.name}.npz"
-        if path.exists():
+        if path.exists() or (RECORDS / path.name).exists():
             continue
         began = time.monotonic()
         recorded = train(run)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 
-from keras_collapse.core.detectors.base import closed
+from keras_collapse.core.detectors.base import Following
 from keras_collapse.core.detectors.no_progress import HEALS_AFTER, LEAST_CHECKS, MOST_CHECKS
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
 
 
-class LastingSign(ABC):
+class LastingSign(Following, ABC):
     """Follows consecutive sample checks that show a sign until they are a finding or end.
 
     Attributes:
@@ -24,11 +23,9 @@ class LastingSign(ABC):
     leaves_open = True
 
     def __init__(self) -> None:
-        self.unavailable_reason = ""
+        super().__init__()
         self._stretch: deque[Probe] = deque(maxlen=MOST_CHECKS)
         self._without = 0
-        self._open: Finding | None = None
-        self._closed = closed()
 
     @abstractmethod
     def holds(self, probe: Probe) -> bool | None:
@@ -41,10 +38,6 @@ class LastingSign(ABC):
     @abstractmethod
     def describe(self, probe: Probe) -> Finding:
         """The finding as the latest check shows it."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        return [*self._closed, self._open] if self._open else list(self._closed)
 
     def update_probe(self, probe: Probe) -> None:
         holds = self.holds(probe)
@@ -59,11 +52,9 @@ class LastingSign(ABC):
         severity = self.severity(checks) if len(checks) >= LEAST_CHECKS else None
         found = self.describe(probe)
         if self._open is not None:
-            known = self._open.severity
-            worst = max(severity or known, known, key=lambda one: one.rank)
-            self._open = replace(found, first_step=self._open.first_step, severity=worst)
+            self._report(found, self._open.first_step, severity or self._open.severity)
         elif severity is not None:
-            self._open = replace(found, first_step=checks[0].step, severity=severity)
+            self._report(found, checks[0].step, severity)
         if not self.leaves_open:
             return
         early = f"{found.message} Too early to say whether this persists; train longer"
@@ -75,6 +66,4 @@ class LastingSign(ABC):
         if self._open is not None and self._without < HEALS_AFTER:
             return
         self._stretch.clear()
-        if self._open is not None:
-            self._closed.append(replace(self._open, resolved=True))
-            self._open = None
+        self._resolve()
