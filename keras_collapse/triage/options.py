@@ -112,6 +112,13 @@ class Options:
     stop_early: Annotated[
         bool, Option(help="Stop trials whose failure has lasted 600 steps or is permanent.")
     ] = True
+    go_on: Annotated[
+        bool,
+        Option(
+            "--continue/--no-continue",
+            help="Continue trials that are undecided after --steps, up to twice as many or 1600.",
+        ),
+    ] = True
     despite_wiring: Annotated[
         bool, Option("--despite-wiring", help="Run the plan even if the wiring has a fault.")
     ] = False
@@ -144,6 +151,7 @@ def spec_of(options: Options) -> TriageSpec:
         full=plan.name == "full",
         stronger=_pairs(options.stronger_d or (), "--stronger-d"),
         stop_early=options.stop_early,
+        go_on=options.go_on,
         timeout=options.timeout,
         despite_wiring=options.despite_wiring,
     )

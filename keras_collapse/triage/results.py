@@ -28,6 +28,8 @@ class TrialResult:
         reason: one line on an end other than ``done``.
         verdict: as ``diagnose --json`` prints it; empty if the trial was not done.
         well: whether it produced a working GAN (see ``trial.outcome``); None if undecided.
+        distance: of its last samples to the data, in units of that between two halves of the data;
+            None if they were not compared.
         fingerprints: ``begin`` and ``end``, each a hash of all weights; ``end`` only if it was
             taken after the last step.
         steps, asked: training steps done and requested; fewer if the trial was stopped early.
@@ -43,6 +45,7 @@ class TrialResult:
     reason: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
     well: bool | None = None
+    distance: float | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
     asked: int = 0

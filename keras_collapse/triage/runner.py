@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.samples.probe import APART
 from keras_collapse.triage import preflight, results
 from keras_collapse.triage.analysis import cures
 from keras_collapse.triage.analysis.candidates import Candidate, candidates
@@ -24,6 +25,7 @@ from keras_collapse.triage.plans import TrialConfig, trial_id
 from keras_collapse.triage.results import TrialResult
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.triage_result import TriageResult
+from keras_collapse.triage.trial.outcome import longest
 
 
 class View:
@@ -115,8 +117,21 @@ class Runner:
         return interpret(self._evidence, self.spec.plan, options)
 
     def _run_trials(self, trials: Sequence[TrialConfig]) -> None:
-        found = self._run_all(trials, self.spec.plan.steps)
+        steps = self.spec.plan.steps
+        found = self._run_all(trials, steps)
         self._results |= {result.trial.key: result for result in found}
+        # A loop of a person's own ends at its last step. What is undecided is run anew, longer.
+        most = self._longest(steps)
+        again = [
+            r.trial for r in found if r.ended == "done" and r.failed is None and r.steps < most
+        ]
+        if again:
+            self.view.say(f"{len(again)} undecided after {steps} steps: again with {most}")
+            found = self._run_all(again, most)
+            self._results |= {result.trial.key: result for result in found}
+
+    def _longest(self, steps: int) -> int:
+        return longest(steps) if self.spec.go_on else steps
 
     def _decide(self) -> Diagnosis:
         """Add trials until the diagnosis is final."""
@@ -159,20 +174,23 @@ class Runner:
         return [found for key in jobs if (found := done[key]) is not None]
 
     def _job(self, trial: TrialConfig, steps: int, is_check: bool) -> Job:
-        spec, name = self.spec, trial_id(trial, steps, {**self._provenance, "check": is_check})
+        spec = self.spec
+        name = trial_id(trial, steps, {**self._provenance, "check": is_check})
         folder = spec.folder.resolve() / ("checks" if is_check else "trials") / name
         first = self._checks[0] if self._checks else None
         samples = preflight.samples_per_epoch(first) if first else None
+        most = steps if is_check or steps > spec.plan.steps else self._longest(steps)
         timeout = spec.timeout or (
-            preflight.timeout_for(trial, steps, first) if first else preflight.MIN_TIMEOUT
+            preflight.timeout_for(trial, most, first) if first else preflight.MIN_TIMEOUT
         )
         mlflow = {**spec.mlflow, "run_name": trial.name} if spec.mlflow else None
         configuration = {
             "experiment": spec.experiment,
             "trial": trial.model_dump(),
             "steps": steps,
-            "epochs": preflight.epochs_for(trial, steps, samples),
-            "exact": samples is None,
+            "longest": most,
+            "epochs": preflight.epochs_for(trial, most, samples),
+            "exact": samples is None or samples // trial.batch_size > APART,
             "stop_early": spec.stop_early and not is_check,
             # One audit is enough: the checks differ in nothing that it looks at.
             "audit": is_check and trial == preflight.check_trials(spec.plan)[0],

@@ -27,6 +27,7 @@ class TriageSpec:
         full: whether to add trials until the diagnosis is final, and to test fixes.
         stronger: parameters that make the discriminator stronger.
         stop_early: whether to stop trials that have clearly failed.
+        go_on: whether trials that are undecided at their last step go on.
         timeout: seconds per trial; None to derive it from the checks.
         despite_wiring: whether to run the plan although the wiring has a fault.
         mlflow: arguments for each trial's `MLflowLogger`; None for none.
@@ -39,6 +40,7 @@ class TriageSpec:
     full: bool = False
     stronger: Mapping[str, Value] = field(default_factory=dict)
     stop_early: bool = True
+    go_on: bool = True
     timeout: float | None = None
     despite_wiring: bool = False
     mlflow: Mapping[str, Any] | None = None
@@ -60,5 +62,6 @@ class TriageSpec:
             "function": function,
             "backend": self.backend,
             "stop_early": self.stop_early,
+            "go_on": self.go_on,
             **versions,
         }

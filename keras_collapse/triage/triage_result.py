@@ -11,6 +11,7 @@ from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence, reproducible
 from keras_collapse.triage.results import TrialResult
 from keras_collapse.triage.spec import TriageSpec
+from keras_collapse.triage.trial.outcome import SETTLED
 
 SCHEMA = 1
 
@@ -77,9 +78,10 @@ class TriageResult:
         """Return the settings that worked: the fix's, else those of the largest sound batch size.
 
         Returns:
-            None if no trial with these settings was healthy.
+            None if no trial with these settings was healthy for as long as a failure may take.
         """
-        plan, evidence = self.spec.plan, Evidence(self.results)
+        plan = self.spec.plan
+        evidence = Evidence(r for r in self.results if r.failed or r.steps >= SETTLED)
         baseline = evidence.baseline(plan)
         sizes = [size for size in baseline.batch_sizes if baseline.at(size).rate.none]
         held = next((cure for cure in self.cures if cure["held"]), None)

@@ -22,7 +22,7 @@ def result_of(trial: TrialConfig, says: str, **more: Any) -> TrialResult:
     prints = {"begin": str(trial.seed), "end": trial.model_copy(update={"repeat": 0}).key}
     well = {"failed": False, "healthy": True}.get(says)
     known = {"well": well, "ended": "done", "verdict": verdict, "fingerprints": prints,
-             "steps": 100, "asked": 100, "facts": FACTS}  # fmt: skip
+             "steps": 2000, "asked": 2000, "facts": FACTS}  # fmt: skip
     return TrialResult(trial, **(known | more))
 
 

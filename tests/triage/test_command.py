@@ -58,7 +58,8 @@ def test_a_killed_runner_goes_on_where_it_was_and_mlflow_has_it_all(
     shutil.copy(prepared_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     asked = ("plan-b", f"{code}:train", "--batch-sizes", "32,64", "--other-seeds", "7",
-             "--steps", 32, "--device", "cpu", "--tracking-uri", uri, "--out", "out")  # fmt: skip
+             "--steps", 32, "--no-continue", "--device", "cpu", "--tracking-uri", uri,
+             "--out", "out")  # fmt: skip
     first = subprocess.Popen(
         command(*asked), env=os.environ | QUICK, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -65,6 +65,31 @@ def test_the_cause_is_named_and_its_cure_tried(
         assert not used & cured
 
 
+def test_what_a_loop_leaves_undecided_is_run_anew_and_longer(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Slow(Simulated):
+        def run(self, jobs, on_progress):  # type: ignore[no-untyped-def]
+            asked.extend(job.steps for job in jobs if not job.is_check)
+            enough = jobs and jobs[0].steps > NUMBERS.steps
+            self.fails = lambda t: False if enough else None
+            self.more = {"steps": 1600 if enough else NUMBERS.steps}
+            return super().run(jobs, on_progress)
+
+    found = run(tmp_path, Slow(lambda t: None), "plan-a")
+    assert asked == [100, 100, 100, 1600, 1600, 1600]
+    assert found.diagnosis.root_cause == "none"
+    assert "1600 steps or more" in found.diagnosis.statement
+
+
+def test_short_trials_without_a_failure_are_inconclusive(tmp_path: Path) -> None:
+    found = run(tmp_path, Simulated(lambda t: False, steps=400, distance=1.2))
+    assert found.diagnosis.root_cause == "inconclusive"
+    assert "too short: a failure may take 1100 steps" in found.diagnosis.statement
+    assert "1.2 times as far from the data" in found.diagnosis.statement
+    assert found.known_good() is None
+
+
 def test_a_cure_that_does_not_hold_is_said(tmp_path: Path) -> None:
     def fails(trial: TrialConfig) -> bool:
         return trial.batch_size > 16 or trial.purpose.startswith("fix")

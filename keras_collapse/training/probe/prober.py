@@ -13,7 +13,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.samples.alone import SamplesAlone
 from keras_collapse.core.samples.classes import ClassSamples
 from keras_collapse.core.samples.diversity import LEAST_SAMPLES, RealSample
-from keras_collapse.core.samples.probe import Probe
+from keras_collapse.core.samples.probe import APART, Probe
 from keras_collapse.training.networks.conditioning import given_to_d, given_to_g
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.label_inputs import class_numbers, draw_with_effect
@@ -31,10 +31,6 @@ SHOWN = 32
 """Samples in the picture."""
 DRAWN = 256
 """Samples that are compared: half of eight modes missing show for certain from a hundred on."""
-APART = 100
-"""Training steps between comparisons with the data, at least; checks between them draw the picture
-only. Steps, not seconds: the same training is checked at the same steps on every machine. Drawing
-and scoring 256 samples costs about as much as two steps of a batch of 64."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,18 @@ class Case:
         trials = [name for one in used for name in one.names()]
         return {"collapse_rates": self.rates(), **more, "trials": trials}
 
+    def distances(self, trials: Evidence) -> str:
+        """Return how far the trials' last samples are from the data, in a sentence with a space."""
+        known = [r.distance for r in trials.decided if not r.failed and r.distance is not None]
+        if not known:
+            return ""
+        low, high = min(known), max(known)
+        times = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}"
+        return (
+            f" Their last samples are {times} times as far from the data as two halves of the data "
+            "are from each other."
+        )
+
     def confounded(self) -> str:
         """Return what the guide's Plan B cannot separate, in words; empty if nothing."""
         if len(self.small.by_seed) == 1 < len(self.large.by_seed):

@@ -114,6 +114,11 @@ class Evidence:
         )
 
     @property
+    def shortest(self) -> int:
+        """The training steps of the shortest trial that did not fail; 0 if all failed."""
+        return min((result.steps for result in self.decided if not result.failed), default=0)
+
+    @property
     def by_seed(self) -> dict[int, bool]:
         """Seed to whether any of its trials failed."""
         found: dict[int, bool] = {}

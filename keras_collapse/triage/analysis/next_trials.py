@@ -10,7 +10,7 @@ from keras_collapse.triage.analysis.candidates import Candidate, trials_with
 from keras_collapse.triage.analysis.case import tie_breakers
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
-from keras_collapse.triage.analysis.rules import UNDECIDED
+from keras_collapse.triage.analysis.rules import TOO_SHORT, UNDECIDED
 from keras_collapse.triage.plans import Plan, TrialConfig
 
 CONFIRMED = 3
@@ -30,7 +30,7 @@ def next_trials(
         plan: the plan.
         candidates: the changes that can be tested.
     """
-    if found.root_cause != "inconclusive" or found.rule == UNDECIDED:
+    if found.root_cause != "inconclusive" or found.rule in (UNDECIDED, TOO_SHORT):
         return [], f"the diagnosis is final: {found.root_cause.replace('_', ' ')}"
     first = plan.trials[0]
     baseline = evidence.baseline(plan)

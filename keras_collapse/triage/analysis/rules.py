@@ -10,12 +10,14 @@ from keras_collapse.triage.analysis.case import NAMED, Case, tie_breakers
 from keras_collapse.triage.analysis.diagnosis import Diagnosis, wiring_diagnosis, wiring_fault
 from keras_collapse.triage.analysis.evidence import Evidence, fisher_confidence
 from keras_collapse.triage.plans import Plan
+from keras_collapse.triage.trial.outcome import SETTLED
 
 ENOUGH_SEEDS = 5
 """Seeds that must work at the target batch size to call it sound although a smaller one failed:
 the chance of catching a 50 % failure rate is then 0.97."""
 UNDECIDED = "too many trials were undecided"
-"""The rule after which more trials of the same length would be undecided too."""
+TOO_SHORT = "the trials were too short to show every failure"
+"""The rules after which more trials of the same length would show no more."""
 CATCHES_HALF = "chance of catching a 50 % failure rate"
 
 
@@ -98,15 +100,30 @@ def _undecided(case: Case) -> Diagnosis | None:
 def _none(case: Case) -> Diagnosis | None:
     if not case.baseline.rate.none:
         return None
-    count = case.baseline.rate.of
-    seeds = f"{count} seed{'s' * (count > 1)}"
+    count, steps = case.baseline.rate.of, case.baseline.shortest
+    trials = f"{len(case.baseline.decided)} trials with {count} seed{'s' * (count > 1)}"
+    ran = f"None of {trials} failed in {steps} steps or more."
+    if steps < SETTLED:
+        return _too_short(case, case.baseline, ran)
     return Diagnosis(
         "none",
         _catches_half(count),
         "no trial failed",
-        f"None of {len(case.baseline.decided)} trials with {seeds} failed.",
+        f"{ran}{case.distances(case.baseline)}",
         case.evidence(case.baseline, test=CATCHES_HALF),
         ("Nothing to fix. The seeds that worked are in known_good.toml.",),
+    )
+
+
+def _too_short(case: Case, trials: Evidence, ran: str) -> Diagnosis:
+    return Diagnosis(
+        "inconclusive",
+        None,
+        TOO_SHORT,
+        f"{ran} That is too short: a failure may take {SETTLED} steps to show."
+        f"{case.distances(trials)}",
+        case.evidence(trials),
+        (f"Run at least {SETTLED} --steps per trial, and without --no-continue.",),
     )
 
 
@@ -148,6 +165,8 @@ def _works_at_target(case: Case) -> Diagnosis | None:
     rate = case.large.rate
     if not rate.none or rate.of < ENOUGH_SEEDS:
         return None
+    if case.large.shortest < SETTLED:
+        return _too_short(case, case.large, f"No seed failed at batch size {case.target}.")
     rates = {size: case.baseline.at(size).rate for size in case.baseline.batch_sizes}
     smaller = [f"{rate} at batch size {size}" for size, rate in rates.items() if rate.failed]
     return Diagnosis(

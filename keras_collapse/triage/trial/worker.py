@@ -23,7 +23,7 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import Fingerprint, FitStarted, SamplesChecked, StepLogs
-from keras_collapse.core.samples.probe import Probe
+from keras_collapse.core.samples.probe import APART, Probe
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import GPU_SHARE
 from keras_collapse.triage.plans import TrialConfig
@@ -86,9 +86,17 @@ def run(folder: Path) -> None:
     kc.seed_everything(trial.seed)
     train = user_program.load_function(experiment)
     kc.seed_everything(trial.seed)  # importing the user's file may have drawn random numbers
-    monitor = kc.CollapseMonitor(run_dir=folder / results.RUN, verbose=0, keep_best=True)
+    exact = bool(configuration["exact"])
+    monitor = kc.CollapseMonitor(
+        every=APART if exact else "epoch", run_dir=folder / results.RUN, verbose=0, keep_best=True
+    )
     callback = TrialCallback(
-        folder, steps, monitor, bool(configuration["stop_early"]), bool(configuration["exact"])
+        folder,
+        steps,
+        int(configuration["longest"]),
+        monitor,
+        bool(configuration["stop_early"]),
+        exact,
     )
     callbacks = [
         kc.SeedControl(trial.seed, verbose=0),
@@ -118,7 +126,8 @@ def run(folder: Path) -> None:
         trial=trial,
         ended="done",
         verdict=verdict.to_dict(f"{home}/{results.RUN}"),
-        well=succeeded(verdict.status, recorded.sample_checks),
+        well=succeeded(verdict.status, recorded.sample_checks, recorded.steps),
+        distance=_distance(recorded.sample_checks),
         fingerprints=recorded.fingerprints,
         steps=recorded.steps,
         asked=steps,
@@ -168,6 +177,16 @@ def read_run(run_dir: Path) -> RecordedRun:
         if first_step < last_step == run.steps - 1:
             run.fingerprints["end"] = end
     return run
+
+
+def _distance(sample_checks: Sequence[Probe]) -> float | None:
+    """The last samples' distance to the data over that between halves of the data, or None."""
+    for check in reversed(sample_checks):
+        distance = check.get("sliced_wasserstein")
+        between = check.get("sliced_wasserstein_baseline")
+        if distance is not None and between:
+            return round(distance / between, 2)
+    return None
 
 
 def _combined(weights: Sequence[Sequence[str]]) -> str:

@@ -42,6 +42,7 @@ def job(folder: Path, function: str, seed: int, timeout: float = 200) -> Job:
     (folder / "gan.py").write_text(CODE)
     trial = TrialConfig(seed=seed, batch_size=8)
     asked = {"experiment": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 200,
+             "longest": 200,
              "epochs": 1, "exact": False, "stop_early": True, "audit": False}  # fmt: skip
     home = folder / "trials" / str(seed)
     write_json(home / results.CONFIGURATION, asked)

@@ -53,7 +53,8 @@ def job(
 ) -> Job:
     (folder / "gan.py").write_text(CODE)
     asked = {"experiment": f"{folder}/gan.py:{function}", "trial": trial.model_dump(), "steps": 32,
-             "epochs": 2, "exact": False, "stop_early": True, "audit": False}  # fmt: skip
+             "longest": 32, "epochs": 2, "exact": False, "stop_early": True,
+             "audit": False}  # fmt: skip
     home = folder / f"{function}-{trial.seed}-{trial.repeat}"
     write_json(home / results.CONFIGURATION, asked | more)
     return Job(trial, home, 32, timeout)
@@ -84,6 +85,14 @@ def test_a_trial_keeps_what_it_was_and_is_the_same_to_the_bit(tmp_path: Path) ->
     best = first.verdict["kept"][0]["path"]
     assert Path(best) == folder / "run" / "best_generator.weights.h5"
     assert Path(best).exists()
+
+
+def test_an_undecided_trial_goes_on_from_where_it_is(tmp_path: Path) -> None:
+    short = job(tmp_path, "train", TrialConfig(seed=7, batch_size=64), longest=64, epochs=8)
+    [found] = run([short])
+    assert found.failed is None  # so few steps tell nothing
+    assert (found.asked, found.steps) == (32, 64)
+    assert found.facts["step_seconds"] > 0
 
 
 @pytest.mark.parametrize(
