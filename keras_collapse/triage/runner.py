@@ -110,11 +110,12 @@ class Runner:
 
     def _candidates(self) -> list[Candidate]:
         facts = gan_facts([*self._results.values(), *self._checks])
-        return candidates(facts, self.spec.stronger)
+        common = self._evidence.baseline(self.spec.plan).common_kinds()
+        return candidates(facts, self.spec.stronger, common)
 
     def _interpret(self) -> Diagnosis:
-        options = self._candidates() if self.spec.full else ()
-        return interpret(self._evidence, self.spec.plan, options)
+        spec = self.spec
+        return interpret(self._evidence, spec.plan, self._candidates(), spec.full)
 
     def _run_trials(self, trials: Sequence[TrialConfig]) -> None:
         steps = self.spec.plan.steps

@@ -1,13 +1,18 @@
-"""The guide's further causes (weak D, learning rates, dropout), each as one change to test."""
+"""Further causes than seed and batch size, each as one change to test.
+
+The guide has three (a weak D, learning rates, dropout). Others are changes that any GAN allows from
+outside, or that the experiment offers as a parameter, see `parameters`.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from keras_collapse.triage.analysis.evidence import Evidence
+from keras_collapse.triage.analysis.parameters import settings_to_try
 from keras_collapse.triage.plans import TrialConfig, Value
 
 RATIO = 2.0
@@ -24,8 +29,25 @@ INITIALIZER = "glorot_uniform"
 """Keras' default (Glorot and Bengio, 2010)."""
 MIN_SCALE_LOG2 = 0.5
 """Initial weights are redrawn if their scale differs from that default's by this power of two."""
+USUAL_BETA = 0.5
+"""Adam's β₁ for GANs (Radford et al., 2016); Keras' default is 0.9."""
+HIGHEST_BETA = 0.6
 USUAL_WEIGHTS = 8.0
 """Largest common ratio of G's number of weights to D's; the guide's GAN has 2.7."""
+
+EXPLAINS = {
+    "discriminator_pinned": ("learning_rate_ratio", "weak_discriminator", "dropout", "label_noise",
+                             "instance_noise"),
+    "discriminator_fooled": ("learning_rate_ratio", "weak_discriminator", "dropout", "label_noise",
+                             "instance_noise"),
+    "discriminator_dominates": ("learning_rate_ratio", "saturating_loss", "updates_ratio"),
+    "stalled": ("learning_rate_ratio", "saturating_loss", "initialization", "dead_relus"),
+    "mode_collapse": ("latent_size", "learning_rate_ratio", "normalization", "updates_ratio"),
+    "divergence": ("learning_rate_ratio", "initialization", "adam_beta_1", "normalization"),
+    "non_convergence": ("adam_beta_1", "learning_rate_ratio"),
+}  # fmt: skip
+"""Kinds of finding, and the causes that explain them: where most trials show a finding, its causes
+are tested before others."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +60,7 @@ class Candidate:
         why: the current setting in words.
         advice: the change as advice.
         changes, params: the change; see `TrialConfig`.
-        oddness: how far the setting is from common values; 0 if it is common. Changes to the
-            oddest settings are tested first.
+        oddness: how far the setting is from common values; 0 if it is common.
     """
 
     cause: str
@@ -64,16 +85,35 @@ class Candidate:
         )
 
 
-def candidates(facts: Mapping[str, Any], stronger: Mapping[str, Value]) -> list[Candidate]:
-    """Return the changes that can be tested on this GAN, oddest setting first.
+def candidates(
+    facts: Mapping[str, Any],
+    stronger: Mapping[str, Value],
+    kinds: Collection[str] = (),
+) -> list[Candidate]:
+    """Return the changes that can be tested on this GAN, likeliest first.
+
+    First come changes to unusual settings; among these, and among the others, first the causes of
+    what the trials show, then the oddest settings.
 
     Args:
         facts: settings that a trial recorded: ``d_rate``, ``g_rate``, ``d_dropout``,
-            ``init_scale``, ``d_weights``, ``g_weights``.
+            ``init_scale``, ``d_weights``, ``g_weights``, ``d_beta_1``, ``g_beta_1``, and
+            ``offers``, the experiment's own parameters with their values.
         stronger: parameters that make its discriminator stronger; empty if none are known.
+        kinds: of the findings that most trials show.
     """
-    found = [*_rates(facts), *_dropout(facts), *_initialization(facts), *_weak(facts, stronger)]
-    return sorted(found, key=lambda candidate: -candidate.oddness)
+    found = [
+        *_rates(facts),
+        *_dropout(facts),
+        *_initialization(facts),
+        *_weak(facts, stronger),
+        *_momentum(facts),
+        *_offered(facts),
+    ]
+    explained = {cause for kind in kinds for cause in EXPLAINS.get(kind, ())}
+    return sorted(
+        found, key=lambda one: (one.oddness <= 0, one.cause not in explained, -one.oddness)
+    )
 
 
 def trials_with(evidence: Evidence, candidate: Candidate, batch_size: int) -> Evidence:
@@ -95,7 +135,7 @@ def _rates(facts: Mapping[str, Any]) -> list[Candidate]:
     return [
         Candidate(
             "learning_rate_ratio",
-            f"{name}={rate:.3g}",
+            f"{name[0].upper()}'s learning rate {facts[name]:.3g} → {rate:.3g}",
             f"D's learning rate is {d:.3g}, G's {g:.3g} (ratio {ratio:.3g})",
             f"Set {'D' if name == 'd_rate' else 'G'}'s learning rate to {rate:.3g}.",
             {name: float(f"{rate:.6g}")},
@@ -113,7 +153,7 @@ def _dropout(facts: Mapping[str, Any]) -> list[Candidate]:
     return [
         Candidate(
             "dropout",
-            f"d_dropout={less:g}",
+            f"D's dropout rate {rate:g} → {less:g}",
             f"D's dropout rate is {rate:g}",
             f"Lower D's dropout rate from {rate:g} to {less:g}.",
             {"d_dropout": less},
@@ -129,7 +169,7 @@ def _initialization(facts: Mapping[str, Any]) -> list[Candidate]:
     return [
         Candidate(
             "initialization",
-            f"init={INITIALIZER}",
+            f"initial weights of {scale:.2g} times the usual scale → {INITIALIZER}",
             f"the initial weights have {scale:.2g} times the scale of {INITIALIZER}",
             f"Initialize the weights with {INITIALIZER}.",
             {"init": INITIALIZER},
@@ -152,4 +192,34 @@ def _weak(facts: Mapping[str, Any], stronger: Mapping[str, Value]) -> list[Candi
             params=dict(stronger),
             oddness=max(0.0, math.log2(g / d / USUAL_WEIGHTS)) if d and g else 0.0,
         )
+    ]
+
+
+def _momentum(facts: Mapping[str, Any]) -> list[Candidate]:
+    high = {side: facts.get(f"{side}_beta_1") or 0.0 for side in ("d", "g")}
+    if max(high.values()) <= HIGHEST_BETA:
+        return []
+    words = f"Adam's β₁ {max(high.values()):g} → {USUAL_BETA:g}"
+    return [
+        Candidate(
+            "adam_beta_1",
+            words,
+            f"Adam's β₁ is {max(high.values()):g}",
+            f"Set β₁ of both Adam optimizers to {USUAL_BETA:g}.",
+            {"beta_1": USUAL_BETA},
+        )
+    ]
+
+
+def _offered(facts: Mapping[str, Any]) -> list[Candidate]:
+    return [
+        Candidate(
+            one.cause,
+            f"{one.name} {one.now} → {one.then}",
+            f"{one.name} is {one.now}",
+            f"Set {one.name} to {one.then}.",
+            params={one.name: one.then},
+            oddness=one.oddness,
+        )
+        for one in settings_to_try(facts.get("offers", {}))
     ]

@@ -21,14 +21,17 @@ class Case:
         evidence: all trials so far.
         plan: the plan, with the batch sizes in question.
         candidates: changes that were, or could be, tested.
+        full: whether trials are added until the diagnosis is final.
 
     Attributes:
         baseline: trials of the unchanged GAN.
         large, small: of these, the ones at the target and at the smallest batch size.
     """
 
-    def __init__(self, evidence: Evidence, plan: Plan, candidates: Sequence[Candidate]) -> None:
-        self.all, self.plan, self.candidates = evidence, plan, candidates
+    def __init__(
+        self, evidence: Evidence, plan: Plan, candidates: Sequence[Candidate], full: bool = False
+    ) -> None:
+        self.all, self.plan, self.candidates, self.full = evidence, plan, candidates, full
         self.baseline = evidence.baseline(plan)
         self.target, self.smallest = plan.target, plan.smallest
         self.large = self.baseline.at(self.target)
@@ -54,6 +57,25 @@ class Case:
             f" Their last samples are {times} times as far from the data as two halves of the data "
             "are from each other."
         )
+
+    def shown(self) -> str:
+        """Return what most failed trials show, in a sentence after a space; empty if nothing."""
+        failed = [result for result in self.baseline.decided if result.failed]
+        counts = Evidence(failed).kinds()
+        common = [
+            f"{kind.replace('_', ' ')} ({counts[kind]} of {len(failed)})"
+            for kind in self.baseline.common_kinds()
+        ]
+        return f" What the failed trials show: {', '.join(common)}." if common else ""
+
+    def finding_advice(self) -> list[str]:
+        """Return the first advice of the finding that most failed trials show."""
+        for kind in self.baseline.common_kinds():
+            for result in self.baseline.decided:
+                for finding in result.verdict.get("findings", ()):
+                    if finding["kind"] == kind and finding.get("advice"):
+                        return [str(finding["advice"][0])]
+        return []
 
     def confounded(self) -> str:
         """Return what the guide's Plan B cannot separate, in words; empty if nothing."""

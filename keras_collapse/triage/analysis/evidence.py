@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -145,9 +146,26 @@ class Evidence:
                 groups.setdefault(key, []).append(result)
         return [group for group in groups.values() if len(group) > 1]
 
+    def kinds(self) -> dict[str, int]:
+        """Return the kinds of findings that stand, and how many trials show each."""
+        found = [
+            {one["kind"] for one in r.verdict.get("findings", ()) if _stands(one)}
+            for r in self.decided
+        ]
+        return dict(Counter(kind for kinds in found for kind in sorted(kinds)).most_common())
+
+    def common_kinds(self) -> list[str]:
+        """Return the kinds that most of the failed trials show."""
+        failed = Evidence(result for result in self.decided if result.failed)
+        return [kind for kind, n in failed.kinds().items() if 2 * n > len(failed.results)]
+
     def names(self) -> list[str]:
         """Return each trial with its status, in words."""
         return [f"{result.trial.name}: {result.status}" for result in self.results]
+
+
+def _stands(finding: Mapping[str, Any]) -> bool:
+    return finding["severity"] in ("failed", "warning") and not finding.get("healed")
 
 
 def bit_identical(group: Sequence[TrialResult]) -> bool | None:

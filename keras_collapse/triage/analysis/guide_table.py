@@ -100,6 +100,10 @@ def _if_confident(case: Case, found: Diagnosis) -> Diagnosis:
         f"evidence is too weak (confidence {confidence:.2f}, below {NAMED:.2f})."
         f"{case.confounded()}",
         {**found.evidence, "points_to": found.root_cause},
-        ("Run the tie-breaker trials; keras-collapse triage full adds them.",),
+        (
+            "More seeds would be needed than triage adds: give --other-seeds."
+            if case.full
+            else "Run the tie-breaker trials; keras-collapse triage full adds them.",
+        ),
         tie_breakers=tie_breakers(case.baseline, case.plan),
     )

@@ -15,6 +15,8 @@ from keras_collapse.triage.plans import Plan, TrialConfig
 
 CONFIRMED = 3
 """Seeds on which a change must work before it is named: 3 of 3 failed against 0 of 3 is 0.95."""
+AT_A_TIME = 3
+"""Changes to usual settings that are tested before looking whether one helps."""
 MOST_SEEDS = 6
 """Most seeds at the smallest and at the target batch size; 3 of 6 failed against 0 of 6 is 0.91."""
 
@@ -43,6 +45,10 @@ def next_trials(
     if trials:
         return trials, "every seed at the smallest and at the target batch size"
     seeds = {result.trial.seed for result in baseline.results}
+    if large.rate.failed and len(seeds) >= MOST_SEEDS:
+        trials = _changed(evidence, plan, candidates, large)
+        if trials:
+            return trials, "more seeds do not decide it, so test one change at a time"
     if len(seeds) < MOST_SEEDS and not (large.rate.all and small.rate.all):
         seed = new_seeds(evidence, 1)[0]
         sizes = dict.fromkeys((plan.smallest, plan.target))
@@ -56,16 +62,16 @@ def next_trials(
 def _changed(
     evidence: Evidence, plan: Plan, candidates: Sequence[Candidate], large: Evidence
 ) -> list[TrialConfig]:
-    """Test each change on one failing seed; then those that fixed it on more."""
+    """Test changes on one failing seed, some at a time; then those that fixed it on more seeds."""
     base, target = plan.trials[0], plan.target
     failing = [seed for seed, failed in large.by_seed.items() if failed]
-    screen = [
-        candidate.trial(base, failing[0], target)
-        for candidate in candidates
-        if not trials_with(evidence, candidate, target).results
-    ]
-    if screen:
-        return screen
+    tested = [one for one in candidates if trials_with(evidence, one, target).results]
+    fixes = [one for one in tested if trials_with(evidence, one, target).rate.none]
+    untested = [one for one in candidates if one not in tested]
+    unusual = [one for one in untested if one.oddness > 0]
+    if untested and (unusual or not fixes):
+        some = unusual or untested[:AT_A_TIME]
+        return [candidate.trial(base, failing[0], target) for candidate in some]
     more = []
     for candidate in candidates:
         after = trials_with(evidence, candidate, target)

@@ -21,13 +21,16 @@ TOO_SHORT = "the trials were too short to show every failure"
 CATCHES_HALF = "chance of catching a 50 % failure rate"
 
 
-def interpret(evidence: Evidence, plan: Plan, candidates: Sequence[Candidate] = ()) -> Diagnosis:
+def interpret(
+    evidence: Evidence, plan: Plan, candidates: Sequence[Candidate] = (), full: bool = False
+) -> Diagnosis:
     """Return the diagnosis of the first rule that applies.
 
     Args:
         evidence: all trials so far.
         plan: the plan, with the batch sizes in question.
         candidates: changes that were, or could be, tested.
+        full: whether trials are added until the diagnosis is final.
     """
     rules: Sequence[Callable[[Case], Diagnosis | None]] = (
         _wiring,
@@ -40,7 +43,7 @@ def interpret(evidence: Evidence, plan: Plan, candidates: Sequence[Candidate] = 
         guide_table.both,
         _works_at_target,
     )
-    case = Case(evidence, plan, candidates)
+    case = Case(evidence, plan, candidates, full)
     for rule in rules:
         found = rule(case)
         if found is not None:
@@ -187,24 +190,33 @@ def _catches_half(seeds: int) -> float:
 
 def _inconclusive(case: Case) -> Diagnosis:
     after = {c.words: trials_with(case.all, c, case.target) for c in case.candidates}
-    untested = [change for change, trials in after.items() if not trials.decided]
+    untested = [one for one in case.candidates if not after[one.words].decided]
     failing = [change for change, trials in after.items() if trials.rate.failed]
     rates = ", ".join(f"{rate} at batch size {size}" for size, rate in case.rates().items())
     words = f"Seeds that failed: {rates}."
-    words += f" Not fixed by {'; '.join(failing)}." if failing else ""
-    words += case.confounded()
+    words += f" Not fixed by: {'; '.join(failing)}." if failing else ""
+    words += case.shown() + case.confounded()
     return Diagnosis(
         "inconclusive",
         None,
         "no rule applies",
         words,
-        case.evidence(case.baseline, not_tried=untested),
-        (
-            *_more_steps(case),
-            "Compare the failed trials: their verdicts name what was found in each.",
+        case.evidence(
+            case.baseline,
+            not_tried=[one.words for one in untested],
+            findings=case.baseline.kinds(),
         ),
+        (*_more_steps(case), *_next_change(case, untested), *case.finding_advice()),
         tie_breakers=tie_breakers(case.baseline, case.plan),
     )
+
+
+def _next_change(case: Case, untested: Sequence[Candidate]) -> list[str]:
+    """Return the likeliest change that was not tested, as advice."""
+    if not untested or not any(result.failed for result in case.baseline.decided):
+        return []
+    one, how = untested[0], "" if case.full else "; keras-collapse triage full does"
+    return [f"Likeliest next: {one.words}, since {one.why}. Test it in one trial{how}."]
 
 
 def _more_steps(case: Case) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,9 +12,10 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.training.networks.discovery import Networks, find_networks, optimizers_of
 from keras_collapse.training.networks.keras_internals import has_rate_schedule, sublayers
 
-CHANGES = ("d_rate", "g_rate", "rates_factor", "d_dropout", "init")
+CHANGES = ("d_rate", "g_rate", "rates_factor", "d_dropout", "beta_1", "init")
 """``d_rate``, ``g_rate``: learning rates; ``rates_factor``: a factor for both; ``d_dropout``: D's
-dropout rate; ``init``: a Keras initializer that redraws all kernels of G and D."""
+dropout rate; ``beta_1``: Adam's β₁ of both; ``init``: a Keras initializer that redraws all kernels
+of G and D."""
 _PREFIXES = {"d": ("d_", "disc", "critic", "d."), "g": ("g_", "gen", "g.")}
 
 
@@ -50,7 +51,8 @@ def settings_of(model: Any) -> dict[str, float]:
     """Return the settings that triage can change, as far as they are found.
 
     Returns:
-        ``d_rate``, ``g_rate``: constant learning rates; ``d_dropout``: D's largest dropout rate;
+        ``d_rate``, ``g_rate``: constant learning rates; ``d_beta_1``, ``g_beta_1``: Adam's β₁;
+        ``d_dropout``: D's largest dropout rate;
         ``g_weights``, ``d_weights``: numbers of trainable weights; ``init_scale``: the kernels'
         standard deviation over that of Glorot and Bengio (2010), median of both networks.
     """
@@ -59,6 +61,8 @@ def settings_of(model: Any) -> dict[str, float]:
     for side, optimizer in optimizers_by_side(model).items():
         if not has_rate_schedule(optimizer):
             found[f"{side}_rate"] = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        if isinstance(optimizer, keras.optimizers.Adam):
+            found[f"{side}_beta_1"] = float(optimizer.beta_1)
     rates = [layer.rate for layer in dropouts(networks.discriminator)]
     if rates:
         found["d_dropout"] = float(max(rates))
@@ -110,6 +114,8 @@ class Changes(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
                     _set_rate(one, f"{side}_rate", float(one.learning_rate) * float(value))
             elif name == "d_dropout":
                 _set_dropout(networks, float(value))
+            elif name == "beta_1":
+                _set_beta(optimizers.values(), float(value))
             elif name == "init":
                 _redraw(networks, str(value), self.seed)
             else:
@@ -120,6 +126,14 @@ def _set_rate(optimizer: Any, name: str, rate: float) -> None:
     if optimizer is None:
         raise InputError(f"cannot change {name}: the model has no such optimizer.")
     optimizer.learning_rate = rate
+
+
+def _set_beta(optimizers: Iterable[Any], value: float) -> None:
+    adams = [one for one in optimizers if isinstance(one, keras.optimizers.Adam)]
+    if not adams:
+        raise InputError("cannot change beta_1: no optimizer is Adam.")
+    for one in adams:
+        one.beta_1 = value  # read while the step is traced, which is later
 
 
 def _set_dropout(networks: Networks, rate: float) -> None:

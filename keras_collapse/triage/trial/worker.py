@@ -7,6 +7,7 @@ user's function with our callbacks and writes the result.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import GPU_SHARE
 from keras_collapse.triage.plans import TrialConfig
 from keras_collapse.triage.trial.outcome import succeeded
+from keras_collapse.triage.trial.parameters import Params, keywords_of, offers
 
 
 @dataclass
@@ -106,17 +108,20 @@ def run(folder: Path) -> None:
     ]
     if configuration.get("mlflow"):
         callbacks.append(kc.MLflowLogger(**configuration["mlflow"]))
+    params = Params(trial.params)
+    own = {name: params[name] for name in keywords_of(train) if name in params}
     context = TrialContext(
         seed=trial.seed,
         batch_size=trial.batch_size,
         epochs=int(configuration["epochs"]),
-        params=trial.params,
+        params=params,
         callbacks=callbacks,
         monitor=monitor,
         steps=steps,
     )
-    user_program.run(f"{experiment}({trial.name})", train, context)
-    facts = dict(callback.facts)
+    call = functools.partial(train, **own)
+    user_program.run(f"{experiment}({trial.name})", call, context)
+    facts = {**callback.facts, "offers": offers(train, params)}
     if configuration.get("audit"):
         facts["audit"] = callback.audit()
     home = str(configuration.get("home") or folder)
