@@ -11,6 +11,7 @@ from typer import Argument, Option
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.keras_backend import choose_backend
+from keras_collapse.triage.effort.budget import Budget, budget_of
 from keras_collapse.triage.plans import NAMES, PRESETS, PlanSettings, Value, load
 from keras_collapse.triage.spec import TriageSpec
 
@@ -62,6 +63,14 @@ class Options:
     steps: Annotated[
         int | None,
         Option(help="Training steps per trial (default 1500; 400 with --preset small)."),
+    ] = None
+    budget: Annotated[
+        str | None,
+        Option(
+            help="What the triage may spend: a time, or a number of trials or steps, as in 2h, "
+            "30m, '12 trials'. The most informative trials come first.",
+            metavar="BUDGET",
+        ),
     ] = None
     stronger_d: Annotated[
         list[str] | None,
@@ -152,6 +161,7 @@ def spec_of(options: Options) -> TriageSpec:
         stronger=_pairs(options.stronger_d or (), "--stronger-d"),
         stop_early=options.stop_early,
         go_on=options.go_on,
+        budget=Budget() if options.budget is None else budget_of(options.budget),
         timeout=options.timeout,
         despite_wiring=options.despite_wiring,
     )

@@ -21,13 +21,15 @@ MIN_TIMEOUT = 600.0
 
 
 def check_trials(plan: Plan) -> list[TrialConfig]:
-    """Return three short trials: the same configuration twice, then another seed."""
+    """Return short trials: the same configuration twice, another seed, the target batch size."""
     first = plan.trials[0].model_copy(
         update={"batch_size": plan.smallest, "repeat": 0, "changes": {}, "purpose": "check"}
     )
     again = first.model_copy(update={"repeat": 1})
     other = first.model_copy(update={"seed": first.seed + 1 if first.seed < 2**31 else 0})
-    return [first, again, other]
+    if plan.target == plan.smallest:
+        return [first, again, other]
+    return [first, again, other, first.model_copy(update={"batch_size": plan.target})]
 
 
 def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
@@ -41,13 +43,9 @@ def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
     Raises:
         InputError: it did not, in one line.
     """
-    for result in found:
-        if result.ended != "done":
-            raise InputError(
-                f"{experiment} does not run: it {_ended(result)} ({result.reason}). "
-                f"Its log: {result.folder}/log.txt"
-            )
-    first, _, other = found
+    first, _, other, *target = found
+    for result in found[:3]:
+        _require_done(result, experiment)
     if not first.steps:
         raise InputError(
             f"{experiment} does not use trial.callbacks: no training step was seen. "
@@ -64,6 +62,30 @@ def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
             f"the batch size {plan.target} exceeds the data: {experiment} trains on about "
             f"{samples} samples. Give smaller --batch-sizes, or more data."
         )
+    for result in target:
+        if result.ended != "out_of_memory":  # a trial of that size will say so
+            _require_done(result, experiment)
+        if _same_batches(first, result):
+            raise InputError(
+                f"{experiment} ignores trial.batch_size: an epoch has {first.facts['steps']} steps "
+                f"at {first.trial.batch_size} and at {plan.target}. Pass it on: "
+                "fit(..., batch_size=trial.batch_size), or batch your data with it."
+            )
+
+
+def _require_done(result: TrialResult, experiment: str) -> None:
+    if result.ended != "done":
+        raise InputError(
+            f"{experiment} does not run: it {_ended(result)} ({result.reason}). "
+            f"Its log: {result.folder}/log.txt"
+        )
+
+
+def _same_batches(first: TrialResult, target: TrialResult) -> bool:
+    """Whether an epoch has as many steps at the target batch size as at the smallest."""
+    steps = int(first.facts.get("steps") or 0)
+    ratio = target.trial.batch_size / first.trial.batch_size
+    return steps > ratio and steps == target.facts.get("steps")
 
 
 def _ended(result: TrialResult) -> str:

@@ -31,6 +31,9 @@ class TableView(View):
     def progress(self, running: Sequence[Job]) -> None:
         self.table.progress({job.folder.name: read_progress(job.folder) for job in running})
 
+    def left(self, seconds: float) -> None:
+        self.table.left = seconds
+
     def ended(self, job: Job, result: TrialResult, reused: bool) -> None:
         words = [result.cause.replace("_", " "), result.reason, result.samples]
         if result.ended == "done" and result.failed and result.steps < result.asked:

@@ -104,6 +104,11 @@ def read_result(folder: Path) -> TrialResult | None:
         return None
 
 
+def steps_done(folder: Path) -> int:
+    """Return the steps that a running trial has done."""
+    return int(read_progress(folder).get("step", 0))
+
+
 def read_progress(folder: Path) -> Mapping[str, Any]:
     """Read a running trial's ``step``, ``steps`` and ``verdict``; empty before its first step."""
     try:

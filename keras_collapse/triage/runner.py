@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence, gan_facts
 from keras_collapse.triage.analysis.next_trials import next_trials
 from keras_collapse.triage.analysis.rules import interpret
+from keras_collapse.triage.effort.budget import Budget, Spending
+from keras_collapse.triage.effort.forecast import Forecast, announcement, most_informative
 from keras_collapse.triage.executors.jobs import Executor, Job
 from keras_collapse.triage.plans import TrialConfig, trial_id
-from keras_collapse.triage.results import TrialResult
+from keras_collapse.triage.results import TrialResult, steps_done
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.triage_result import TriageResult
+from keras_collapse.triage.trial.length import explained
 from keras_collapse.triage.trial.outcome import longest
 
 
@@ -39,6 +42,9 @@ class View:
 
     def progress(self, running: Sequence[Job]) -> None:
         """Update the running trials; called several times a second."""
+
+    def left(self, seconds: float) -> None:
+        """Show how long the trials that are known so far will take."""
 
     def ended(self, job: Job, result: TrialResult, reused: bool) -> None:
         """Show the end of a trial; ``reused`` if an earlier command ran it."""
@@ -56,7 +62,9 @@ class Runner:
     def __init__(self, spec: TriageSpec, executor: Executor, view: View) -> None:
         self.spec, self.executor, self.view = spec, executor, view
         self._provenance = spec.provenance()
+        self._began = time.monotonic()
         self._checks: Sequence[TrialResult] = ()
+        self._spending = Spending(Budget(), Forecast((), 1, False))
         self._results: dict[str, TrialResult] = {}
 
     def run(self) -> TriageResult:
@@ -66,16 +74,19 @@ class Runner:
             InputError: the experiment does not run or ignores its trial, or the folder cannot be
                 written.
         """
-        began = time.monotonic()
+        self._began = time.monotonic()
         with _locked(self.spec.folder):
             notes, fault = self._check()
             found, fixes = fault, []
             if fault is None or self.spec.despite_wiring:
-                self._run_trials(self.spec.plan.trials)
+                self._announce()
+                self._run_trials(most_informative(self.spec.plan))
                 found = self._decide() if self.spec.full else self._interpret()
                 found = fault or found
                 fixes = self._test_fixes(found) if self.spec.full else []
             assert found is not None
+            if self._spending.left_out:
+                notes.append(self._spending.note)
             return TriageResult(
                 self.spec,
                 self.executor.room,
@@ -84,13 +95,13 @@ class Runner:
                 found,
                 fixes,
                 notes,
-                time.monotonic() - began,
+                time.monotonic() - self._began,
             )
 
     def _check(self) -> tuple[list[str], Diagnosis | None]:
         """Run the checks; return notes for the report, and a fault of the wiring."""
         spec, notes = self.spec, []
-        self.view.say(f"Checking {spec.experiment}: three short runs and an audit")
+        self.view.say(f"Checking {spec.experiment}: short runs and an audit")
         self._checks = self._run_all(
             preflight.check_trials(spec.plan), preflight.STEPS, is_check=True
         )
@@ -103,6 +114,18 @@ class Runner:
         for note in notes:
             self.view.say(note)
         return notes, fault
+
+    def _announce(self) -> None:
+        """Say how long the plan takes, and what trials of its length can show."""
+        spec, plan, parallel = self.spec, self.spec.plan, self.executor.parallel
+        forecast = Forecast(self._checks, parallel, spec.go_on)
+        self._spending = Spending(spec.budget, forecast)
+        left = forecast.left([(t, forecast.steps(plan.steps), 0) for t in plan.trials])
+        budget = str(spec.budget) if spec.budget != Budget() else ""
+        self.view.say(announcement(len(plan.trials), left, parallel, spec.full, budget))
+        samples = preflight.samples_per_epoch(self._checks[0])
+        epoch = max(samples // plan.target, 1) if samples else None
+        self.view.say(explained(plan.steps, self._longest(plan.steps), epoch))
 
     @property
     def _evidence(self) -> Evidence:
@@ -143,11 +166,15 @@ class Runner:
                 return found
             self.view.say(f"{len(trials)} more: {why}")
             self._run_trials(trials)
+            if self._spending.left_out:
+                return self._interpret()
 
     def _test_fixes(self, found: Diagnosis) -> list[dict[str, Any]]:
         """Test fixes on new seeds, until one works."""
         outcomes: list[dict[str, Any]] = []
         for cure in cures.cures(found, self._evidence, self.spec.plan):
+            if self._spending.left_out:
+                break
             seeds = cures.seeds_for(self._evidence)
             self.view.say(f"Testing a fix on new seeds: {cure.words}")
             self._run_trials(cure.trials(self.spec.plan, seeds))
@@ -167,12 +194,32 @@ class Runner:
             if result is not None:
                 self.view.ended(jobs[key], result, True)
         waiting = [job for key, job in jobs.items() if done[key] is None]
-        running = self.executor.run(waiting, self.view.progress)
+        if not is_check:
+            allowed = self._spending.allowed([job.trial for job in waiting], steps)
+            waiting = [job for job in waiting if job.trial in allowed]
+        open_jobs = {job.trial.key: job for job in waiting}
+
+        def progress(running: Sequence[Job]) -> None:
+            self.view.progress(running)
+            if not is_check:
+                self.view.left(self._seconds_left(open_jobs.values()))
+
+        running = self.executor.run(waiting, progress)
         with contextlib.closing(running) as ending:  # type: ignore[type-var]
             for result in ending:
+                job = open_jobs.pop(result.trial.key)
                 done[result.trial.key] = result
-                self.view.ended(jobs[result.trial.key], result, False)
+                if not is_check:
+                    self._spending.ended(result)
+                    self.view.left(self._seconds_left(open_jobs.values()))
+                self.view.ended(job, result, False)
         return [found for key in jobs if (found := done[key]) is not None]
+
+    def _seconds_left(self, jobs: Iterable[Job]) -> float:
+        forecast = self._spending.forecast
+        return forecast.left(
+            [(job.trial, forecast.steps(job.steps), steps_done(job.folder)) for job in jobs]
+        )
 
     def _job(self, trial: TrialConfig, steps: int, is_check: bool) -> Job:
         spec = self.spec

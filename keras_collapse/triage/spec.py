@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.triage.effort.budget import Budget
 from keras_collapse.triage.plans import Plan, Value
 
 PACKAGES = ("keras-collapse", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax", "torch")
@@ -29,6 +30,7 @@ class TriageSpec:
         stop_early: whether to stop trials that have clearly failed.
         go_on: whether trials that are undecided at their last step go on.
         timeout: seconds per trial; None to derive it from the checks.
+        budget: what the trials may spend.
         despite_wiring: whether to run the plan although the wiring has a fault.
         mlflow: arguments for each trial's `MLflowLogger`; None for none.
     """
@@ -42,6 +44,7 @@ class TriageSpec:
     stop_early: bool = True
     go_on: bool = True
     timeout: float | None = None
+    budget: Budget = field(default_factory=Budget)
     despite_wiring: bool = False
     mlflow: Mapping[str, Any] | None = None
 

@@ -33,7 +33,7 @@ class Simulated:
         ran: the trials that were run, checks left out.
     """
 
-    room = "a simulation"
+    room, parallel = "a simulation", 2
 
     def __init__(self, fails: Callable[[TrialConfig], bool | None], **more: Any) -> None:
         self.fails, self.more = fails, more
@@ -46,6 +46,8 @@ class Simulated:
             says = {True: "failed", False: "healthy", None: "unknown"}[None if check else fails]
             if not check:
                 self.ran.append(job.trial)
-            found = result_of(job.trial, says, folder=str(job.folder), **self.more)
+            own = {**FACTS, "steps": 1024 // job.trial.batch_size}
+            more = {"facts": own, **self.more}
+            found = result_of(job.trial, says, folder=str(job.folder), **more)
             write_json(job.folder / RESULT, found.to_dict())
             yield found

@@ -10,6 +10,7 @@ from simulated import FACTS, Simulated, result_of
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
+from keras_collapse.triage.effort.budget import Budget, budget_of
 from keras_collapse.triage.plans import PlanSettings, TrialConfig, load
 from keras_collapse.triage.results import RESULT
 from keras_collapse.triage.runner import Runner, View
@@ -20,12 +21,18 @@ NUMBERS = PlanSettings(42, (123, 456), (16, 32, 64), 3, 100)
 
 
 def run(
-    folder: Path, executor: Simulated, name: str = "full", stronger: dict[str, bool] | None = None
+    folder: Path,
+    executor: Simulated,
+    name: str = "full",
+    stronger: dict[str, bool] | None = None,
+    budget: Budget = Budget(),  # noqa: B008  # it is frozen
 ) -> TriageResult:
+    folder.mkdir(exist_ok=True)
     code = folder / "gan.py"
     code.write_text("def train(trial): ...\n")
     plan = load(name, NUMBERS, {})
-    spec = TriageSpec(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {})
+    spec = TriageSpec(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {},
+                      budget=budget)  # fmt: skip
     return Runner(spec, executor, View()).run()
 
 
@@ -90,6 +97,25 @@ def test_short_trials_without_a_failure_are_inconclusive(tmp_path: Path) -> None
     assert found.known_good() is None
 
 
+def test_a_budget_runs_what_says_most_and_names_the_rest(tmp_path: Path) -> None:
+    executor = Simulated(lambda t: True)
+    found = run(tmp_path, executor, "plan-b", budget=budget_of("3 trials"))
+    assert [(t.seed, t.batch_size) for t in executor.ran] == [(42, 64), (42, 16), (123, 64)]
+    [note] = found.notes
+    assert note.startswith("The budget of 3 trials left out 2 trials: seed 456, batch 64")
+
+
+def test_a_budget_in_time_counts_what_trials_will_take(tmp_path: Path) -> None:
+    slow = Simulated(lambda t: False, facts={**FACTS, "steps": None, "step_seconds": 1.0})
+    found = run(tmp_path, slow, "plan-b", budget=budget_of("1h"))
+    # Trials go on until step 1100, two at once, a second for each step: six fit into an hour.
+    assert len(slow.ran) == 5
+    slow.ran.clear()
+    found = run(tmp_path / "other", slow, "plan-b", budget=budget_of("30m"))
+    assert len(slow.ran) == 2
+    assert "3 trials" in found.notes[0]
+
+
 def test_a_cure_that_does_not_hold_is_said(tmp_path: Path) -> None:
     def fails(trial: TrialConfig) -> bool:
         return trial.batch_size > 16 or trial.purpose.startswith("fix")
@@ -130,7 +156,9 @@ def test_a_wiring_fault_ends_it_before_any_trial(tmp_path: Path) -> None:
 def test_what_the_audit_finds_counts_too(tmp_path: Path) -> None:
     fault = {"kind": "range_mismatch", "severity": "failed", "message": "Out of reach.",
              "evidence": {}, "advice": []}  # fmt: skip
-    executor = Simulated(lambda t: False, facts={**FACTS, "audit": {"findings": [fault]}})
+    executor = Simulated(
+        lambda t: False, facts={**FACTS, "steps": None, "audit": {"findings": [fault]}}
+    )
     assert run(tmp_path, executor).diagnosis.kind == "range_mismatch"
 
 
@@ -140,6 +168,7 @@ def test_what_the_audit_finds_counts_too(tmp_path: Path) -> None:
         ({"fingerprints": {"begin": "a", "end": "b"}}, "ignores trial.seed"),
         ({"steps": 0}, "does not use trial.callbacks"),
         ({"facts": {"steps": 1}}, "exceeds the data"),
+        ({"facts": {"steps": 50}}, "ignores trial.batch_size"),
         ({"ended": "crashed", "reason": "ValueError: no"}, "does not run: it crashed"),
         ({"ended": "hung", "reason": "too long"}, "does not run: it hung"),
     ],

@@ -203,7 +203,7 @@ def listened(run: Run) -> Outcome:
 class Together:
     """An executor whose trials are trained by the pool."""
 
-    room = "the zoo's training"
+    room, parallel = "the zoo's training", TOGETHER
 
     def __init__(self, fault: Fault, pool: Pool) -> None:
         self.fault, self.pool = fault, pool

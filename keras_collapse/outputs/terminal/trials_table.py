@@ -56,11 +56,15 @@ class TrialsTable:
 
     Args:
         console: where to show them.
+
+    Attributes:
+        left: seconds until all trials that are known will have ended; None if unknown.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.rows: dict[str, Row] = {}
+        self.left: float | None = None
         self._live = Live(console=console, auto_refresh=False, transient=False)
         self._drawn = 0.0
 
@@ -122,6 +126,7 @@ class TrialsTable:
         self._line(
             f"{row.name}: {status.replace('_', ' ')} after {step} steps, {clock(seconds)}"
             + (f"; {more}" if (more := note or detail) else "")
+            + (f"; about {clock(self.left)} left" if self.left else "")
         )
         self.refresh(force=True)
 
@@ -138,7 +143,8 @@ class TrialsTable:
 
     def table(self) -> Table:
         """Return the table in its present state."""
-        table = Table(expand=False, pad_edge=False)
+        caption = f"about {clock(self.left)} left" if self.left else None
+        table = Table(expand=False, pad_edge=False, caption=caption, caption_justify="right")
         for name in ("trial", "state"):
             table.add_column(name, overflow="fold")
         table.add_column("steps", min_width=12)

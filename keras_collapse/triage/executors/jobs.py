@@ -55,6 +55,8 @@ class Executor(Protocol):
 
     room: str
     """What it runs on, in words."""
+    parallel: int
+    """Trials that it runs at once."""
 
     def run(
         self, jobs: Sequence[Job], on_progress: Callable[[Sequence[Job]], None]
@@ -120,7 +122,7 @@ def ended(
         trial=job.trial,
         ended=kind,
         reason=reason,
-        steps=int(results.read_progress(job.folder).get("step", 0)),
+        steps=results.steps_done(job.folder),
         asked=job.steps,
         seconds=round(seconds, 2),
         device=device,

@@ -113,6 +113,7 @@ class Local:
     def __init__(self, slots: Sequence[Slot], cache: Path | None = None) -> None:
         self.slots = list(slots)
         self.cache = cache
+        self.parallel = len(self.slots)
         names = [slot.name for slot in self.slots]
         self.room = ", ".join(f"{names.count(n)} x {n}" for n in dict.fromkeys(names))
 

@@ -69,6 +69,8 @@ class RayCluster:
             raise InputError("the Ray cluster has no GPU. Give --device cpu, or auto.")
         self._needs = {"num_cpus": 1.0, "num_gpus": round(1 / trials_per_gpu, 4) if gpus else 0.0}
         self._max_parallel = max_parallel
+        slots = int(gpus * trials_per_gpu) if gpus else int(total.get("CPU", 1))
+        self.parallel = max(min(slots, max_parallel or slots), 1)
         nodes = [node for node in ray.nodes() if node["Alive"]]
         what = f"{gpus:g} GPUs" if gpus else f"{total.get('CPU', 0):g} CPUs"
         self.room = f"a Ray cluster of {len(nodes)} nodes with {what}"
