@@ -41,6 +41,6 @@ class TableView(View):
         if reused:
             words.append("from an earlier run")
         note = "; ".join(word for word in words if word)
-        status = "done" if job.is_check and result.ended == "done" else result.status
+        status = "done" if job.is_check and result.ended == "done" else result.outcome
         key, detail = job.folder.name, "" if job.is_check else result.samples
         self.table.end(key, status, result.steps, result.seconds, detail, note)

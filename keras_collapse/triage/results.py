@@ -66,6 +66,13 @@ class TrialResult:
         return str(self.verdict.get("verdict", "unknown")) if self.ended == "done" else self.ended
 
     @property
+    def outcome(self) -> str:
+        """What the triage counts: ``failed``, ``healthy`` or ``undecided``; else how it ended."""
+        if self.ended != "done":
+            return self.ended
+        return {True: "failed", False: "healthy", None: "undecided"}[self.failed]
+
+    @property
     def cause(self) -> str:
         """The kind of the finding behind a failed verdict; empty without one."""
         for finding in self.verdict.get("findings", ()):

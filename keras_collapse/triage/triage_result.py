@@ -9,6 +9,7 @@ from typing import Any
 from keras_collapse.reproducibility.known_good import KnownGood
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence, reproducible
+from keras_collapse.triage.analysis.guide_report import guide_tables
 from keras_collapse.triage.results import TrialResult
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.trial.outcome import SETTLED
@@ -61,11 +62,13 @@ class TriageResult:
                 {
                     **result.to_dict(),
                     "name": result.trial.name,
-                    "says": result.status,
+                    "says": result.outcome,
                     "why": result.explanation,
                 }
                 for result in self.results
             ],
+            "failed": sum(bool(result.failed) for result in self.results),
+            "guide": guide_tables(Evidence(self.results), self.spec.plan, self.diagnosis),
             "reproducible": reproducible(Evidence(self.results)),
             **self.diagnosis.to_dict(),
             "cure": list(self.cures),

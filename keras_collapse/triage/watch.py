@@ -51,7 +51,7 @@ class WatchedTriage:
                 continue
             self._ended.add(key)
             self._failed |= bool(result.failed)
-            self._table.end(key, result.status, result.steps, result.seconds, result.samples)
+            self._table.end(key, result.outcome, result.steps, result.seconds, result.samples)
         self._table.progress({key: one for key, one in running.items() if one})
 
     def _add(self, key: str, path: Path) -> None:

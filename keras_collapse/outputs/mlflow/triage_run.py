@@ -125,9 +125,8 @@ def _close(run_id: str, tracking_uri: str, name: str, folder: Path) -> None:
     }
     for tag, value in tags.items():
         client.set_tag(run_id, tag, value[:LONGEST_TAG])
-    failed = sum(t["verdict"].get("verdict") == "failed" for t in found["trials"])
     client.log_metric(run_id, "trials", len(found["trials"]))
-    client.log_metric(run_id, "trials_failed", failed)
+    client.log_metric(run_id, "trials_failed", found["failed"])
     known = client.get_run(run_id).data.params
     for param in ("plan", "experiment", "backend", "steps"):
         if param not in known:

@@ -10,7 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from keras_collapse.core.atomic_files import write
+from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
+from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.outputs.report.triage_charts import triage_charts
 
 MOST_GRIDS = 16
@@ -24,11 +26,36 @@ NO_FIX = {
     "nondeterminism": "none; find and seed the unseeded randomness first.",
 }
 RESULT_WORDS = {True: "yes", False: "no", None: "undecided"}
+GUIDE = "GAN Training Triage Guide"
+CONFOUNDED = (
+    "Plan B as the guide prints it tries the smallest batch size with one seed, and step 3 asks "
+    "whether it always works. Trials that would separate the two:"
+)
+"""Why the guide's Plan B alone does not decide."""
+GLOSSARY = {
+    "D, G": "the discriminator and the generator.",
+    "trial": "one training with its own seed, batch size and settings.",
+    "failed, healthy": "the verdict of the monitor; where it was open at the trial's end, that of "
+    "its last four sample checks.",
+    "undecided": "neither could be said. Such trials count for no side.",
+    "sample check": "a comparison of G's samples with the data.",
+    "two halves of the data": "the yardstick of a sample check: how far real samples are from real "
+    "samples.",
+    "seed": "the number that all random generators start from.",
+    "exact 95 % interval": "failure rates that these trials do not exclude (Clopper and Pearson, "
+    "1934).",
+}
 
 
 def words(cause: str, kind: str = "") -> str:
-    """Return a root cause, and a wiring fault's kind, in words."""
-    found = cause.replace("_", " ")
+    """Return a root cause, and a wiring fault's kind, in words.
+
+    >>> words("wiring", "frozen_discriminator"), words("none")
+    ('Root cause: wiring: frozen discriminator', 'No failure found')
+    """
+    if cause == "none":
+        return "No failure found"
+    found = f"Root cause: {cause.replace('_', ' ')}"
     return f"{found}: {kind.replace('_', ' ')}" if kind else found
 
 
@@ -36,7 +63,7 @@ def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
     """Print the root cause, the tested fixes and the report's path, on at most one screen."""
     confidence = found["confidence"]
     number = f", confidence {confidence:.2f}" if confidence is not None else ""
-    print(f"\nROOT CAUSE: {words(found['root_cause'], found.get('kind', '')).upper()}{number}")
+    print(f"\n{words(found['root_cause'], found.get('kind', '')).upper()}{number}")
     print(f"  {found['statement']}")
     for size, rate in found["evidence"].get("collapse_rates", {}).items():
         print(f"  failed seeds at batch size {size}: {rate}")
@@ -98,13 +125,14 @@ def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
     Raises:
         InputError: they cannot be written.
     """
-    rows = [_row(trial) for trial in found["trials"]]
+    rows = [_row(trial, folder) for trial in found["trials"]]
     write(folder / "report.md", markdown(found, rows, command))
     write(folder / "report.html", html(found, rows, command))
 
 
-def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
+def _row(trial: Mapping[str, Any], home: Path) -> dict[str, Any]:
     return {
+        "report": _own_report(Path(trial["folder"]) / "run", home),
         "purpose": trial["trial"]["purpose"],
         "batch_size": trial["trial"]["batch_size"],
         "seconds": f"{trial['seconds']:.0f}",
@@ -113,12 +141,23 @@ def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _own_report(run: Path, home: Path) -> str:
+    """Write a trial's own report; return its path from the triage's folder, empty without one."""
+    if not run.is_dir():
+        return ""
+    try:
+        path = write_run_report(str(run))
+        return path.resolve().relative_to(home.resolve()).as_posix()
+    except (InputError, ValueError):
+        return ""
+
+
 def markdown(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str) -> str:
     """Return the report for a README, an issue, or MLflow's description."""
     cause = words(found["root_cause"], found.get("kind", ""))
     sentences = (found["statement"], confidence_words(found), f"Rule: {found['rule']}.")
     lines = [
-        f"# Triage of {found['experiment']}: {cause}",
+        f"# {cause}",
         "",
         " ".join(filter(None, sentences)),
         "",
@@ -156,9 +195,41 @@ def markdown(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], comman
         f"| {r['steps']} | {r['seconds']} |"
         for r in rows
     ]
+    lines += _guide_lines(found["guide"])
     lines += ["", "The loss curves and samples of the trials are in report.html."]
     lines += ["", "## Reproduce", "", "```sh", command, "```", ""]
+    lines += ["## Words", "", *(f"- **{word}**: {text}" for word, text in GLOSSARY.items()), ""]
     return "\n".join(lines)
+
+
+def _guide_lines(guide: Mapping[str, Any]) -> list[str]:
+    """The guide's tables with this triage's results, as far as their trials were run."""
+    lines: list[str] = []
+    for key, name, what in (
+        ("plan_a", "Plan A", "expected"),
+        ("plan_b", "Plan B", "purpose"),
+    ):
+        if guide[key]:
+            lines += ["", f"## The guide's {name}", ""]
+            lines += [f"| run | seed | batch size | {what} | result |", "|---|---|---|---|---|"]
+            lines += [
+                f"| {place} | {row['seed']} | {row['batch_size']} | {row[what]} | {row['result']} |"
+                for place, row in enumerate(guide[key], 1)
+            ]
+    if guide["plan_b"]:
+        lines += ["", "## The guide's step 3", ""]
+        lines += ["| evidence | root cause | solution | here |", "|---|---|---|---|"]
+        lines += [
+            f"| {row['evidence']} | {row['root_cause']} | {row['solution']} | {_matched(row)} |"
+            for row in guide["step_3"]
+        ]
+        if guide["tie_breakers"]:
+            lines += ["", f"{CONFOUNDED} {'; '.join(guide['tie_breakers'])}."]
+    return lines
+
+
+def _matched(row: Mapping[str, str]) -> str:
+    return "**matches**" if row["match"] == "matches" else f"does not match: {row['match']}"
 
 
 def _cell(text: str) -> str:
@@ -183,6 +254,9 @@ def html(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: s
         rows=rows,
         command=command,
         charts=triage_charts(rows),
+        guide=found["guide"],
+        confounded=CONFOUNDED,
+        glossary=GLOSSARY,
         width=WIDTH,
         height=HEIGHT,
         grids=list(_grids(rows)),

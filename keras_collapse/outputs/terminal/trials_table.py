@@ -13,12 +13,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from keras_collapse.core.findings import Status
 from keras_collapse.outputs.style import STATUS_STYLE, clock
 
 # A symbol accompanies each colour, for readers who cannot see colours; other states are "!".
 STYLE = {
     **{str(status): style for status, style in STATUS_STYLE.items()},
     "done": ("✔", "green"),
+    "undecided": STATUS_STYLE[Status.UNKNOWN],
     "waiting": ("·", "dim"),
     "starting": ("…", "blue"),
     "running": ("▶", "blue"),
@@ -85,7 +87,9 @@ class TrialsTable:
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
-        self.console.print(line, highlight=False, markup=False, emoji=False)
+        self.console.print(
+            line, highlight=False, markup=False, emoji=False, soft_wrap=not self.lively
+        )
 
     def add(self, key: str, name: str, steps: int) -> None:
         """Add a waiting trial."""

@@ -161,7 +161,7 @@ class Evidence:
 
     def names(self) -> list[str]:
         """Return each trial with its status, in words."""
-        return [f"{result.trial.name}: {result.status}" for result in self.results]
+        return [f"{result.trial.name}: {result.outcome}" for result in self.results]
 
 
 def _stands(finding: Mapping[str, Any]) -> bool:
@@ -190,7 +190,7 @@ def reproducible(evidence: Evidence) -> dict[str, Any]:
     """Answer Plan A's question: were repeats bit-identical, and were their verdicts equal?"""
     groups = evidence.repeats()
     bits = [bit for group in groups if (bit := bit_identical(group)) is not None]
-    same = [len({r.status for r in group}) == 1 for group in groups]
+    same = [len({r.outcome for r in group}) == 1 for group in groups]
     return {
         "to_the_bit": all(bits) if bits else None,
         "in_verdicts": all(same) if same else None,

@@ -62,7 +62,7 @@ def _wiring(case: Case) -> Diagnosis | None:
 def _nondeterminism(case: Case) -> Diagnosis | None:
     for group in case.all.repeats():
         if len({result.failed for result in group} - {None}) > 1:
-            statuses = " and ".join(result.status for result in group)
+            statuses = " and ".join(result.outcome for result in group)
             return Diagnosis(
                 "nondeterminism",
                 1.0,

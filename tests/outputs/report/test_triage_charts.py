@@ -17,6 +17,7 @@ FOUND: dict[str, Any] = {
     "root_cause": "inconclusive", "statement": "", "rule": "", "confidence": None, "evidence": {},
     "solution": [], "cure": [], "deciding": [], "notes": [], "trials": [],
     "reproducible": {"to_the_bit": True},
+    "guide": {"plan_a": [], "plan_b": [], "step_3": [], "tie_breakers": []},
 }  # fmt: skip
 
 

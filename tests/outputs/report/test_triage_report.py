@@ -30,7 +30,7 @@ def test_the_report_names_cause_fix_and_command(
     page = (tmp_path / "report.html").read_text()
     for part in (text, page):
         assert "learning rate ratio" in part
-        assert "d_rate=0.002" in part
+        assert "1e-05 → 0.002" in part
         assert "keras-collapse triage full gan.py:train" in part
         assert "3 of 3 (29% to 100%)" in part
         assert "0 of 3" in part
@@ -38,8 +38,36 @@ def test_the_report_names_cause_fix_and_command(
     show_diagnosis(found, tmp_path)
     said = capsys.readouterr().out
     assert "ROOT CAUSE: LEARNING RATE RATIO, confidence 0.95" in said
-    assert "Fix tested: d_rate=0.002: passed on 3 of 3 new seeds" in said
+    assert "Fix tested: D's learning rate 1e-05 → 0.002: passed on 3 of 3 new seeds" in said
     assert len(said.splitlines()) <= 24
+
+
+def test_the_guides_tables_show_our_results_and_why_a_row_does_not_match(tmp_path: Path) -> None:
+    def fails(trial: TrialConfig) -> bool:
+        return trial.batch_size > 16
+
+    found = run(tmp_path, Simulated(fails)).to_dict()
+    write_report(tmp_path, found, "again")
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# Root cause: batch size\n")
+    assert "| 2 | 42 | 64 | should match run 1 exactly | failed (mode collapse), bit-id" in text
+    assert "| 1 | 42 | 16 | smallest batch size | healthy |" in text
+    assert "| 5 | 456 | 64 | another seed | failed (mode collapse) |" in text
+    rows = {row["root_cause"]: row["match"] for row in found["guide"]["step_3"]}
+    assert rows["batch size"] == "matches"
+    assert rows["initialization"] == "every seed fails at 64"
+    assert "| Reduce batch size, or scale LR with batch size | **matches** |" in text
+    page = (tmp_path / "report.html").read_text()
+    assert 'class="matches"' in page
+    assert "The guide&#39;s Plan A" in page or "The guide's Plan A" in page
+
+
+def test_plan_b_as_printed_names_the_trials_that_it_lacks(tmp_path: Path) -> None:
+    found = run(tmp_path, Simulated(lambda t: t.batch_size > 16), "plan-b").to_dict()
+    assert found["root_cause"] == "inconclusive"
+    row = found["guide"]["step_3"][1]
+    assert row["match"] == "only seed 42 was tried at 16"
+    assert found["guide"]["tie_breakers"] == ["seed 123, batch 16", "seed 456, batch 16"]
 
 
 def test_all_text_is_escaped(tmp_path: Path) -> None:
