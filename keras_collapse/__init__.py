@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from keras_collapse.core.errors import InputError
     from keras_collapse.core.findings import Finding, Severity, Status, Verdict
     from keras_collapse.outputs.mlflow.logger import MLflowLogger
+    from keras_collapse.outputs.report.run_report import write_run_report as report
     from keras_collapse.outputs.tensorboard import TensorBoardLogger
     from keras_collapse.outputs.terminal.live import LiveMonitor
     from keras_collapse.outputs.wandb import WandbLogger
+    from keras_collapse.reproducibility.compare import compare
     from keras_collapse.reproducibility.seeding import SeedControl, SeedReport, seed_everything
     from keras_collapse.sources import diagnose
     from keras_collapse.training.monitor import CollapseMonitor
     from keras_collapse.training.on_failure import CollapseError
     from keras_collapse.training.wiring.audit import audit
+    from keras_collapse.triage.api import triage
 
 __version__ = "0.1.0"
 
@@ -39,10 +42,14 @@ _HOME = {
     "Verdict": "core.findings",
     "WandbLogger": "outputs.wandb",
     "audit": "training.wiring.audit",
+    "compare": "reproducibility.compare",
     "default_detectors": "core.detectors",
     "diagnose": "sources",
+    "report": "outputs.report.run_report",
     "seed_everything": "reproducibility.seeding",
 }
+_NAMES = {"report": "write_run_report"}
+"""Names in their own module, where they differ."""
 
 __all__ = [
     "CollapseError",
@@ -59,16 +66,22 @@ __all__ = [
     "Verdict",
     "WandbLogger",
     "audit",
+    "compare",
     "default_detectors",
     "diagnose",
+    "report",
     "seed_everything",
+    "triage",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "triage":  # a package that can be called
+        return importlib.import_module(f"{__name__}.triage")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    home = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    value = getattr(home, _NAMES.get(name, name))
     globals()[name] = value
     return value
 

@@ -219,7 +219,7 @@ def watch(
     if mlflow is not None:
         found: terminal.Watched = terminal.watched_mlflow_run(mlflow, tracking_uri)
     elif folder is not None and (folder / "trials").is_dir():
-        from keras_collapse.triage.watch import WatchedTriage
+        from keras_collapse.triage.display.watch import WatchedTriage
 
         found = WatchedTriage(folder)
     else:

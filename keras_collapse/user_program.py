@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
+
 from keras_collapse import keras_backend
 from keras_collapse.core.errors import InputError
 
@@ -29,6 +31,9 @@ def load_function(target: str) -> Callable[..., Any]:
     path = Path(file)
     if not path.is_file():
         raise InputError(f"no such file: {file!r}. Give FILE.py:function.")
+    if path.suffix == ".pkl":
+        pickled: Callable[..., Any] = run(f"loading {file}", _unpickled, path)
+        return pickled
     sys.path.insert(0, str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -44,6 +49,38 @@ def load_function(target: str) -> Callable[..., Any]:
         )
     found: Callable[..., Any] = function
     return found
+
+
+def target_of(function: Callable[..., Any], folder: Path) -> str:
+    """Return what `load_function` loads a function by, in another process.
+
+    Args:
+        function: to be loaded. One of a notebook, or one that was made within another, is written
+            to the folder with all that it uses of the notebook.
+        folder: an existing folder.
+
+    Raises:
+        InputError: the function uses something that cannot be written, such as a compiled model.
+    """
+    module, name = sys.modules.get(function.__module__), function.__qualname__
+    file = getattr(module, "__file__", None)
+    if file and function.__module__ != "__main__" and name.isidentifier():
+        return f"{file}:{name}"
+    path = folder / f"{name.rpartition('.')[2]}.pkl"
+    try:
+        path.write_bytes(cloudpickle.dumps(function))
+    except Exception as error:
+        raise InputError(
+            f"{name}() uses something that cannot be passed to another process "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}). Build the GAN and "
+            "load its data within the function."
+        ) from None
+    return f"{path}:{path.stem}"
+
+
+def _unpickled(path: Path) -> Any:
+    """A function that `target_of` wrote."""
+    return cloudpickle.loads(path.read_bytes())
 
 
 def build_gan(target: str) -> tuple[Any, Any]:

@@ -32,7 +32,8 @@ def triage(**values: Any) -> int:
     from keras_collapse.outputs.report.triage_report import show_diagnosis
 
     options = Options(**values)
-    found, view = run_triage(options, Console(stderr=options.as_json))
+    again = f"keras-collapse {shlex.join(sys.argv[1:])}"
+    found, view = run_triage(options, Console(stderr=options.as_json), again)
     if options.as_json:
         print(json.dumps(found.to_dict(), indent=1, allow_nan=False, default=str))
     else:
@@ -47,12 +48,13 @@ triage.__signature__ = inspect.signature(Options, eval_str=True)  # type: ignore
 triage.__annotations__ = get_type_hints(Options, include_extras=True)
 
 
-def run_triage(options: Options, console: Console) -> tuple[TriageResult, str]:
+def run_triage(options: Options, console: Console, command: str) -> tuple[TriageResult, str]:
     """Run the triage that the options describe; all results are in its folder afterwards.
 
     Args:
         options: the command line.
         console: where progress is shown.
+        command: what runs it again, and goes on if it was interrupted.
 
     Returns:
         The results, and how to view them in MLflow; empty if they were not logged.
@@ -66,7 +68,7 @@ def run_triage(options: Options, console: Console) -> tuple[TriageResult, str]:
     from keras_collapse.outputs.report.triage_report import write_report
     from keras_collapse.outputs.terminal.trials_table import TrialsTable
     from keras_collapse.reproducibility.known_good import FILE_NAME
-    from keras_collapse.triage.progress import TableView
+    from keras_collapse.triage.display.progress import TableView
     from keras_collapse.triage.runner import Runner
 
     spec = spec_of(options)
@@ -76,13 +78,20 @@ def run_triage(options: Options, console: Console) -> tuple[TriageResult, str]:
         spec.mlflow = {"tracking_uri": parent["tracking_uri"], "parent_run_id": parent["run_id"]}
     with TrialsTable(console) as table:
         table.say(f"Triage {spec.title} on {executor.room}, Keras with {spec.backend}")
-        found = Runner(spec, executor, TableView(table)).run()
+        try:
+            found = Runner(spec, executor, TableView(table)).run()
+        except KeyboardInterrupt:
+            table.stop()
+            table.say(f"Stopped; finished trials are kept. To go on: {command}")
+            if options.mlflow:
+                triage_run.stop_run(parent)
+            raise
     report = found.to_dict()
     write_json(spec.folder / "triage.json", report)
     known_good = found.known_good()
     if known_good is not None:
         write(spec.folder / FILE_NAME, known_good.to_toml())
-    write_report(spec.folder, report, f"keras-collapse {shlex.join(sys.argv[1:])}")
+    write_report(spec.folder, report, command)
     if options.mlflow:
         triage_run.close_run(parent, spec.folder)
     return found, triage_run.how_to_view(parent) if options.mlflow else ""

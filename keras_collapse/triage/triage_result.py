@@ -41,6 +41,12 @@ class TriageResult:
     notes: Sequence[str] = ()
     seconds: float = 0.0
 
+    def _repr_markdown_(self) -> str:
+        """The report, for a notebook."""
+        from keras_collapse.outputs.report.triage_report import as_markdown
+
+        return as_markdown(self.to_dict(), self.spec.folder)
+
     @property
     def problem(self) -> bool:
         """Whether a trial failed or a root cause was found."""

@@ -110,6 +110,36 @@ def test_a_wiring_fault_is_named_without_any_trial(code: Path, tmp_path: Path) -
     assert done.returncode == 1, done.stderr
     assert "ROOT CAUSE: WIRING: DISCRIMINATOR LEAK, confidence 1.00" in done.stdout
     assert not (tmp_path / "out" / "trials").exists()
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "## Evidence" in text
+    assert "| trial | purpose |" not in text  # an empty table
+
+
+def test_ctrl_c_prints_the_command_that_goes_on_and_closes_its_runs(
+    tmp_path: Path, code: Path, prepared_store: Path
+) -> None:
+    import mlflow
+
+    shutil.copy(prepared_store, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    asked = command("plan-a", f"{code}:train", "--batch-sizes", "32", "--steps", 2000,
+                    "--device", "cpu", "--tracking-uri", uri, "--out", "out")  # fmt: skip
+    with (tmp_path / "said.txt").open("wb") as said:
+        running = subprocess.Popen(asked, env=os.environ | QUICK, start_new_session=True,
+                                   stdout=said, stderr=subprocess.STDOUT)  # fmt: skip
+        deadline = time.monotonic() + 200
+        while not list((tmp_path / "out" / "trials").glob("*/progress.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=60) == 130
+    text = (tmp_path / "said.txt").read_text()
+    assert "To go on: keras-collapse triage plan-a" in text
+    assert "Traceback" not in text
+    client = mlflow.MlflowClient(uri)
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert runs
+    assert {run.info.status for run in runs} == {"KILLED"}
 
 
 @pytest.mark.parametrize(

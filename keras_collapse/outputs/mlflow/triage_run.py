@@ -1,11 +1,12 @@
 """A triage as a parent run in MLflow: ``python -m keras_collapse.outputs.mlflow.triage_run``.
 
 It runs in a process of its own, so that the triage does not load MLflow: ``open`` prints the run as
-JSON, ``close`` logs the report, the tags and the artifacts to it.
+JSON, ``close`` logs the report, the tags and the artifacts to it, ``stop`` ends it early.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -61,6 +62,16 @@ def close_run(run: Mapping[str, str], folder: Path) -> None:
         InputError: MLflow does not answer; the results stay in the folder.
     """
     _call("close", run["run_id"], run["tracking_uri"], run["name"], str(folder))
+
+
+def stop_run(run: Mapping[str, str]) -> None:
+    """End the parent run of a triage that was interrupted, and its children.
+
+    Args:
+        run: as `open_run` returned it. A server that does not answer is not waited for.
+    """
+    with contextlib.suppress(InputError):
+        _call("stop", run["run_id"], run["tracking_uri"])
 
 
 def how_to_view(run: Mapping[str, str]) -> str:
@@ -140,6 +151,15 @@ def _close(run_id: str, tracking_uri: str, name: str, folder: Path) -> None:
     print("done")
 
 
+def _stop(run_id: str, tracking_uri: str) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri)
+    _end_orphans(client, run_id)
+    client.set_terminated(run_id, "KILLED")
+    print("done")
+
+
 def _verdict(cause: str) -> Status:
     """Return the verdict that a root cause amounts to."""
     return {"none": Status.HEALTHY, "inconclusive": Status.UNKNOWN}.get(cause, Status.FAILED)
@@ -172,6 +192,8 @@ def main() -> None:
     what, *rest = sys.argv[1:]
     if what == "open":
         _open(*rest)
+    elif what == "stop":
+        _stop(*rest)
     else:
         run_id, tracking_uri, name, folder = rest
         _close(run_id, tracking_uri, name, Path(folder))

@@ -14,49 +14,23 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
 from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.outputs.report.triage_charts import triage_charts
+from keras_collapse.outputs.report.triage_markdown import markdown
+from keras_collapse.outputs.report.triage_words import (
+    CONFOUNDED,
+    GLOSSARY,
+    NO_TRIAL,
+    bits,
+    confidence_words,
+    evidence_numbers,
+    fix_result,
+    no_fix,
+    words,
+)
 
 MOST_GRIDS = 16
 """Sample grids in the report."""
 MOST_TIE_BREAKERS = 6
 """Tie-breaker trials in the terminal."""
-NO_FIX = {
-    "none": "none needed.",
-    "wiring": "none; a wiring fault is fixed in the code.",
-    "inconclusive": "none; there is no root cause to fix.",
-    "nondeterminism": "none; find and seed the unseeded randomness first.",
-}
-RESULT_WORDS = {True: "yes", False: "no", None: "undecided"}
-GUIDE = "GAN Training Triage Guide"
-CONFOUNDED = (
-    "Plan B as the guide prints it tries the smallest batch size with one seed, and step 3 asks "
-    "whether it always works. Trials that would separate the two:"
-)
-"""Why the guide's Plan B alone does not decide."""
-GLOSSARY = {
-    "D, G": "the discriminator and the generator.",
-    "trial": "one training with its own seed, batch size and settings.",
-    "failed, healthy": "the verdict of the monitor; where it was open at the trial's end, that of "
-    "its last four sample checks.",
-    "undecided": "neither could be said. Such trials count for no side.",
-    "sample check": "a comparison of G's samples with the data.",
-    "two halves of the data": "the yardstick of a sample check: how far real samples are from real "
-    "samples.",
-    "seed": "the number that all random generators start from.",
-    "exact 95 % interval": "failure rates that these trials do not exclude (Clopper and Pearson, "
-    "1934).",
-}
-
-
-def words(cause: str, kind: str = "") -> str:
-    """Return a root cause, and a wiring fault's kind, in words.
-
-    >>> words("wiring", "frozen_discriminator"), words("none")
-    ('Root cause: wiring: frozen discriminator', 'No failure found')
-    """
-    if cause == "none":
-        return "No failure found"
-    found = f"Root cause: {cause.replace('_', ' ')}"
-    return f"{found}: {kind.replace('_', ' ')}" if kind else found
 
 
 def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
@@ -80,38 +54,6 @@ def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
     for trial in found["deciding"][:MOST_TIE_BREAKERS]:
         print(f"Tie-breaker: {trial}")
     print(f"Report:     {folder / 'report.html'}  (also report.md, triage.json)")
-
-
-def fix_result(cure: Mapping[str, Any]) -> str:
-    """Return how a fix did on new seeds, in words."""
-    passed = f"passed on {cure['passed']}"
-    return passed if cure["held"] is not None else f"undecided, {passed}"
-
-
-def no_fix(found: Mapping[str, Any]) -> str:
-    """Return why no fix was tested."""
-    if found["plan"] != "full" and found["root_cause"] not in NO_FIX:
-        return "none; keras-collapse triage full tests fixes."
-    return NO_FIX.get(found["root_cause"], "none.")
-
-
-def bits(found: Mapping[str, Any]) -> str:
-    """Return whether repeats were bit-identical, in words: the plan's, else those of the checks."""
-    answers = {True: "yes", False: "no", None: "unknown"}
-    identical = found["reproducible"]["to_the_bit"]
-    if identical is not None:
-        return answers[identical]
-    check = found["check"]
-    known = check.get("reproducible")
-    return answers[known] + (f" (checks of {check['steps']} steps)" if known is not None else "")
-
-
-def confidence_words(found: Mapping[str, Any]) -> str:
-    """Return the confidence and its test in a sentence; empty if there is none."""
-    if found["confidence"] is None:
-        return ""
-    test = found["evidence"].get("test")
-    return f"Confidence {found['confidence']:.2f}{f' ({test})' if test else ''}."
 
 
 def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
@@ -152,88 +94,10 @@ def _own_report(run: Path, home: Path) -> str:
         return ""
 
 
-def markdown(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str) -> str:
-    """Return the report for a README, an issue, or MLflow's description."""
-    cause = words(found["root_cause"], found.get("kind", ""))
-    sentences = (found["statement"], confidence_words(found), f"Rule: {found['rule']}.")
-    lines = [
-        f"# {cause}",
-        "",
-        " ".join(filter(None, sentences)),
-        "",
-        *(f"{place}. {line}" for place, line in enumerate(found["solution"], 1)),
-        "",
-        "## Fix tested",
-        "",
-    ]
-    if found["cure"]:
-        lines += ["| fix | works | result | failure rate |", "|---|---|---|---|"]
-        lines += [
-            f"| {c['cure']} | {RESULT_WORDS[c['held']]} | {fix_result(c)} | {c['failed']} |"
-            for c in found["cure"]
-        ]
-    else:
-        lines.append(no_fix(found).capitalize())
-    rates = found["evidence"].get("collapse_rates", {})
-    if rates:
-        lines += [
-            "",
-            "## Failure rate",
-            "",
-            "| batch size | failed seeds (exact 95 % interval) |",
-            "|---|---|",
-        ]
-        lines += [f"| {size} | {rate} |" for size, rate in rates.items()]
-    lines += ["", "## Trials", "", f"Reproducible to the bit: {bits(found)}.", ""]
-    lines += [*found["notes"], ""] if found["notes"] else []
-    lines += [
-        "| trial | purpose | verdict | reason | steps | seconds |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {_cell(r['name'])} | {_cell(r['purpose'])} | {r['verdict']} | {_cell(r['why'])} "
-        f"| {r['steps']} | {r['seconds']} |"
-        for r in rows
-    ]
-    lines += _guide_lines(found["guide"])
-    lines += ["", "The loss curves and samples of the trials are in report.html."]
-    lines += ["", "## Reproduce", "", "```sh", command, "```", ""]
-    lines += ["## Words", "", *(f"- **{word}**: {text}" for word, text in GLOSSARY.items()), ""]
-    return "\n".join(lines)
-
-
-def _guide_lines(guide: Mapping[str, Any]) -> list[str]:
-    """The guide's tables with this triage's results, as far as their trials were run."""
-    lines: list[str] = []
-    for key, name, what in (
-        ("plan_a", "Plan A", "expected"),
-        ("plan_b", "Plan B", "purpose"),
-    ):
-        if guide[key]:
-            lines += ["", f"## The guide's {name}", ""]
-            lines += [f"| run | seed | batch size | {what} | result |", "|---|---|---|---|---|"]
-            lines += [
-                f"| {place} | {row['seed']} | {row['batch_size']} | {row[what]} | {row['result']} |"
-                for place, row in enumerate(guide[key], 1)
-            ]
-    if guide["plan_b"]:
-        lines += ["", "## The guide's step 3", ""]
-        lines += ["| evidence | root cause | solution | here |", "|---|---|---|---|"]
-        lines += [
-            f"| {row['evidence']} | {row['root_cause']} | {row['solution']} | {_matched(row)} |"
-            for row in guide["step_3"]
-        ]
-        if guide["tie_breakers"]:
-            lines += ["", f"{CONFOUNDED} {'; '.join(guide['tie_breakers'])}."]
-    return lines
-
-
-def _matched(row: Mapping[str, str]) -> str:
-    return "**matches**" if row["match"] == "matches" else f"does not match: {row['match']}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+def as_markdown(found: Mapping[str, Any], folder: Path) -> str:
+    """Return the report for a notebook; ``folder`` has the whole of it."""
+    rows = [_row(trial, folder) for trial in found["trials"]]
+    return markdown(found, rows, f"# all of it: {folder / 'report.html'}")
 
 
 def html(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: str) -> str:
@@ -251,6 +115,8 @@ def html(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: s
         no_fix=no_fix(found).capitalize(),
         rates=found["evidence"].get("collapse_rates", {}),
         bits=bits(found),
+        numbers=evidence_numbers(found),
+        no_trial=NO_TRIAL,
         rows=rows,
         command=command,
         charts=triage_charts(rows),

@@ -1,4 +1,4 @@
-"""Where the live panel is drawn: a terminal, or the output of a notebook's cell."""
+"""Where what changes is drawn: a terminal, or the output of a notebook's cell."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.live import Live
 
-from keras_collapse.outputs.terminal.run_panel import LivePanel
-
 
 class Screen(Protocol):
-    """A place where the panel is drawn."""
+    """A place where something is drawn, such as the live panel."""
 
     def draw(self) -> None:
-        """Draw the panel's current state."""
+        """Draw its current state."""
 
     def stop(self) -> None:
         """Stop drawing and leave the last state visible."""
 
 
-def screen_for(console: Console, panel: LivePanel) -> Screen | None:
+def screen_for(console: Console, panel: Any) -> Screen | None:
     """The screen for this console; None for pipes and logs."""
     if console.is_jupyter:
         return NotebookScreen(panel)
@@ -34,10 +32,10 @@ class TerminalScreen:
 
     Args:
         console: of the terminal.
-        panel: the panel to draw.
+        panel: what to draw, with ``__rich__``; in a notebook also rich's `JupyterMixin`.
     """
 
-    def __init__(self, console: Console, panel: LivePanel) -> None:
+    def __init__(self, console: Console, panel: Any) -> None:
         self._console = console
         self._live = Live(panel, console=console, auto_refresh=False, vertical_overflow="crop")
         self._live.start()
@@ -58,10 +56,10 @@ class NotebookScreen:
     """One output of the notebook cell that runs ``fit``.
 
     Args:
-        panel: the panel to draw.
+        panel: what to draw, with ``__rich__``; in a notebook also rich's `JupyterMixin`.
     """
 
-    def __init__(self, panel: LivePanel) -> None:
+    def __init__(self, panel: Any) -> None:
         from IPython.display import display
 
         self._panel = panel

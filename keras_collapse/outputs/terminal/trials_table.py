@@ -1,4 +1,4 @@
-"""The trials of a triage while it runs: a table in a terminal, one line per change in a pipe."""
+"""The trials of a triage while it runs: a table in a terminal or notebook, lines in a pipe."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
+from rich.jupyter import JupyterMixin
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from keras_collapse.core.findings import Status
 from keras_collapse.outputs.style import STATUS_STYLE, clock
+from keras_collapse.outputs.terminal.screens import Screen, screen_for
 
 # A symbol accompanies each colour, for readers who cannot see colours; other states are "!".
 STYLE = {
@@ -22,6 +23,7 @@ STYLE = {
     "done": ("✔", "green"),
     "undecided": STATUS_STYLE[Status.UNKNOWN],
     "waiting": ("·", "dim"),
+    "stopped": ("■", "dim"),
     "starting": ("…", "blue"),
     "running": ("▶", "blue"),
 }
@@ -53,7 +55,7 @@ class Row:
         return f"{clock(left)} left" if left >= 60 else f"{max(left, 0):.0f} s left"
 
 
-class TrialsTable:
+class TrialsTable(JupyterMixin):
     """Shows trials; a context manager that restores the terminal at its end.
 
     Args:
@@ -67,28 +69,25 @@ class TrialsTable:
         self.console = console
         self.rows: dict[str, Row] = {}
         self.left: float | None = None
-        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._screen: Screen | None = None
         self._drawn = 0.0
 
-    @property
-    def lively(self) -> bool:
-        """Whether the console can redraw a table."""
-        return self.console.is_terminal and not self.console.is_dumb_terminal
-
     def __enter__(self) -> TrialsTable:
-        if self.lively:
-            self._live.start()
+        self._screen = screen_for(self.console, self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.lively:
+        if self._screen is not None:
             self.refresh(force=True)
-            self._live.stop()
+            self._screen.stop()
+
+    def __rich__(self) -> Table:
+        return self.table()
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
         self.console.print(
-            line, highlight=False, markup=False, emoji=False, soft_wrap=not self.lively
+            line, highlight=False, markup=False, emoji=False, soft_wrap=self._screen is None
         )
 
     def add(self, key: str, name: str, steps: int) -> None:
@@ -134,16 +133,24 @@ class TrialsTable:
         )
         self.refresh(force=True)
 
+    def stop(self) -> None:
+        """Show that the trials that have not ended were stopped."""
+        self.left = None
+        for row in self.rows.values():
+            if row.state in ("waiting", "starting", "running"):
+                row.state, row.detail = "stopped", ""
+        self.refresh(force=True)
+
     def _line(self, text: str) -> None:
-        if not self.lively:
+        if self._screen is None:
             print(text, file=self.console.file, flush=True)
 
     def refresh(self, force: bool = False) -> None:
         """Redraw, at most four times a second unless forced."""
         now = time.monotonic()
-        if self.lively and self.rows and (force or now - self._drawn > REFRESH_SECONDS):
+        if self._screen is not None and (force or now - self._drawn > REFRESH_SECONDS):
             self._drawn = now
-            self._live.update(self.table(), refresh=True)
+            self._screen.draw()
 
     def table(self) -> Table:
         """Return the table in its present state."""

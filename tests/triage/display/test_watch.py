@@ -14,8 +14,8 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.terminal.watch import watch
 from keras_collapse.triage import results
+from keras_collapse.triage.display.watch import WatchedTriage
 from keras_collapse.triage.plans import TrialConfig
-from keras_collapse.triage.watch import WatchedTriage
 
 
 def trial(folder: Path, seed: int, says: str | None = None) -> None:

@@ -31,7 +31,7 @@ class WatchedTriage:
 
     @property
     def renderable(self) -> Any:
-        return _Table(self._table)
+        return self._table
 
     def read(self) -> None:
         """Read each trial's folder.
@@ -81,16 +81,6 @@ class WatchedTriage:
     @property
     def problem(self) -> bool:
         return self._failed
-
-
-class _Table:
-    """Builds the table at the moment it is drawn."""
-
-    def __init__(self, table: TrialsTable) -> None:
-        self._table = table
-
-    def __rich__(self) -> Any:
-        return self._table.table()
 
 
 def _written(path: Path) -> float:

@@ -1,0 +1,77 @@
+"""``kc.triage``: a triage from Python, such as from a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from keras_collapse.core.errors import InputError
+from keras_collapse.triage.command import run_triage
+from keras_collapse.triage.options import FOLDER, Options
+from keras_collapse.triage.plans import Value
+from keras_collapse.triage.triage_result import TriageResult
+from keras_collapse.user_program import target_of
+
+OWN = ("plan", "experiment", "arguments", "param", "as_json")
+
+
+def triage(
+    plan: str,
+    train: Callable[[Any], Any] | str,
+    *,
+    params: Mapping[str, Value] | None = None,
+    out: str | Path | None = None,
+    **options: Any,
+) -> TriageResult:
+    """Run controlled experiments on a GAN, and return the root cause and the fix that was tested.
+
+    Each trial is a training in a process of its own, as with ``keras-collapse triage``. A table
+    shows them while they run. The same call goes on where an interrupted one stopped.
+
+    Args:
+        plan: ``"plan-a"``, ``"plan-b"``, ``"full"``, or a YAML file.
+        train: a function of one argument, the trial, that trains with its ``batch_size``,
+            ``epochs`` and ``callbacks``; or ``"FILE.py:train"``. A function that is defined in a
+            notebook is passed to the trials with all that it uses of the notebook, so it must load
+            its data and build its GAN itself.
+        params: passed to it as ``trial.params``.
+        out: folder for the results; by default ``collapse_triage/NAME-PLAN``.
+        **options: those of ``keras-collapse triage``, by their names in Python: ``batch_sizes=(16,
+            64)``, ``other_seeds=(7,)``, ``steps=400``, ``budget="30m"``, ``mlflow=False``, ...
+
+    Returns:
+        The results; a notebook shows their report.
+
+    Raises:
+        InputError: an option is unknown or invalid, or the triage could not be run.
+
+    Example::
+
+        found = kc.triage("plan-b", train, preset="small", budget="1h")
+        found.diagnosis.root_cause
+    """
+    unknown = sorted(options.keys() - (Options.__dataclass_fields__.keys() - set(OWN)))
+    if unknown:
+        known = ", ".join(sorted(Options.__dataclass_fields__.keys() - {*OWN, "out"}))
+        raise InputError(f"unknown option {unknown[0]!r}. Give one of: {known}.")
+    name = train.rpartition(":")[0] if isinstance(train, str) else train.__name__
+    folder = Path(out) if out is not None else Path(FOLDER) / f"{Path(name).stem}-{Path(plan).stem}"
+    if not isinstance(train, str):
+        folder.mkdir(parents=True, exist_ok=True)
+        train = target_of(train, folder)
+    given = [f"{key}={value}" for key, value in (params or {}).items()]
+    words = {key: _as_typed(value) for key, value in options.items()}
+    asked = Options(plan, train, param=given, out=folder, **words)
+    return run_triage(asked, Console(), f"kc.triage({plan!r}, ...) again")[0]
+
+
+def _as_typed(value: Any) -> Any:
+    """Return an option's value as the command line has it."""
+    if isinstance(value, Mapping):
+        return [f"{key}={one}" for key, one in value.items()]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return value
