@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage ray triage-camel clean help
+.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage ray triage-camel notebook clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -31,6 +31,7 @@ help:
 	@echo "                     (trains them first: 10 minutes)"
 	@echo "make zoo             record the trainings of that benchmark that are missing (3 hours for all)"
 	@echo "make bench-triage    docs/benchmarks/triage.md: triages of injected causes (an hour)"
+	@echo "make notebook        run examples/04_01_gan_camel_train.ipynb and keep its outputs (20 minutes)"
 	@echo "make triage-camel    the triage guide's plans on the small camel GAN, correct and leaking"
 	@echo "make ray             trials on a local Ray cluster, one node killed; run it after a change in"
 	@echo "                     keras_collapse/triage/executors (2 minutes)"
@@ -101,6 +102,9 @@ bench-images: .venv/test-ready
 
 bench-embeddings: .venv/test-ready
 	$(BIN)/python tests/zoo/images/embeddings.py
+
+notebook: .venv/test-ready
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/guide_notebook.py
 
 zoo-images: .venv/test-ready
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/trainings.py 1 2 & \

@@ -13,7 +13,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.keras_backend import choose_backend
 from keras_collapse.triage.effort.budget import Budget, budget_of
 from keras_collapse.triage.plans import NAMES, PRESETS, PlanSettings, Value, load
-from keras_collapse.triage.spec import TriageSpec
+from keras_collapse.triage.spec import TriageSpec, file_of
 
 FOLDER = "collapse_triage"
 PARAMS = "Parameters of train are given as --param NAME=VALUE, or after --, as in -- --width 32."
@@ -26,7 +26,11 @@ class Options:
     plan: Annotated[str, Argument(help=f"{', '.join(NAMES)}, or a YAML file.", metavar="PLAN")]
     experiment: Annotated[
         str,
-        Argument(help="A function that trains with a trial's settings.", metavar="FILE.py:train"),
+        Argument(
+            help="A function that trains with a trial's settings; or FILE.py:build, which returns "
+            "a compiled GAN and its data, or a script or notebook that calls fit.",
+            metavar="FILE.py:train",
+        ),
     ]
     arguments: Annotated[
         list[str] | None,
@@ -147,9 +151,12 @@ def spec_of(options: Options) -> TriageSpec:
     plan = load(options.plan, settings, params)
     if options.steps is not None:
         plan = plan.model_copy(update={"steps": options.steps})
-    file = Path(options.experiment.rpartition(":")[0])
+    file = file_of(options.experiment)
     if not file.is_file():
-        raise InputError(f"no such file: {str(file)!r}. Give FILE.py:train.")
+        raise InputError(
+            f"no such file: {str(file)!r}. Give FILE.py:train, FILE.py:build, a script or a "
+            "notebook."
+        )
     if options.timeout is not None and options.timeout <= 0:
         raise InputError(f"--timeout must be positive. Received: {options.timeout:g}.")
     return TriageSpec(

@@ -16,6 +16,16 @@ from keras_collapse.triage.plans import Plan, Value
 PACKAGES = ("keras-collapse", "keras", "numpy", "tensorflow", "tensorflow-cpu", "jax", "torch")
 
 
+def file_of(experiment: str) -> Path:
+    """Return the file of ``FILE.py:function``, or of a script.
+
+    >>> file_of("my_gan.py:train").name, file_of("my_gan.ipynb").name
+    ('my_gan.py', 'my_gan.ipynb')
+    """
+    script = experiment.endswith((".py", ".ipynb"))
+    return Path(experiment if script else experiment.rpartition(":")[0])
+
+
 @dataclass
 class TriageSpec:
     """A triage to run.
@@ -55,14 +65,14 @@ class TriageSpec:
 
     def provenance(self) -> dict[str, Any]:
         """Return what results depend on besides the configuration: code, backend, versions."""
-        file, _, function = self.experiment.rpartition(":")
+        file = file_of(self.experiment)
         versions = {}
         for name in PACKAGES:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 versions[name] = importlib.metadata.version(name)
         return {
-            "code": hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest(),
-            "function": function,
+            "code": hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest(),
+            "function": self.experiment.rpartition(":")[2],
             "backend": self.backend,
             "stop_early": self.stop_early,
             "go_on": self.go_on,

@@ -17,6 +17,7 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.jobs import Job, command, ended, environment, prepare
+from keras_collapse.triage.spec import file_of
 
 POLL_SECONDS = 0.5
 HUNG = 124
@@ -123,10 +124,10 @@ def _package(job: Job) -> tuple[Any, ...]:
     """Return what a node needs: the configuration and the Python files next to the experiment."""
     text = (job.folder / results.CONFIGURATION).read_text(encoding="utf-8")
     configuration = json.loads(text)
-    file, _, name = str(configuration["experiment"]).rpartition(":")
-    path = Path(file).resolve()
-    code = {one.name: one.read_bytes() for one in path.parent.glob("*.py")}
-    configuration["experiment"] = f"{path.name}:{name}"
+    experiment = str(configuration["experiment"])
+    path = file_of(experiment).resolve()
+    code = {one.name: one.read_bytes() for one in (*path.parent.glob("*.py"), path)}
+    configuration["experiment"] = path.name + experiment.partition(path.name)[2]
     kept = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "KERAS_COLLAPSE_DATA")
     variables = {k: os.environ[k] for k in kept if k in os.environ}
     return configuration, code, variables, job.timeout, str(job.folder), job.trial.seed

@@ -81,12 +81,13 @@ def run(folder: Path) -> None:
     _end_with_parent()
 
     import keras_collapse as kc
+    from keras_collapse.triage.trial import programs
     from keras_collapse.triage.trial.callback import TrialCallback
     from keras_collapse.triage.trial.interventions import Changes
 
     _limit_gpu_memory()
     kc.seed_everything(trial.seed)
-    train = user_program.load_function(experiment)
+    train = programs.load(experiment)
     kc.seed_everything(trial.seed)  # importing the user's file may have drawn random numbers
     exact = bool(configuration["exact"])
     monitor = kc.CollapseMonitor(
