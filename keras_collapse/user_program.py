@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,42 @@ def load_function(target: str) -> Callable[..., Any]:
         )
     found: Callable[..., Any] = function
     return found
+
+
+def require_function(target: str, path: Path) -> None:
+    """Require that a file can be parsed and may define a function, without importing it.
+
+    Args:
+        target: ``FILE.py:name``, or ``FILE.py`` for the whole file.
+        path: the file.
+
+    Raises:
+        InputError: it does not, in one line.
+    """
+    if path.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is not a Python program ({error}).") from None
+    name = "" if target.endswith(".py") else target.rpartition(":")[2]
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    bound = {name for node in tree.body for name in _bound(node)}
+    if name and not {name, "*"} & bound:
+        raise InputError(
+            f"{str(path)!r} has no function {name!r}. It has: {', '.join(functions) or 'none'}."
+        )
+
+
+def _bound(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement of a module binds, also within ``if`` and ``try``."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.FunctionDef | ast.ClassDef):
+            yield one.name
+        elif isinstance(one, ast.alias):
+            yield one.asname or one.name
+        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            yield one.id
 
 
 def target_of(function: Callable[..., Any], folder: Path) -> str:

@@ -14,6 +14,7 @@ from keras_collapse.keras_backend import choose_backend
 from keras_collapse.triage.effort.budget import Budget, budget_of
 from keras_collapse.triage.plans import NAMES, PRESETS, PlanSettings, Value, load
 from keras_collapse.triage.spec import TriageSpec, file_of
+from keras_collapse.user_program import require_function
 
 FOLDER = "collapse_triage"
 PARAMS = "Parameters of train are given as --param NAME=VALUE, or after --, as in -- --width 32."
@@ -157,6 +158,7 @@ def spec_of(options: Options) -> TriageSpec:
             f"no such file: {str(file)!r}. Give FILE.py:train, FILE.py:build, a script or a "
             "notebook."
         )
+    require_function(options.experiment, file)
     if options.timeout is not None and options.timeout <= 0:
         raise InputError(f"--timeout must be positive. Received: {options.timeout:g}.")
     return TriageSpec(

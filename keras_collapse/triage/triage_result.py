@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from keras_collapse.reproducibility.known_good import KnownGood
@@ -79,9 +80,16 @@ class TriageResult:
             **self.diagnosis.to_dict(),
             "cure": list(self.cures),
             "notes": list(self.notes),
+            "seconds_per_trial": self._seconds_per_trial,
             "steps_saved_by_early_stops": sum(max(r.asked - r.steps, 0) for r in stopped),
             "seconds": round(self.seconds, 1),
         }
+
+    @property
+    def _seconds_per_trial(self) -> float | None:
+        """What one more trial would take; None if none has ended."""
+        took = [result.seconds for result in self.results if result.ended == "done"]
+        return round(median(took), 1) if took else None
 
     def known_good(self) -> KnownGood | None:
         """Return the settings that worked: the fix's, else those of the largest sound batch size.

@@ -147,6 +147,8 @@ def test_ctrl_c_prints_the_command_that_goes_on_and_closes_its_runs(
     [
         (["plan-c", "my_gan.py:train"], "no such plan: 'plan-c'"),
         (["plan-a", "nothing.py:train"], "no such file: 'nothing.py'"),
+        (["plan-a", "my_gan.py:trian"], "has no function 'trian'. It has: train"),
+        (["plan-a", "my_gan.py:train", "--budget", "soon"], "--budget must be a time, or a number"),
         (["plan-a", "my_gan.py:train", "--preset", "huge"], "--preset must be one of full, small"),
         (
             ["plan-a", "my_gan.py:train", "--batch-sizes", "64,32"],

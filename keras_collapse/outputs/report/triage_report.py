@@ -24,6 +24,7 @@ from keras_collapse.outputs.report.triage_words import (
     evidence_numbers,
     fix_result,
     no_fix,
+    trial_cost,
     words,
 )
 
@@ -52,7 +53,7 @@ def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
     if saved:
         print(f"Stopping failed trials early saved {saved} steps.")
     for trial in found["deciding"][:MOST_TIE_BREAKERS]:
-        print(f"Tie-breaker: {trial}")
+        print(f"Tie-breaker: {trial}{trial_cost(found)}")
     print(f"Report:     {folder / 'report.html'}  (also report.md, triage.json)")
 
 
@@ -116,6 +117,7 @@ def html(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: s
         rates=found["evidence"].get("collapse_rates", {}),
         bits=bits(found),
         numbers=evidence_numbers(found),
+        cost=trial_cost(found),
         no_trial=NO_TRIAL,
         rows=rows,
         command=command,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from keras_collapse.outputs.style import clock
+
 NO_FIX = {
     "none": "none needed.",
     "wiring": "none; a wiring fault is fixed in the code.",
@@ -49,6 +51,16 @@ def fix_result(cure: Mapping[str, Any]) -> str:
     """Return how a fix did on new seeds, in words."""
     passed = f"passed on {cure['passed']}"
     return passed if cure["held"] is not None else f"undecided, {passed}"
+
+
+def trial_cost(found: Mapping[str, Any]) -> str:
+    """Return what one more trial would take, after a comma; empty if unknown.
+
+    >>> trial_cost({"seconds_per_trial": 200.0})
+    ', about 3:20 each'
+    """
+    seconds = found.get("seconds_per_trial")
+    return f", about {clock(seconds)} each" if seconds else ""
 
 
 def no_fix(found: Mapping[str, Any]) -> str:

@@ -167,7 +167,7 @@ def test_known_good_is_where_the_next_triage_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    (tmp_path / "gan.py").write_text("")
+    (tmp_path / "gan.py").write_text("def train(trial): ...\n")
     (tmp_path / FILE_NAME).write_text(
         KnownGood(seeds=[7, 9], batch_size=512, batch_size_cap=512, params={"width": 2}).to_toml()
     )
