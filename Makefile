@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage ray triage-camel notebook clean help
+.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -31,6 +31,8 @@ help:
 	@echo "                     (trains them first: 10 minutes)"
 	@echo "make zoo             record the trainings of that benchmark that are missing (3 hours for all)"
 	@echo "make bench-triage    docs/benchmarks/triage.md: triages of injected causes (an hour)"
+	@echo "make bench-triage-images docs/benchmarks/triage-images.md: the same on convolutional GANs; needs"
+	@echo "                     KERAS_COLLAPSE_DATA (hours; it resumes)"
 	@echo "make notebook        run examples/04_01_gan_camel_train.ipynb and keep its outputs (20 minutes)"
 	@echo "make triage-camel    the triage guide's plans on the small camel GAN, correct and leaking"
 	@echo "make ray             trials on a local Ray cluster, one node killed; run it after a change in"
@@ -117,6 +119,9 @@ zoo: .venv/test-ready
 
 bench-triage: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/triage_bench.py
+
+bench-triage-images: .venv/test-ready
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/triage_bench.py
 
 triage-camel: .venv/test-ready
 	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small

@@ -126,9 +126,33 @@ def run(folder: Path) -> None:
     if configuration.get("audit"):
         facts["audit"] = callback.audit()
     home = str(configuration.get("home") or folder)
+    result = result_of(trial, monitor, folder, home, facts, steps, time.monotonic() - began)
+    write_json(folder / results.RESULT, result.to_dict())
+
+
+def result_of(
+    trial: TrialConfig,
+    monitor: Any,
+    folder: Path,
+    home: str,
+    facts: Mapping[str, Any],
+    steps: int,
+    seconds: float,
+) -> results.TrialResult:
+    """Return the result of a trial that has ended.
+
+    Args:
+        trial: its configuration.
+        monitor: its `CollapseMonitor`.
+        folder: where its run folder is now.
+        home: the trial's folder as the result names it.
+        facts: settings of the GAN.
+        steps: training steps requested.
+        seconds: that it took.
+    """
     recorded = read_run(folder / results.RUN)
     verdict = monitor.verdict.in_folder(f"{home}/{results.RUN}")
-    result = results.TrialResult(
+    return results.TrialResult(
         trial=trial,
         ended="done",
         verdict=verdict.to_dict(f"{home}/{results.RUN}"),
@@ -137,13 +161,12 @@ def run(folder: Path) -> None:
         fingerprints=recorded.fingerprints,
         steps=recorded.steps,
         asked=steps,
-        seconds=round(time.monotonic() - began, 2),
+        seconds=round(seconds, 2),
         device=str(recorded.facts.get("device", "")),
         exit_status=0,
         facts={**recorded.facts, **facts},
         folder=home,
     )
-    write_json(folder / results.RESULT, result.to_dict())
 
 
 @dataclass
