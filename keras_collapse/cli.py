@@ -83,7 +83,7 @@ def diagnose(
     source = source or f"mlflow:{mlflow}"
     names = dict(split_pair(pair, "--signal") for pair in signal or ()) or None
     run = sources.read(source, names, tracking_uri, averaging, pattern)
-    verdict = sources.examine(run).verdict
+    verdict = sources.examine(run, keep_readings=False).verdict
     if as_json:
         _print_json(verdict.to_dict(source) | ({"notes": list(run.notes)} if run.notes else {}))
     else:
