@@ -99,13 +99,13 @@ class Finding:
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
         return cls(
-            plain["kind"],
+            str(plain["kind"]),
             Severity(plain["severity"]),
-            plain["first_step"],
-            plain["last_step"],
-            plain["message"],
+            int(plain["first_step"]),
+            int(plain["last_step"]),
+            str(plain["message"]),
             dict(plain["evidence"]),
-            tuple(plain["advice"]),
+            tuple(map(str, plain["advice"])),
             bool(plain.get("healed", False)),
         )
 
@@ -191,7 +191,7 @@ class Verdict:
             tuple(Finding.from_dict(one) for one in plain["findings"]),
             str(plain["reason"]),
             int(plain["steps"]),
-            plain["averaging"],
+            None if plain["averaging"] is None else str(plain["averaging"]),
             tuple(KeptGenerator.from_dict(one) for one in plain.get("kept", ())),
         )
 
@@ -224,4 +224,8 @@ class Verdict:
 
 
 def _for_json(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_for_json(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(name): _for_json(one) for name, one in value.items()}
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -47,10 +47,10 @@ def kept_in_words(verdict: Verdict) -> list[tuple[str, str]]:
     by_step: dict[int, list[KeptGenerator]] = {}
     for one in verdict.kept:
         by_step.setdefault(one.step, []).append(one)
-    named = {"best": "best", "healthy": "last healthy"}
+    named = {"healthy": "last healthy"}
     return [
         (
-            f"{' and '.join(named[one.which] for one in same).capitalize()} generator "
+            f"{' and '.join(named.get(o.which, o.which) for o in same).capitalize()} generator "
             f"(step {step}, quality {same[0].quality:.2f})",
             same[0].restore,
         )

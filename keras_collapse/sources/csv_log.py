@@ -56,43 +56,37 @@ class _Table:
     def __init__(self, path: Path, lines: Iterable[str]) -> None:
         self.path = path
         self._lines = lines
-        self._delimiter = ","
+        self._delimiter, self._line = ",", 0
         self.is_cut = False
         self.columns: Sequence[str] = ()
-        for _, header in self._numbered():
+        for header in self._numbered():
             self._delimiter = max(",;\t", key=header.count)
-            self.columns = [name.strip() for name in self._split([header])]
+            self.columns = [name.strip() for name in next(self._split([header]))]
             break
 
-    def _numbered(self) -> Iterator[tuple[int, str]]:
-        """The lines that are not blank, with their numbers, and without their ends."""
+    def _numbered(self) -> Iterator[str]:
+        """The lines that are not blank, without their ends; keeps the number of the last one."""
         for number, line in enumerate(self._lines, 1):
+            self._line = number
             if line.strip():
                 self.is_cut = not line.endswith("\n")
-                yield number, line.rstrip("\n")
+                yield line.rstrip("\n")
 
-    def _split(self, lines: Iterable[str]) -> list[str]:
-        return next(csv.reader(lines, delimiter=self._delimiter))
+    def _split(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        try:
+            yield from csv.reader(lines, delimiter=self._delimiter)
+        except csv.Error as error:
+            raise InputError(
+                f"line {self._line} of {str(self.path)!r} is no line of a CSV file ({error}). "
+                "Correct the line."
+            ) from None
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """Each row's line number and cells."""
-        numbered = self._numbered()
-        next(numbered, None)  # the header
-        number = 1
-
-        def lines() -> Iterator[str]:
-            nonlocal number
-            for number, line in numbered:  # noqa: B007
-                yield line
-
-        try:
-            for cells in csv.reader(lines(), delimiter=self._delimiter):
-                yield number, cells
-        except csv.Error as error:
-            raise InputError(
-                f"line {number} of {str(self.path)!r} is no line of a CSV file ({error}). "
-                "Correct the line."
-            ) from None
+        lines = self._numbered()
+        next(lines, None)  # the header
+        for cells in self._split(lines):
+            yield self._line, cells
 
 
 @dataclass(slots=True)

@@ -14,9 +14,11 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*+[A-Za-z]|\x08")
 _WHOLE = r"\d{1,9}"
 """Digits of a step or epoch: longer numbers are none."""
 _NUMBER = r"[-+]?(?:\d++\.?\d*+(?:[eE][-+]?\d{1,5}(?!\d))?|nan|inf)"
-_PAIR = re.compile(
-    rf"(?P<name>[A-Za-z][\w ./()-]{{0,80}}?)\s*+[:=]\s*+\(?(?P<value>{_NUMBER})\)?"
-    r"(?P<percent>\s*+%)?"
+_LONGEST_NAME = 80
+_NAME = re.compile(r"[A-Za-z][\w ./()-]*\Z")
+"""The name at the end of a short text."""
+_VALUE = re.compile(
+    rf"[:=]\s*+\(?(?P<value>{_NUMBER})\)?(?P<percent>\s*+%)?"
     # As in Foster, "Generative Deep Learning" (2019): "D loss: (0.687)(R 0.682, F 0.692)".
     rf"(?:\s*+\((?:R\s*+)?(?P<real>{_NUMBER})\s*+%?,\s*+(?:F\s*+)?(?P<fake>{_NUMBER})\s*+%?\))?",
     re.IGNORECASE,
@@ -109,9 +111,13 @@ def _place(line: str) -> tuple[int, int, str]:
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
     """The names and numbers of a line, as printed."""
-    network, arrow = "", _ARROW.match(line)
-    for found in _PAIR.finditer(line):
-        name = re.split(r"[\[\]|,]| - ", found["name"])[-1].strip(" .()")
+    network, end, arrow = "", 0, _ARROW.match(line)
+    for found in _VALUE.finditer(line):
+        named = _NAME.search(line[max(end, found.start() - _LONGEST_NAME) : found.start()].rstrip())
+        if not named:
+            continue
+        end = found.end()
+        name = re.split(r"[\[\]|,]| - ", named[0])[-1].strip(" .()")
         name = _AT_STEP.sub("", name)
         if arrow and name in _ARROW_NAMES:
             whole = name in ("a1", "a2") and "." not in found["value"]  # printed in per cent

@@ -13,6 +13,7 @@ from keras_collapse import sources
 from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
+from keras_collapse.outputs.printable import for_template
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
 from keras_collapse.outputs.report.run_charts import run_charts
 from keras_collapse.outputs.report.run_context import group_facts, sample_grids
@@ -55,7 +56,11 @@ def html(source: str, run: PastRun) -> str:
     """Return the report as HTML, with all text escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
     template = Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=for_template,
     ).get_template("run.html")
     row_steps = EPOCH_STEPS if run.per_epoch else 1
     examined, context = sources.examine(run), run.context

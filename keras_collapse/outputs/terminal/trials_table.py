@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from keras_collapse.outputs.printable import printable
 from keras_collapse.outputs.style import STATUS_STYLE, clock
 
 # A symbol accompanies each colour, for readers who cannot see colours; other states are "!".
@@ -81,11 +82,11 @@ class TrialsTable:
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
-        self.console.print(line, highlight=False, markup=False, emoji=False)
+        self.console.print(printable(line), highlight=False, markup=False, emoji=False)
 
     def add(self, key: str, name: str, steps: int) -> None:
         """Add a waiting trial."""
-        self.rows.setdefault(key, Row(name, steps))
+        self.rows.setdefault(key, Row(printable(name), steps))
         self.refresh()
 
     def progress(self, running: Mapping[str, Mapping[str, Any]]) -> None:
@@ -118,6 +119,7 @@ class TrialsTable:
             note: shown in place of it in a pipe, where there is room.
         """
         row = self.rows[key]
+        status, detail, note = printable(status), printable(detail), printable(note)
         row.state, row.detail, row.step, row.seconds = status, detail, step, seconds
         self._line(
             f"{row.name}: {status.replace('_', ' ')} after {step} steps, {clock(seconds)}"
@@ -152,5 +154,5 @@ class TrialsTable:
                 bar = ProgressBar(row.steps, row.step, width=12)
             elif row.step:
                 bar = str(row.step)
-            table.add_row(row.name, state, bar, row.time)
+            table.add_row(Text(row.name), state, bar, row.time)
         return table
