@@ -57,10 +57,10 @@ def exit_status(app: typer.Typer, name: str, hints: Mapping[str, str]) -> int:
     except Exception as error:  # Python's own status, 1, says that a problem was found in a run
         if os.environ.get(TRACEBACK):
             traceback.print_exc()
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
         complain(
             f"internal error: {type(error).__name__}: {str(error)[:200]} "
-            f"({Path(place.filename).name}, line {place.lineno}). Please report it, with what "
+            f"({Path(frame.filename).name}, line {frame.lineno}). Please report it, with what "
             f"{TRACEBACK}=1 shows."
         )
     return NOT_DONE
