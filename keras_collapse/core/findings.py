@@ -140,7 +140,7 @@ class KeptGenerator:
         return {
             "which": self.which,
             "step": self.step,
-            "quality": self.quality,
+            "quality": _for_json(self.quality),
             "path": self.path,
             "restore": self.restore,
         }

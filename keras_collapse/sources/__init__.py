@@ -114,6 +114,8 @@ def _read(
             raise InputError(f"pattern: only text logs are read by one. Received: {str(source)!r}.")
         _first_line(path)
         return read_pattern(TextFile(path), repr(str(path)), pattern, signals)
+    if run_id == "":
+        raise InputError(f"no run ID after 'mlflow:'. Received: {str(source)!r}.")
     if run_id is not None:
         return read_mlflow_run(run_id, signals, tracking_uri)
     if is_folder and not (path / FILE_NAME).exists() and event_files(path):
