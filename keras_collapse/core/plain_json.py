@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_collapse.core.advice import Driver
-from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.findings import Finding, Verdict, plain_value
 
 
 def object_of(numbers: Mapping[str, float]) -> str:
@@ -90,7 +90,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "Driver": Driver,
     "Finding": Finding.from_dict,
     "Verdict": Verdict.from_dict,
-    "Mapping[str, Any]": mapping_of,
+    "Mapping[str, Any]": lambda value: plain_value(mapping_of(value)),
     "Mapping[str, float]": floats_of,
     "Mapping[str, str]": lambda value: {k: text_of(v) for k, v in mapping_of(value).items()},
     "Sequence[str]": texts_of,

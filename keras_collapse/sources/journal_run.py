@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,8 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
     journal = path / FILE_NAME if path.is_dir() else path
-    steps = 0
+    steps = skipped = 0
+    last: int | None = None
     names: dict[str, None] = {}
     reports: list[Finding] = []
     probes: list[Probe] = []
@@ -62,8 +62,10 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     setting = Setting()
     for record in _records(journal):
         match record:
+            case StepLogs() if last is not None and record.step <= last:
+                skipped += 1
             case StepLogs():
-                steps += 1
+                steps, last = steps + 1, record.step
                 if not record.logs.keys() <= names.keys() and len(names) < MOST_KEYS:
                     names |= dict.fromkeys(record.logs)
             case RunStarted():
@@ -106,7 +108,10 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         objective=objective,
         scale=scale,
         setting=setting,
-        notes=[ended] if ended else [],
+        notes=[
+            *([ended] if ended else []),
+            *([f"{skipped} records of steps that had come before were skipped"] * bool(skipped)),
+        ],
         context=context,
         kept=[kept[which] for which in sorted(kept)],
     )
@@ -120,9 +125,13 @@ class _Rows:
     count: int
 
     def __iter__(self) -> Iterator[LogRow]:
-        logs = (record for record in _records(self.journal) if isinstance(record, StepLogs))
-        for record in islice(logs, self.count):
-            yield LogRow(record.step, record.epoch, record.logs, record.rounding)
+        count, last = 0, None
+        for record in _records(self.journal):
+            if isinstance(record, StepLogs) and (last is None or record.step > last):
+                count, last = count + 1, record.step
+                yield LogRow(record.step, record.epoch, record.logs, record.rounding)
+                if count == self.count:  # the journal grows while it is read
+                    return
 
 
 def _records(journal: Path) -> Iterator[Record]:

@@ -98,7 +98,7 @@ def text(draw: random.Random) -> bytes:
              f"[Epoch {i // 5}/9] [Batch {i % 5}/5] [D loss: {a}] [G loss: {b}]",
              f">{i // 5}, {i % 5 + 1}/5, d1={a:.3f}, d2={b:.3f} g={b:.3f}",
              f"[{i // 5}/9][{i % 5}/5]\tLoss_D: {a}\tLoss_G: {b}",
-             f"Epoch {i + 1}/{length}\n{i + 1}/{length} ━━━━ 1s 2ms/step - d_loss: {a} g_loss: {b}")[
+             f"Epoch {i + 1}/{length}\n{i + 1}/{length} ━━ 1s 2ms/step - d_loss: {a} g_loss: {b}")[
                 kind
             ]
         )  # fmt: skip

@@ -127,6 +127,9 @@ def fuzz(kind: str, cases: int, seed: int, folder: Path, seconds: float) -> int:
     case = begin
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / FORMATS[kind][0]
+        path.write_bytes(made(kind, 0, seed))
+        with contextlib.suppress(Exception):  # its imports may take longer than the limit
+            check(path, 0)
         for case in range(begin, cases):
             if time.monotonic() > ends:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
@@ -108,7 +109,8 @@ def _short(context: RunContext) -> Iterator[str]:
         device = f" on {facts['device']}" if "device" in facts else ""
         yield f"Keras with {facts['backend']}{device}"
     if context.began:
-        yield time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(context.began))
+        with suppress(ValueError, OverflowError, OSError):  # no time of any calendar
+            yield time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(context.began))
 
 
 def _commands(source: str, context: RunContext | None) -> Iterator[tuple[str, str]]:
