@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 from paths import TESTS
 
 from keras_collapse.outputs.followers.journal import JournalFollower
+from keras_collapse.outputs.report.run_context import sample_grids
 from keras_collapse.outputs.run_state import RunState
-from keras_collapse.sources import read
+from keras_collapse.sources import RunContext, read
 
 sys.path.insert(0, str(TESTS / "fuzz"))
 from broken_inputs import FORMATS, made
@@ -120,14 +123,38 @@ def test_steps_that_came_before_are_skipped_and_noted(tmp_path: Path) -> None:
     assert "2 records of steps that had come before were skipped" in run.notes
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n" + bytes(99)])
-def test_a_broken_picture_is_left_out(tmp_path: Path, content: bytes) -> None:
+def png(width: int, height: int, more: bytes = b"") -> bytes:
+    """A PNG file of black pixels in any size, whose pixels may be missing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", more) + chunk(b"IEND", b"")
+
+
+PICTURES = {
+    "empty": b"",
+    "only a signature": b"\x89PNG\r\n\x1a\n",
+    "zeros": b"\x89PNG\r\n\x1a\n" + bytes(99),
+    "without pixels": png(8, 8),
+    "with broken pixels": png(8, 8, b"\xff" * 20),
+    "far too large": png(60_000, 60_000, zlib.compress(bytes(1000))),
+    "too large": png(8_000, 8_000, zlib.compress(bytes(8_000 * 24_001))),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_broken_picture_is_left_out(tmp_path: Path, name: str) -> None:
     run = {"record": "run", "schema": 1, "time": 0}
     (tmp_path / "journal.jsonl").write_text(json.dumps(run) + "\n")
-    (tmp_path / "samples.png").write_bytes(content)
+    (tmp_path / "samples.png").write_bytes(PICTURES[name])
     state = RunState()
     JournalFollower(tmp_path, state).read()
     assert state.picture is None
+    (tmp_path / "samples.png").write_bytes(PICTURES[name] + bytes(400_000))  # to be made smaller
+    assert not [*sample_grids(RunContext(tmp_path))]
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
@@ -79,7 +80,7 @@ def html(source: str, run: PastRun) -> str:
         unavailable_reason=run.unavailable_reason,
         grids=list(sample_grids(context)) if context else [],
         facts=group_facts(context.facts) if context else {},
-        summaries=context.facts.get("summary", {}) if context else {},
+        summaries=_summaries(context.facts) if context else {},
         short=list(_short(context)) if context else [],
         commands=[*kept_in_words(verdict), *_commands(source, context)],
         notes=run.notes,
@@ -95,6 +96,11 @@ def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
             "span": span_of(finding),
             "evidence": evidence_of(finding),
         }
+
+
+def _summaries(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = facts.get("summary")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _short(context: RunContext) -> Iterator[str]:
