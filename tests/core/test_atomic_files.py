@@ -75,3 +75,23 @@ def test_the_permissions_follow_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "new" / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_write_that_fails_is_one_line_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """In a process whose files may have 100 bytes at most, as on a full disk."""
+    program = (
+        "import resource\n"
+        "from pathlib import Path\n"
+        "from keras_collapse.core.atomic_files import write_json\n"
+        "from keras_collapse.core.errors import InputError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: write_json(Path('a.json'), ['a' * 1000])\n"
+        "except InputError as error: print(error)\n"
+    )
+    (tmp_path / "a.json").write_text("before")
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("cannot write 'a.json' (File too large).")
+    assert "already written are kept" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "before"
