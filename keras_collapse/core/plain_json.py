@@ -61,6 +61,14 @@ def whole_of(value: Any) -> int:
     return number
 
 
+def count_of(value: Any) -> int:
+    """The value as a whole number from 0; 0 if it is none."""
+    try:
+        return max(whole_of(value), 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
 def text_of(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a text is needed, not {str(value)[:80]}")

@@ -9,7 +9,7 @@ from typing import Any
 from keras_collapse.core.events import Listener
 from keras_collapse.core.examiner import ENOUGH_STEPS
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
-from keras_collapse.core.plain_json import whole_of
+from keras_collapse.core.plain_json import count_of
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.printable import printable_finding, printable_verdict
@@ -165,10 +165,7 @@ class RunState(Listener):
 
     def _fact(self, name: str) -> int:
         """A count among the facts; 0 if it is missing or none."""
-        try:
-            return max(whole_of(self.facts.get(name)), 0)
-        except (TypeError, ValueError, OverflowError):
-            return 0
+        return count_of(self.facts.get(name))
 
     @property
     def speed(self) -> float:

@@ -131,6 +131,14 @@ def test_the_table_of_trials_holds_none() -> None:
     assert_clean(screen.file.getvalue())  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("step", [[], "x", None, 1e400, 10**400, -3])
+def test_a_trial_with_an_odd_progress_is_shown_as_starting(step: object) -> None:
+    table = TrialsTable(console(False))
+    table.add("a", "trial", 10)
+    table.progress({"a": {"step": step, "verdict": []}})
+    assert table.rows["a"].state == "starting"
+
+
 def test_reports_hold_none(run: Path) -> None:
     page = write_run_report(str(run)).read_text(encoding="utf-8")
     assert "\\x1b" in page

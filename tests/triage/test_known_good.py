@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from keras_collapse.core.errors import InputError
+from keras_collapse.reproducibility.known_good import read_known_good
 from keras_collapse.triage.options import Options, spec_of
 from keras_collapse.triage.plans import NAMES
 
@@ -39,3 +42,25 @@ def test_any_seed_and_cap_makes_a_plan(plan: str, cap: int, seed: int) -> None:
 def test_one_or_two_batch_sizes_make_a_plan(plan: str, sizes: str) -> None:
     found = spec_of(Options(plan, "gan.py:train", batch_sizes=sizes, seed=123))
     assert {str(trial.batch_size) for trial in found.plan.trials} <= set(sizes.split(","))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"seeds = " + b"[" * 100_000, "not valid TOML"),
+        (b"seeds = [\xff]", "not valid TOML"),
+        (b"seeds = [" + b"9" * 5000 + b"]", "not valid"),
+        (b"", "seeds: Field required"),
+    ],
+)
+def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        read_known_good(tmp_path / "a.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fifo_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.toml")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_known_good(tmp_path / "a.toml")

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from keras_collapse.core.plain_json import count_of
 from keras_collapse.outputs.printable import printable
 from keras_collapse.outputs.style import STATUS_STYLE, clock
 
@@ -95,7 +96,7 @@ class TrialsTable:
             row = self.rows.get(key)
             if row is None:
                 continue
-            step = int(report.get("step", 0))
+            step = count_of(report.get("step", 0))
             if row.state == "waiting":
                 self._line(f"{row.name}: started")
             row.state = "running" if step else "starting"
