@@ -113,6 +113,13 @@ def test_a_notebook_ends_well(tmp_path: Path, content: str) -> None:
     assert_ends_well(tmp_path / "run.ipynb", "notebook")
 
 
+@pytest.mark.parametrize("case", [21760, 26520])
+def test_a_journal_is_followed_well(tmp_path: Path, case: int) -> None:
+    """Steps that come before others; a run that takes for ever."""
+    (tmp_path / "journal.jsonl").write_bytes(made("journal", case, 0))
+    assert find_of(tmp_path / "journal.jsonl", "journal", case) is None
+
+
 def test_steps_that_came_before_are_skipped_and_noted(tmp_path: Path) -> None:
     steps = [0, 1, 2, 1, 2, 3]
     lines = ['{"record":"run","schema":1,"time":0}']

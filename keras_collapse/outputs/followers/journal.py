@@ -92,7 +92,7 @@ class JournalFollower:
                 state.on_run(record.facts)
             case ReaderSettings():
                 self._reader = Reader(**record.arguments(), relative_rounding=FLOAT32_ROUNDING)
-            case StepLogs() if self._reader is not None:
+            case StepLogs() if self._reader is not None and record.step > state.step:
                 state.on_logs(record.step, record.logs)
                 for reading in self._reader.read(
                     record.step, record.logs, record.epoch, record.rounding
