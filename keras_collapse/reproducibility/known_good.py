@@ -9,8 +9,8 @@ from typing import Annotated
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.regular_files import open_regular
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 
 FILE_NAME = "known_good.toml"

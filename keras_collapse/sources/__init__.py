@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from keras_collapse.core.atomic_files import TextFile
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
 from keras_collapse.core.readings.signals import recognise_names
-from keras_collapse.core.regular_files import TextFile
 from keras_collapse.sources.csv_log import read_csv
 from keras_collapse.sources.journal_run import read_run
 from keras_collapse.sources.mlflow_run import read_mlflow_run, run_id_of

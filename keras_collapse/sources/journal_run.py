@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.advice import Setting
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, KeptGenerator
 from keras_collapse.core.journal import FILE_NAME, read_journal
@@ -28,7 +29,6 @@ from keras_collapse.core.records import (
     SettingSeen,
     StepLogs,
 )
-from keras_collapse.core.regular_files import open_regular
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.past_run import LogRow, PastRun, RunContext
 

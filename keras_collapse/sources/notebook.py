@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.regular_files import open_regular
 from keras_collapse.sources.past_run import PastRun
 from keras_collapse.sources.text_log import has_signal, read_text
 

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.readings.signals import recognise_names
-from keras_collapse.core.regular_files import open_regular
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.past_run import LogRow, PastRun
 

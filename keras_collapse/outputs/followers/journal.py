@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME, record_of
 from keras_collapse.core.process.identity import lives
@@ -20,7 +21,6 @@ from keras_collapse.core.records import (
     SamplesChecked,
     StepLogs,
 )
-from keras_collapse.core.regular_files import open_regular
 from keras_collapse.outputs.pictures import read_picture
 from keras_collapse.outputs.run_state import RunState
 
