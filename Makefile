@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook clean help
+.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -16,6 +16,8 @@ help:
 	@echo "make wiring-table    docs/wiring-table.md, from the programs of tests/training/wiring"
 	@echo "make strangers       docs/strangers.md: GANs as others write them, correct and faulty, judged by"
 	@echo "                     an oracle; needs KERAS_COLLAPSE_DATA (3 hours on 2 cores; it resumes)"
+	@echo "make fuzz            100,000 broken logs of each format to the readers, in pieces of 10 minutes a"
+	@echo "                     format; it continues where it stopped (two hours for all)"
 	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
 	@echo "make cost            CPU time of the monitor per training step, in microseconds"
 	@echo "make check-cost      CPU time of a sample check's comparison, in milliseconds"
@@ -64,6 +66,9 @@ lint: .venv/test-ready
 
 test: lint
 	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py
+
+fuzz: .venv/test-ready
+	$(BIN)/python tests/fuzz/fuzz.py --seconds 600
 
 pictures: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python docs/pictures/make.py

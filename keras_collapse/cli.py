@@ -6,18 +6,17 @@ line on stderr, no traceback).
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import verdict_of
-from keras_collapse.core.findings import Status, Verdict
+from keras_collapse.outputs.terminal.exit_status import NOT_DONE, PROBLEM, exit_status, status_of
+from keras_collapse.outputs.terminal.standard_output import print_json, say, whole_output
 from keras_collapse.triage.command import triage
 from keras_collapse.triage.options import PARAMS, split_pair
 
@@ -38,10 +37,6 @@ Averaging = Annotated[
 Pattern = Annotated[
     str | None, typer.Option(help="For text logs, as 'd=(?P<d_loss>[0-9.]+)'.", metavar="REGEX")
 ]
-
-PROBLEM = 1
-NOT_DONE = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -80,17 +75,19 @@ def diagnose(
 
     if (source is None) == (mlflow is None):
         raise InputError("give exactly one of SOURCE and --mlflow RUN_ID.")
-    source = source or f"mlflow:{mlflow}"
+    source = f"mlflow:{mlflow}" if source is None else source
     names = dict(split_pair(pair, "--signal") for pair in signal or ()) or None
     run = sources.read(source, names, tracking_uri, averaging, pattern)
-    verdict = sources.examine(run).verdict
-    if as_json:
-        _print_json(verdict.to_dict(source) | ({"notes": list(run.notes)} if run.notes else {}))
-    else:
-        from keras_collapse.outputs.terminal.summary import show
+    verdict = sources.examine(run, keep_readings=False).verdict
+    with whole_output():
+        if as_json:
+            notes = {"notes": list(run.notes)} if run.notes else {}
+            print_json(verdict.to_dict(source) | notes)
+        else:
+            from keras_collapse.outputs.terminal.summary import show
 
-        follow = f"Report: keras-collapse report {shlex.quote(source)}"
-        show(verdict, source, run.notes, follow=follow)
+            follow = f"Report: keras-collapse report {shlex.quote(source)}"
+            show(verdict, source, run.notes, follow=follow)
     return status_of(verdict)
 
 
@@ -143,15 +140,16 @@ def audit(
     from keras_collapse.training.wiring.audit import one_batch
 
     verdict = verdict_of(user_program.run("the audit", take_step, gan, one_batch(data)))
-    if as_json:
-        report = verdict.to_dict(target)
-        del report["steps"], report["averaging"]
-        _print_json(report)
-    else:
-        from keras_collapse.outputs.terminal.summary import show
+    with whole_output():
+        if as_json:
+            report = verdict.to_dict(target)
+            del report["steps"], report["averaging"]
+            print_json(report)
+        else:
+            from keras_collapse.outputs.terminal.summary import show
 
-        follow = f"As JSON: keras-collapse audit {shlex.quote(target)} --json"
-        show(verdict, target, follow=follow)
+            follow = f"As JSON: keras-collapse audit {shlex.quote(target)} --json"
+            show(verdict, target, follow=follow)
     return status_of(verdict)
 
 
@@ -168,14 +166,15 @@ def compare(
     from keras_collapse.reproducibility import compare as comparison
 
     found = comparison.compare(run_a, run_b)
-    if as_json:
-        _print_json(found.to_dict())
-    else:
-        word = {True: "IDENTICAL", False: "DIFFERENT", None: "UNDECIDED"}[found.identical]
-        print(f"keras-collapse: {word}: {found.message}")
-        if found.source:
-            label = "likeliest source" if found.identical is False else "what to do"
-            print(f"  {label}: {found.source}")
+    with whole_output():
+        if as_json:
+            print_json(found.to_dict())
+        else:
+            word = {True: "IDENTICAL", False: "DIFFERENT", None: "UNDECIDED"}[found.identical]
+            say(f"keras-collapse: {word}: {found.message}")
+            if found.source:
+                label = "likeliest source" if found.identical is False else "what to do"
+                say(f"  {label}: {found.source}")
     return {True: 0, False: PROBLEM, None: NOT_DONE}[found.identical]
 
 
@@ -196,7 +195,9 @@ def report(
     """Write an HTML report of a run, with its findings, curves and samples."""
     from keras_collapse.outputs.report.run_report import write_run_report
 
-    print(f"Report: {write_run_report(source, out)}")
+    written = write_run_report(source, out)
+    with whole_output():
+        say(f"Report: {written}")
     return 0
 
 
@@ -237,7 +238,7 @@ def sync(
     from keras_collapse.outputs.mlflow.sync import sync as send
 
     for line in send(folder):
-        print(line)
+        say(line)
     return 0
 
 
@@ -257,43 +258,9 @@ def run_seeded(
     return run_script(script, seed, context.args)
 
 
-def status_of(verdict: Verdict) -> int:
-    """Return the exit status of a verdict: 0 if nothing was found, 1 if a problem was."""
-    return PROBLEM if verdict.status in (Status.FAILED, Status.WARNING) else 0
-
-
-def _print_json(report: dict[str, Any]) -> None:
-    print(json.dumps(report, indent=1, allow_nan=False, default=str))
-
-
 def main() -> None:
     """Run the command line and exit with its status."""
-    try:
-        status = app(standalone_mode=False, prog_name="keras-collapse")
-    except InputError as error:
-        status = _complain(str(error))
-    except TyperException as error:
-        status = _complain(_usage(error))
-    except KeyboardInterrupt:
-        status = _complain("interrupted.", INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        status = 0
-    sys.exit(status)
-
-
-def _usage(error: TyperException) -> str:
-    """Return one line on arguments that Typer does not accept."""
-    unknown = type(error).__name__ == "NoSuchOption"  # Typer exports no name for it
-    hint = f"{PARAMS} " if unknown and sys.argv[1:2] == ["triage"] else ""
-    received = shlex.join(sys.argv[1:])
-    message = error.format_message().rstrip(".")
-    return f"{message}. Received: {received}. {hint}See keras-collapse --help."
-
-
-def _complain(message: str, status: int = NOT_DONE) -> int:
-    print(f"keras-collapse: {' '.join(message.split())}", file=sys.stderr)
-    return status
+    sys.exit(exit_status(app, "keras-collapse", hints={"triage": PARAMS}))
 
 
 if __name__ == "__main__":

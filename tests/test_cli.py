@@ -98,6 +98,9 @@ def test_diagnose_imports_no_framework(pinned: Path) -> None:
     [
         (["diagnose", "nothing.csv"], "no such file"),
         (["diagnose"], "give exactly one of SOURCE and --mlflow RUN_ID"),
+        (["diagnose", ""], "the source is empty"),
+        (["report", " "], "the source is empty"),
+        (["diagnose", "mlflow:"], "no run ID"),
         (["diagnos"], "No such command"),
         (["diagnose", "a", "--no"], "No such option"),
         (["demo", "--epochs", "0"], "--epochs must be at least 1"),
@@ -116,3 +119,47 @@ def test_help_is_given_for_every_command() -> None:
         assert "Usage" in done.stdout
     assert "Exit status" in run("--help").stdout
     assert run().stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_reader_that_leaves_does_not_change_the_status(pinned: Path, more: list[str]) -> None:
+    command = [sys.executable, "-m", "keras_collapse.cli", "diagnose", str(pinned), *more]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [["diagnose"], ["diagnose", "--json"], ["--help"]])
+def test_a_full_disk_is_one_line_and_status_2(pinned: Path, arguments: list[str]) -> None:
+    source = [pinned] if "diagnose" in arguments else []
+    command = [sys.executable, "-m", "keras_collapse.cli", *arguments, *map(str, source)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+def test_a_closed_output_does_not_change_the_status(pinned: Path) -> None:
+    command = f"{sys.executable} -m keras_collapse.cli diagnose {pinned} >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_an_internal_error_is_no_problem_found(pinned: Path) -> None:
+    """A bug of ours, here a broken installation, has status 2 and shows where it is."""
+    program = (
+        "import sys\n"
+        "from keras_collapse import cli, sources\n"
+        "del sources.examine\n"
+        f"sys.argv = ['keras-collapse', 'diagnose', {str(pinned)!r}]\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert "internal error: AttributeError" in complaint(done)
+    assert "(cli.py, line " in done.stderr

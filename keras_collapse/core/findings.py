@@ -45,6 +45,8 @@ ROOTS = (
     "batchnorm_mismatch",
 )
 """Wiring faults. They are listed first, since a run's other failures usually follow from them."""
+MOST_DEPTH = 6
+"""Levels of lists and objects in the evidence that are kept."""
 ROLLED_BACK = "rolled_back"
 """The kind of the finding that says that a training went back to an earlier step, at its
 ``last_step``."""
@@ -89,7 +91,7 @@ class Finding:
             "severity": str(self.severity),
             "first_step": self.first_step,
             "last_step": self.last_step,
-            "evidence": {name: _for_json(value) for name, value in self.evidence.items()},
+            "evidence": {name: plain_value(value) for name, value in self.evidence.items()},
             "message": self.message,
             "advice": list(self.advice),
         }
@@ -99,13 +101,13 @@ class Finding:
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
         return cls(
-            plain["kind"],
+            str(plain["kind"]),
             Severity(plain["severity"]),
-            plain["first_step"],
-            plain["last_step"],
-            plain["message"],
-            dict(plain["evidence"]),
-            tuple(plain["advice"]),
+            int(plain["first_step"]),
+            int(plain["last_step"]),
+            str(plain["message"]),
+            {name: plain_value(value) for name, value in dict(plain["evidence"]).items()},
+            tuple(map(str, plain["advice"])),
             bool(plain.get("healed", False)),
         )
 
@@ -140,7 +142,7 @@ class KeptGenerator:
         return {
             "which": self.which,
             "step": self.step,
-            "quality": self.quality,
+            "quality": plain_value(self.quality),
             "path": self.path,
             "restore": self.restore,
         }
@@ -191,7 +193,7 @@ class Verdict:
             tuple(Finding.from_dict(one) for one in plain["findings"]),
             str(plain["reason"]),
             int(plain["steps"]),
-            plain["averaging"],
+            None if plain["averaging"] is None else str(plain["averaging"]),
             tuple(KeptGenerator.from_dict(one) for one in plain.get("kept", ())),
         )
 
@@ -223,5 +225,10 @@ class Verdict:
         return plain | {"kept": [one.to_dict() for one in self.kept]} if self.kept else plain
 
 
-def _for_json(value: Any) -> Any:
+def plain_value(value: Any, depth: int = MOST_DEPTH) -> Any:
+    """A value as JSON holds it: NaN and infinity become strings, and deep nesting is cut."""
+    if isinstance(value, list | tuple):
+        return [plain_value(one, depth - 1) for one in value] if depth else "…"
+    if isinstance(value, Mapping):
+        return {str(k): plain_value(one, depth - 1) for k, one in value.items()} if depth else "…"
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,14 @@ from typing import Any, ClassVar, Self
 
 from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.plain_json import floats_of, json_value, mapping_of, object_of
+from keras_collapse.core.plain_json import (
+    floats_of,
+    json_value,
+    mapping_of,
+    object_of,
+    typed,
+    whole_of,
+)
 from keras_collapse.core.samples.probe import Probe
 
 SCHEMA = 1
@@ -31,10 +38,11 @@ class Record:
         """The record of a line; fields of a newer version are passed over.
 
         Raises:
-            KeyError, TypeError, ValueError, AttributeError: a field is missing or of another type.
+            KeyError, TypeError, ValueError, AttributeError, OverflowError: a field is missing or of
+                another type.
         """
-        known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in plain.items() if name in known})
+        known = {one.name: str(one.type) for one in fields(cls)}
+        return cls(**{n: typed(value, known[n]) for n, value in plain.items() if n in known})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,6 @@ class FitStarted(Record):
     kind: ClassVar[str] = "fit"
     step: int
     facts: Mapping[str, Any]
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(int(plain["step"]), mapping_of(plain["facts"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,8 @@ class StepLogs(Record):
         logs = floats_of(plain["logs"])
         data = plain.get("data")
         return cls(
-            int(plain["step"]),
-            int(plain["epoch"]),
+            whole_of(plain["step"]),
+            whole_of(plain["epoch"]),
             logs,
             rounding,
             None if data is None else mapping_of(data),
@@ -142,11 +146,6 @@ class EpochEnded(Record):
     logs: Mapping[str, float]
     rates: Mapping[str, float] = field(default_factory=dict)
 
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        logs, rates = floats_of(plain["logs"]), floats_of(plain["rates"])
-        return cls(int(plain["step"]), int(plain["epoch"]), logs, rates)
-
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint(Record):
@@ -155,10 +154,6 @@ class Fingerprint(Record):
     kind: ClassVar[str] = "fingerprint"
     step: int
     weights: Sequence[Sequence[str]]
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(int(plain["step"]), [(str(path), str(one)) for path, one in plain["weights"]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +168,6 @@ class SamplesChecked(Record):
     def probe(self) -> Probe:
         """The same as a `Probe`."""
         return Probe(self.step, self.values)
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(int(plain["step"]), floats_of(plain["values"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +212,13 @@ class SettingSeen(Record):
     """How the run is trained, and what of its wiring was checked; later ones replace it."""
 
     kind: ClassVar[str] = "setting"
-    driver: str
+    driver: Driver
     checked: Sequence[str] = ()
 
     @property
     def setting(self) -> Setting:
         """The same as a `Setting`."""
-        return Setting(Driver(self.driver), frozenset(self.checked))
+        return Setting(self.driver, frozenset(self.checked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +227,6 @@ class FindingChanged(Record):
 
     kind: ClassVar[str] = "finding"
     finding: Finding
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(Finding.from_dict(plain["finding"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +249,6 @@ class RunEnded(Record):
     verdict: Verdict
     ended_by: str = ""
 
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        return cls(Verdict.from_dict(plain["verdict"]), str(plain.get("ended_by", "")))
-
 
 _ALL = (RunStarted, FitStarted, ReaderSettings, StepLogs, EpochEnded, Fingerprint, SamplesChecked,
         PictureSaved, GeneratorKept, SamplesUnavailable, ObjectiveSeen, SettingSeen, FindingChanged,
@@ -287,5 +270,12 @@ def parse(line: str | bytes) -> Record:
         if plain["record"] == RunStarted.kind and plain["schema"] != SCHEMA:
             raise ValueError(f"the journal has schema {plain['schema']!r}, not {SCHEMA}")
         return KINDS[plain["record"]].from_plain(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from None
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None

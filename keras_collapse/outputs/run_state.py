@@ -9,8 +9,10 @@ from typing import Any
 from keras_collapse.core.events import Listener
 from keras_collapse.core.examiner import ENOUGH_STEPS
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+from keras_collapse.core.plain_json import count_of
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
+from keras_collapse.outputs.printable import printable_finding, printable_verdict
 
 POINTS = 1024
 """Points of a curve that are kept; at twice as many, neighbours are averaged."""
@@ -87,7 +89,7 @@ class RunState(Listener):
         if self.facts and self.facts.get("run_dir") != facts.get("run_dir"):
             self._clear()
         self.facts, self.verdict = facts, None
-        resumed = int(facts.get("initial_epoch", 0)) * int(facts.get("steps") or 0)
+        resumed = self._fact("initial_epoch") * self._fact("steps")
         self._first, self._began = (self.step + 1) or resumed, time.time()
         self._first_epoch = self.epoch
 
@@ -111,10 +113,11 @@ class RunState(Listener):
         self.picture = images
 
     def on_finding(self, finding: Finding) -> None:
+        finding = printable_finding(finding)
         self.findings[finding.kind, finding.first_step] = finding
 
     def on_verdict(self, verdict: Verdict, samples: Any) -> None:
-        self.verdict = verdict
+        self.verdict = verdict = printable_verdict(verdict)
         self.findings = {(f.kind, f.first_step): f for f in verdict.findings}
 
     def at(self, began: float, now: float) -> None:
@@ -145,15 +148,24 @@ class RunState(Listener):
     @property
     def epochs_done(self) -> int:
         """The number of epochs of the current fit that have ended, numbered as Keras does."""
-        return self.epoch - self._first_epoch + int(self.facts.get("initial_epoch", 0))
+        return self.epoch - self._first_epoch + self._fact("initial_epoch")
 
     @property
     def steps(self) -> int | None:
         """The number of steps the run will have when the current fit ends; None if unknown."""
-        epochs, steps = self.facts.get("epochs"), self.facts.get("steps")
+        epochs, steps = self.epochs, self._fact("steps")
         if not epochs or not steps:
             return None
-        return self._first + (int(epochs) - int(self.facts.get("initial_epoch", 0))) * int(steps)
+        return self._first + (epochs - self._fact("initial_epoch")) * steps
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of the current fit; 0 if unknown."""
+        return self._fact("epochs")
+
+    def _fact(self, name: str) -> int:
+        """A count among the facts; 0 if it is missing or none."""
+        return count_of(self.facts.get(name))
 
     @property
     def speed(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from keras_collapse.core.findings import Finding, KeptGenerator, Severity, Status, Verdict
 
 # A symbol with each colour, for those who do not see colours.
@@ -47,10 +49,10 @@ def kept_in_words(verdict: Verdict) -> list[tuple[str, str]]:
     by_step: dict[int, list[KeptGenerator]] = {}
     for one in verdict.kept:
         by_step.setdefault(one.step, []).append(one)
-    named = {"best": "best", "healthy": "last healthy"}
+    named = {"healthy": "last healthy"}
     return [
         (
-            f"{' and '.join(named[one.which] for one in same).capitalize()} generator "
+            f"{' and '.join(named.get(o.which, o.which) for o in same).capitalize()} generator "
             f"(step {step}, quality {same[0].quality:.2f})",
             same[0].restore,
         )
@@ -59,11 +61,13 @@ def kept_in_words(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def clock(seconds: float) -> str:
-    """A duration as h:mm:ss or m:ss.
+    """A duration as h:mm:ss or m:ss; "?" if it is no number.
 
-    >>> clock(75), clock(3700)
-    ('1:15', '1:01:40')
+    >>> clock(75), clock(3700), clock(float("inf"))
+    ('1:15', '1:01:40', '?')
     """
+    if not math.isfinite(seconds):
+        return "?"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -9,6 +9,7 @@ from typing import Annotated
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 
@@ -52,7 +53,10 @@ def read_known_good(path: str | Path) -> KnownGood:
         InputError: the file is missing, is not TOML, or does not hold what is expected.
     """
     try:
-        return KnownGood(**tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        with open_regular(Path(path)) as file:
+            return KnownGood(**tomllib.load(file))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(
             f"cannot read {str(path)!r} ({error.strerror}). Give the {FILE_NAME} of a triage."
@@ -64,5 +68,5 @@ def read_known_good(path: str | Path) -> KnownGood:
             f"{str(path)!r} is not a valid {FILE_NAME}: {where}: {first['msg']}. "
             f"Received: {first['input']!r}."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} is not valid TOML ({error}).") from None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from keras_collapse.core.atomic_files import TextFile
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
@@ -71,7 +72,8 @@ def diagnose(
     >>> diagnose(log).cause.kind
     'discriminator_pinned'
     """
-    return examine(read(source, signals, tracking_uri, averaging, pattern)).verdict
+    run = read(source, signals, tracking_uri, averaging, pattern)
+    return examine(run, keep_readings=False).verdict
 
 
 def read(
@@ -99,51 +101,57 @@ def _read(
     tracking_uri: str | None,
     pattern: str | None,
 ) -> PastRun:
+    if not str(source).strip():
+        raise InputError(f"the source is empty. {ACCEPTED}")
     run_id = run_id_of(str(source))
     path = Path(source)
+    try:
+        is_folder = path.is_dir()
+    except ValueError:
+        raise InputError(f"no file can be named {str(path)!r}. {ACCEPTED}") from None
     if pattern is not None:
-        if run_id is not None or path.is_dir() or path.suffix in (".jsonl", ".ipynb", ".csv"):
+        if run_id is not None or is_folder or path.suffix in (".jsonl", ".ipynb", ".csv"):
             raise InputError(f"pattern: only text logs are read by one. Received: {str(source)!r}.")
-        return read_pattern(_text_of(path), repr(str(path)), pattern, signals)
+        _first_line(path)
+        return read_pattern(TextFile(path), repr(str(path)), pattern, signals)
+    if run_id == "":
+        raise InputError(f"no run ID after 'mlflow:'. Received: {str(source)!r}.")
     if run_id is not None:
         return read_mlflow_run(run_id, signals, tracking_uri)
-    if path.is_dir() and not (path / FILE_NAME).exists() and event_files(path):
+    if is_folder and not (path / FILE_NAME).exists() and event_files(path):
         return read_events(path, signals)
-    if path.is_dir() or path.suffix == ".jsonl":
+    if is_folder or path.suffix == ".jsonl":
         return read_run(path, signals)
     if "tfevents" in path.name and path.exists():
         return read_events(path, signals)
-    text = _text_of(path)
+    header = _first_line(path)
     if path.suffix == ".ipynb":
-        return read_notebook(path, text, signals)
-    if path.suffix == ".csv" or _is_table(text, signals):
-        return read_csv(path, text, signals)
-    return read_text(text, repr(str(path)), signals)
+        return read_notebook(path, signals)
+    if path.suffix == ".csv" or _is_table(header, signals):
+        return read_csv(path, TextFile(path), signals)
+    return read_text(TextFile(path), repr(str(path)), signals)
 
 
-def _is_table(text: str, signals: Mapping[str, str] | None) -> bool:
+def _is_table(header: str, signals: Mapping[str, str] | None) -> bool:
     """Whether the first line is a table's header with a signal's name."""
-    header = text.splitlines()[0]
     if ":" in header or not any(mark in header for mark in ",;\t"):
         return False
-    columns = next(csv.reader([header], delimiter=max(",;\t", key=header.count)))
     try:
+        columns = next(csv.reader([header], delimiter=max(",;\t", key=header.count)))
         recognise_names([name.strip() for name in columns], signals)
-    except InputError:
+    except (InputError, csv.Error):
         return False
     return True
 
 
-def _text_of(path: Path) -> str:
-    """The content of a text file, without empty first lines."""
+def _first_line(path: Path) -> str:
+    """The first line of a text file that is not blank."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        for line in TextFile(path):
+            if line.strip():
+                return line
     except FileNotFoundError:
         raise InputError(f"no such file: {str(path)!r}. {ACCEPTED}") from None
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r} ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{str(path)!r} is not a text file. {ACCEPTED}") from None
-    if not text.strip():
-        raise InputError(f"{str(path)!r} is empty. {ACCEPTED}")
-    return text.lstrip("\n")
+    raise InputError(f"{str(path)!r} is empty. {ACCEPTED}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from keras_collapse.core.errors import InputError
@@ -15,113 +15,191 @@ STEP_COLUMNS = ("step", "global_step", "iteration", "iter")
 """Column names of the training step, in any case."""
 FULL_PRECISION = 7
 """Decimals from which a number counts as written in full, not rounded for printing."""
+LARGEST_STEP = 2**53
+"""Larger whole numbers are not exact as floating-point numbers."""
 
 
-def read_csv(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRun:
+def read_csv(path: Path, lines: Iterable[str], signals: Mapping[str, str] | None) -> PastRun:
     """Read a CSV log with one row per training step or per epoch.
+
+    The file is read once here, and again at each iteration over the run's rows.
 
     Args:
         path: the file, named in error messages.
-        text: its content.
+        lines: its lines, with their ends; iterated more than once.
         signals: canonical signal to column, for names that are not recognised.
 
     Raises:
-        InputError: a line is broken, or no column is a signal.
+        InputError: a line is broken (also while the rows are iterated), or no column is a signal.
     """
-    header, *lines = text.splitlines()
-    delimiter = max(",;\t", key=header.count)
-    columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-    numbered = [(i, line) for i, line in enumerate(lines, 2) if line.strip()]
-    names = recognise_names(columns, signals)
-    cells = list(csv.reader((line for _, line in numbered), delimiter=delimiter))
+    table = _Table(path, lines)
+    names = recognise_names(table.columns, signals)
+    survey = _survey(table, names)
     notes = list(names.questions)
-    if cells and not text.endswith("\n") and _is_cut(cells, columns):
-        cells.pop()
-        notes.append(f"line {numbered[len(cells)][0]} is incomplete and was skipped")
-    if not cells:
+    if survey.cut_line:
+        notes.append(f"line {survey.cut_line} is incomplete and was skipped")
+    if not survey.rows:
         raise InputError(f"{str(path)!r} has a header but no rows. Log at least one step.")
-    table = _Table(path, columns, [n for n, _ in numbered[: len(cells)]], cells)
-    rows, per_epoch = _rows_of(table, names)
-    return PastRun(rows, per_epoch, {"signals": signals}, notes=notes)
+    rows = _Rows(table, names, survey.rows, survey.rounding)
+    keys = list(names.keys.values())
+    return PastRun(rows, keys, rows.per_epoch, {"signals": signals}, notes=notes)
 
 
-def _is_cut(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> bool:
-    """Whether the last line, which has no line end, is incomplete."""
-    last = cells[-1]
-    if len(last) < len(columns):
-        return True
-    usual = {decimals_of(row[-1]) for row in cells[:-1] if len(row) == len(columns)}
-    return len(usual) == 1 and decimals_of(last[-1]) not in usual
-
-
-@dataclass(frozen=True, slots=True)
 class _Table:
-    path: Path
-    columns: Sequence[str]
-    lines: Sequence[int]  # the line in the file of each row
-    cells: Sequence[Sequence[str]]
+    """The cells of the file, read anew at each iteration.
 
-    def number(self, row: int, column: str) -> float | None:
-        """The cell as a number; None if it is empty."""
-        cells = self.cells[row]
-        if len(cells) != len(self.columns):
-            raise InputError(
-                f"line {self.lines[row]} of {str(self.path)!r} has {len(cells)} cells, the header "
-                f"has {len(self.columns)}. Correct the line."
-            )
-        text = cells[self.columns.index(column)].strip()
+    Attributes:
+        columns: the names in the header.
+        is_cut: whether the last line that was read has no end.
+    """
+
+    def __init__(self, path: Path, lines: Iterable[str]) -> None:
+        self.path = path
+        self._lines = lines
+        self._delimiter, self._line = ",", 0
+        self.is_cut = False
+        self.columns: Sequence[str] = ()
+        for header in self._numbered():
+            self._delimiter = max(",;\t", key=header.count)
+            self.columns = [name.strip() for name in next(self._split([header]))]
+            break
+
+    def _numbered(self) -> Iterator[str]:
+        """The lines that are not blank, without their ends; keeps the number of the last one."""
+        for number, line in enumerate(self._lines, 1):
+            self._line = number
+            if line.strip():
+                self.is_cut = not line.endswith("\n")
+                yield line.rstrip("\n")
+
+    def _split(self, lines: Iterable[str]) -> Iterator[list[str]]:
         try:
-            return float(text) if text else None
-        except ValueError:
+            yield from csv.reader(lines, delimiter=self._delimiter)
+        except csv.Error as error:
             raise InputError(
-                f"line {self.lines[row]} of {str(self.path)!r}: column {column!r} should hold a "
-                f"number. Received: {text!r}."
+                f"line {self._line} of {str(self.path)!r} is no line of a CSV file ({error}). "
+                "Correct the line."
             ) from None
 
-
-def _rows_of(table: _Table, names: SignalNames) -> tuple[list[LogRow], bool]:
-    """The rows, and whether each row is an epoch."""
-    lower = {name.lower(): name for name in table.columns}
-    step_column = next((lower[name] for name in STEP_COLUMNS if name in lower), None)
-    epoch_column = lower.get("epoch")
-    per_epoch = step_column is None and epoch_column is not None and "batch" not in lower
-    counted = step_column or (epoch_column if per_epoch else None)
-    rows: list[LogRow] = []
-    for i in range(len(table.cells)):
-        step = i if counted is None else _whole(table, i, counted)
-        if rows and step <= rows[-1].step:
-            raise InputError(
-                f"line {table.lines[i]} of {str(table.path)!r}: {counted} {step} comes after "
-                f"{rows[-1].step}. Sort the file, or split it at the start of each run."
-            )
-        epoch = None if per_epoch or epoch_column is None else _whole(table, i, epoch_column)
-        log = {key: table.number(i, key) for key in names.keys.values()}
-        known = {k: v for k, v in log.items() if v is not None}
-        rows.append(LogRow(step, epoch, known))
-    rounding = _rounding_of(table, names)
-    return [replace(row, rounding=rounding) for row in rows], per_epoch
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Each row's line number and cells."""
+        lines = self._numbered()
+        next(lines, None)  # the header
+        for cells in self._split(lines):
+            yield self._line, cells
 
 
-def _whole(table: _Table, row: int, column: str) -> int:
-    """The cell as an integer."""
-    number = table.number(row, column)
-    if number is None or number % 1 != 0:
-        raise InputError(
-            f"line {table.lines[row]} of {str(table.path)!r}: {column!r} should be a whole number. "
-            f"Received: {number}."
-        )
-    return int(number)
+@dataclass(slots=True)
+class _Survey:
+    """What must be known of a table before its first row is used.
+
+    Args:
+        rows: the number of its rows, without an incomplete last one.
+        cut_line: the line number of that one; 0 without one.
+        rounding: half a unit of each column's last printed decimal; None if numbers are written in
+            full.
+    """
+
+    rows: int = 0
+    cut_line: int = 0
+    rounding: dict[str, float] | None = None
 
 
-def _rounding_of(table: _Table, names: SignalNames) -> dict[str, float] | None:
-    """Half a unit of each column's last printed decimal; None if numbers are written in full."""
-    decimals = {
-        key: max(decimals_of(row[table.columns.index(key)]) for row in table.cells)
-        for key in names.keys.values()
-    }
-    if max(decimals.values()) >= FULL_PRECISION:
-        return None
-    return {key: 0.5 * 10.0**-count for key, count in decimals.items()}
+def _survey(table: _Table, names: SignalNames) -> _Survey:
+    found = _Survey()
+    places = {key: table.columns.index(key) for key in names.keys.values()}
+    decimals = dict.fromkeys(places, 0)
+    usual: set[int] = set()  # decimals of the last column, of all rows but the last
+    last_line, last = 0, None
+    for line, cells in table:
+        found.rows += 1
+        if last is not None and len(last) == len(table.columns) and len(usual) < 2:
+            usual.add(decimals_of(last[-1]))
+        last_line, last = line, cells
+        if max(decimals.values()) < FULL_PRECISION:
+            for key, place in places.items():
+                if place < len(cells):
+                    decimals[key] = max(decimals[key], decimals_of(cells[place]))
+    if last is not None and table.is_cut:
+        shorter = len(last) < len(table.columns)
+        if shorter or (len(usual) == 1 and decimals_of(last[-1]) not in usual):
+            found.rows, found.cut_line = found.rows - 1, last_line
+    if max(decimals.values()) < FULL_PRECISION:
+        found.rounding = {key: 0.5 * 10.0**-count for key, count in decimals.items()}
+    return found
+
+
+class _Rows:
+    """The rows of a table, read anew at each iteration.
+
+    Args:
+        table: the table.
+        names: of its signals.
+        count: the rows to read: a file that grows gets no others.
+        rounding: of each column.
+
+    Attributes:
+        per_epoch: whether each row is an epoch.
+    """
+
+    def __init__(
+        self, table: _Table, names: SignalNames, count: int, rounding: dict[str, float] | None
+    ) -> None:
+        self._table, self._count, self._rounding = table, count, rounding
+        self._places = {key: table.columns.index(key) for key in names.keys.values()}
+        lower = {name.lower(): name for name in table.columns}
+        step_column = next((lower[name] for name in STEP_COLUMNS if name in lower), None)
+        epoch_column = lower.get("epoch")
+        self.per_epoch = step_column is None and epoch_column is not None and "batch" not in lower
+        self._counted = step_column or (epoch_column if self.per_epoch else None)
+        self._epochs = None if self.per_epoch else epoch_column
+
+    def __iter__(self) -> Iterator[LogRow]:
+        columns, last = self._table.columns, None
+        for count, (line, cells) in enumerate(self._table):
+            if count == self._count:
+                return
+            if len(cells) != len(columns):
+                raise self._error(
+                    line,
+                    f" has {len(cells)} cells, the header has {len(columns)}. Correct the line.",
+                )
+            step = count if self._counted is None else self._whole(line, cells, self._counted)
+            if last is not None and step <= last:
+                raise self._error(
+                    line,
+                    f": {self._counted} {step} comes after {last}. Sort the file, or split it at "
+                    "the start of each run.",
+                )
+            last = step
+            epoch = None if self._epochs is None else self._whole(line, cells, self._epochs)
+            log = {}
+            for key, place in self._places.items():
+                number = self._number(line, key, cells[place])
+                if number is not None:
+                    log[key] = number
+            yield LogRow(step, epoch, log, self._rounding)
+
+    def _number(self, line: int, column: str, cell: str) -> float | None:
+        """The cell as a number; None if it is empty."""
+        try:
+            return float(cell)
+        except ValueError:
+            if not cell.strip():
+                return None
+            raise self._error(
+                line, f": column {column!r} should hold a number. Received: {cell.strip()[:80]!r}."
+            ) from None
+
+    def _whole(self, line: int, cells: Sequence[str], column: str) -> int:
+        """The cell as an integer."""
+        number = self._number(line, column, cells[self._table.columns.index(column)])
+        if number is None or number % 1 != 0 or abs(number) > LARGEST_STEP:
+            raise self._error(line, f": {column!r} should be a whole number. Received: {number}.")
+        return int(number)
+
+    def _error(self, line: int, message: str) -> InputError:
+        return InputError(f"line {line} of {str(self._table.path)!r}{message}")
 
 
 def decimals_of(text: str) -> int:
@@ -131,5 +209,10 @@ def decimals_of(text: str) -> int:
     (3, 5)
     """
     mantissa, _, exponent = text.strip().lower().partition("e")
-    shift = int(exponent) if exponent.lstrip("+-").isdigit() else 0
+    shift = int(exponent) if len(exponent) < 6 and _is_whole(exponent) else 0
     return max(len(mantissa.partition(".")[2]) - shift, 0)
+
+
+def _is_whole(text: str) -> bool:
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    return digits.isascii() and digits.isdecimal()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.advice import Setting
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, KeptGenerator
 from keras_collapse.core.journal import FILE_NAME, read_journal
+from keras_collapse.core.readings.log_reader import MOST_KEYS
 from keras_collapse.core.records import (
     FindingReported,
     FitStarted,
@@ -17,6 +21,7 @@ from keras_collapse.core.records import (
     ObjectiveSeen,
     PictureSaved,
     ReaderSettings,
+    Record,
     RunEnded,
     RunStarted,
     SamplesChecked,
@@ -42,7 +47,10 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     """
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
-    rows: list[LogRow] = []
+    journal = path / FILE_NAME if path.is_dir() else path
+    steps = skipped = 0
+    last: int | None = None
+    names: dict[str, None] = {}
     reports: list[Finding] = []
     probes: list[Probe] = []
     settings: dict[str, Any] = {}
@@ -52,8 +60,14 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     objective: str | None = None
     scale: float | None = None
     setting = Setting()
-    for record in read_journal(path):
+    for record in _records(journal):
         match record:
+            case StepLogs() if last is not None and record.step <= last:
+                skipped += 1
+            case StepLogs():
+                steps, last = steps + 1, record.step
+                if not record.logs.keys() <= names.keys() and len(names) < MOST_KEYS:
+                    names |= dict.fromkeys(record.logs)
             case RunStarted():
                 context.command, context.cwd = record.command, record.cwd
                 context.began = record.time
@@ -62,8 +76,6 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 ended = STILL_OPEN
             case ReaderSettings():
                 settings = record.arguments()
-            case StepLogs():
-                rows.append(LogRow(record.step, record.epoch, record.logs, record.rounding))
             case SamplesChecked():
                 probes.append(record.probe)
             case ObjectiveSeen():
@@ -81,12 +93,13 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 kept[record.which] = KeptGenerator(record.which, record.step, record.quality, file)
             case RunEnded():
                 ended = f"the run ended early: {record.ended_by}" if record.ended_by else ""
-    if not rows:
+    if not steps:
         raise InputError(f"the journal in {str(path)!r} contains no step yet. Try again later.")
     if signals:
         settings["signals"] = signals
     return PastRun(
-        rows,
+        _Rows(journal, steps),
+        list(names),
         settings=settings,
         reports=reports,
         probes=probes,
@@ -95,7 +108,33 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         objective=objective,
         scale=scale,
         setting=setting,
-        notes=[ended] if ended else [],
+        notes=[
+            *([ended] if ended else []),
+            *([f"{skipped} records of steps that had come before were skipped"] * bool(skipped)),
+        ],
         context=context,
         kept=[kept[which] for which in sorted(kept)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The first ``count`` rows of a journal, read anew at each iteration."""
+
+    journal: Path
+    count: int
+
+    def __iter__(self) -> Iterator[LogRow]:
+        count, last = 0, None
+        for record in _records(self.journal):
+            if isinstance(record, StepLogs) and (last is None or record.step > last):
+                count, last = count + 1, record.step
+                yield LogRow(record.step, record.epoch, record.logs, record.rounding)
+                if count == self.count:  # the journal grows while it is read
+                    return
+
+
+def _records(journal: Path) -> Iterator[Record]:
+    with suppress(OSError), open_regular(journal):  # `read_journal` says what is wrong otherwise
+        pass
+    return read_journal(journal)

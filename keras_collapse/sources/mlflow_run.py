@@ -93,7 +93,8 @@ def _of_metrics(client: Any, run: Any, signals: Mapping[str, str] | None) -> Pas
     if keys is ours:
         settings["averaging"] = "batch"  # readings are un-averaged
     found = [LogRow(step, None, rows[step]) for step in sorted(rows)]
-    return PastRun(found, settings=settings, probes=probes, log_only=keys is not ours)
+    names = list(keys.values())
+    return PastRun(found, names, settings=settings, probes=probes, log_only=keys is not ours)
 
 
 def _table(client: Any, run_id: str, names: list[str]) -> dict[int, dict[str, float]]:

@@ -7,34 +7,40 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.sources.past_run import PastRun
-from keras_collapse.sources.text_log import read_text, understood_lines
+from keras_collapse.sources.text_log import has_signal, read_text
+
+LARGEST = 500_000_000
+"""Bytes of the largest notebook that is read: all of it is held in memory."""
 
 
-def read_notebook(path: Path, text: str, signals: Mapping[str, str] | None) -> PastRun:
+def read_notebook(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     """Read the last cell output that contains GAN losses.
 
     Args:
-        path: the notebook, named in error messages.
-        text: its content.
+        path: the notebook.
         signals: canonical signal to name in the output, for names that are not recognised.
 
     Raises:
         InputError: it is not a notebook, or no output contains GAN losses.
     """
     try:
-        cells = json.loads(text)["cells"]
+        with open_regular(path) as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST:,} bytes")
+        cells = json.loads(content)["cells"]
         printed = [out for cell in cells if (out := "".join(_output(cell))).strip()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{str(path)!r} is not a notebook of nbformat 4 ({type(error).__name__}: {error}). "
-            "Save it with its outputs, and try again."
+            f"{str(path)!r} is not a notebook of nbformat 4 ({type(error).__name__}: "
+            f"{str(error)[:200]}). Save it with its outputs, and try again."
         ) from None
-    counts = [understood_lines(output) for output in printed]
-    logs = [output for output, count in zip(printed, counts, strict=True) if count]
+    logs = [lines for output in printed if has_signal(lines := output.split("\n"))]
     if signals and not logs:
-        logs = printed
+        logs = [output.split("\n") for output in printed]
     if not logs:
         raise InputError(
             f"no GAN losses found in the outputs of {str(path)!r}. Received: {len(printed)} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from keras_collapse.core.findings import ROLLED_BACK, Finding, KeptGenerator, St
 from keras_collapse.core.readings.inference import Averaging, batch_size_of
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
-from keras_collapse.core.readings.signals import recognise_names
+from keras_collapse.core.readings.signals import listed, recognise_names
 from keras_collapse.core.samples.probe import Probe
 
 EPOCH_STEPS = 20
 """Training steps that an epoch is assumed to have at least, if a log has one row per epoch."""
+MOST_SHARES = 5000
+"""Different accuracies of a log that are kept: more than any batch size that is tried can give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class PastRun:
     """A past run as read from its log.
 
     Args:
-        rows: the lines of its log, in order.
+        rows: the lines of its log, in order, at least one. They can be iterated more than once;
+            most sources are read anew each time, so that a long log takes no memory.
+        names: its log keys.
         per_epoch: whether each row is an epoch, so that steps count epochs.
         settings: the arguments of its `Reader`.
         reports: its findings that rest on no reading, such as those of the wiring.
@@ -73,7 +77,8 @@ class PastRun:
         kept: the saved weights of G, the best first.
     """
 
-    rows: Sequence[LogRow]
+    rows: Iterable[LogRow]
+    names: Sequence[str]
     per_epoch: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     reports: Sequence[Finding] = ()
@@ -90,13 +95,20 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """The verdict on a past run, and its readings, with the averaging undone."""
+    """The verdict on a past run, and its readings, with the averaging undone.
+
+    Args:
+        verdict: on the run.
+        readings: empty if they were not kept.
+        several_epochs: whether the rows are of several epochs.
+    """
 
     verdict: Verdict
     readings: Sequence[Reading]
+    several_epochs: bool = False
 
 
-def examine(run: PastRun) -> Examination:
+def examine(run: PastRun, keep_readings: bool = True) -> Examination:
     """Turn a past run into readings and pass them to the detectors, as for a live run.
 
     Where the numbers do not show how they were averaged, they are assessed both as single batches'
@@ -105,13 +117,12 @@ def examine(run: PastRun) -> Examination:
     Raises:
         InputError: no row contains a signal, or a log key that was given for one.
     """
-    found = _examine(run, run.settings)
+    found = _examine(run, run.settings, keep_readings)
     diverged = any(finding.kind == "divergence" for finding in found.verdict.findings)
     if found.verdict.averaging is not None or diverged:  # NaN is NaN in any mean
         return found
-    several_epochs = run.rows[0].epoch != run.rows[-1].epoch
-    kind = Averaging.EPOCH if several_epochs else Averaging.RUN
-    other = _examine(run, {**run.settings, "averaging": str(kind)})
+    kind = Averaging.EPOCH if found.several_epochs else Averaging.RUN
+    other = _examine(run, {**run.settings, "averaging": str(kind)}, keep_readings=False)
     one, two = found.verdict, other.verdict
     if (one.status, _kind_of(one)) == (two.status, _kind_of(two)):
         return found
@@ -131,7 +142,7 @@ def _words(verdict: Verdict) -> str:
     return f"{verdict.status}: {_kind_of(verdict)}" if verdict.cause else str(verdict.status)
 
 
-def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
+def _examine(run: PastRun, settings: Mapping[str, Any], keep_readings: bool) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     objective = run.objective or _objective_of(run, settings.get("signals"))
     row_steps = EPOCH_STEPS if run.per_epoch else 1
@@ -142,42 +153,48 @@ def _examine(run: PastRun, settings: Mapping[str, Any]) -> Examination:
     probes = deque(run.probes)
     rollbacks = deque(one.last_step for one in run.reports if one.kind == ROLLED_BACK)
     found: list[Reading] = []
-    for step, readings in _read_rows(run, reader):
+    shares: set[float] = set()
+    first = row = None
+    for row, readings in _read_rows(run, reader):
+        first = first or row
         for reading in readings:
             examiner.update(reading)
-        found += readings
-        while probes and probes[0].step <= step:
+        if keep_readings:
+            found += readings
+        while probes and probes[0].step <= row.step:
             examiner.update_probe(probes.popleft())
-        while rollbacks and rollbacks[0] <= step:
+        while rollbacks and rollbacks[0] <= row.step:
             examiner.restart(rollbacks.popleft())
+        if run.per_epoch and len(shares) < MOST_SHARES:
+            shares.update(v for k, v in row.logs.items() if "acc" in k.lower())
     if reader.absent:
         raise InputError(
             f"signals: no logged number is named {reader.absent[0]!r}. "
-            f"Received: {', '.join(reader.received)}."
+            f"Received: {listed(reader.received)}."
         )
     for finding in (*reader.findings(), *run.reports):
         examiner.report(finding)
     averaging = reader.averaging
     if run.per_epoch and averaging in (Averaging.BATCH, None):
-        shares = [v for row in run.rows for k, v in row.logs.items() if "acc" in k.lower()]
         averaging = Averaging.LAST if batch_size_of(shares) else Averaging.EPOCH
-    return Examination(replace(examiner.verdict(averaging), kept=tuple(run.kept)), found)
+    verdict = replace(examiner.verdict(averaging), kept=tuple(run.kept))
+    several_epochs = first is not None and row is not None and first.epoch != row.epoch
+    return Examination(verdict, found, several_epochs)
 
 
 def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None:
     """The objective that the names of the log tell, such as a critic's; None if none does."""
-    names = dict.fromkeys(key for row in run.rows for key in row.logs)
-    given = {signal: name for signal, name in (signals or {}).items() if name in names}
+    given = {signal: name for signal, name in (signals or {}).items() if name in run.names}
     try:
-        return recognise_names(names, given).objective
+        return recognise_names(run.names, given).objective
     except InputError:
         return None
 
 
-def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[int, Sequence[Reading]]]:
-    """Each row's step with the readings that it completes, then those still held back."""
-    step = -1
+def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[LogRow, Sequence[Reading]]]:
+    """Each row with the readings that it completes, then the last with those still held back."""
+    row = None
     for row in run.rows:
-        step = row.step
-        yield step, reader.read(step, row.logs, row.epoch, row.rounding)
-    yield step, reader.close()
+        yield row, reader.read(row.step, row.logs, row.epoch, row.rounding)
+    if row is not None:
+        yield row, reader.close()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.readings.signals import recognise_names
 from keras_collapse.core.samples.probe import Probe
@@ -14,6 +19,8 @@ from keras_collapse.sources.past_run import LogRow, PastRun
 EVENTS = "*tfevents*"
 READINGS, SAMPLES = "readings/", "samples/"
 """Tag prefixes of our own `TensorBoardLogger`."""
+Scalars: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""Steps in order, without repetitions, and the number of each."""
 PREFIXES = ("epoch_", "batch_", "evaluation_")
 """Tag prefixes of Keras' ``TensorBoard`` callback."""
 
@@ -40,17 +47,36 @@ def read_events(path: Path, signals: Mapping[str, str] | None) -> PastRun:
             "reading TensorBoard's event files needs the tensorboard package. Do: "
             "pip install 'keras-collapse[tensorboard]'"
         ) from None
-    scalars: dict[str, dict[int, float]] = {}
+    found: dict[str, tuple[array[int], array[float]]] = {}
     for file in event_files(path):
         # Keras writes the numbers of the validation data into this subfolder.
         if "validation" in file.relative_to(path).parts[:-1]:
             continue
-        for event in EventFileLoader(str(file)).Load():
-            for value in event.summary.value:
-                number = _number(value)
-                if number is not None:
-                    scalars.setdefault(value.tag, {})[int(event.step)] = number
-    return _run_of(path, scalars, signals)
+        try:
+            open_regular(file).close()
+            for event in EventFileLoader(str(file)).Load():
+                for value in event.summary.value:
+                    number = _number(value)
+                    if number is not None:
+                        steps, numbers = found.setdefault(value.tag, (array("q"), array("d")))
+                        steps.append(event.step)
+                        numbers.append(number)
+        except InputError:
+            raise
+        except Exception as error:  # of TensorBoard's and TensorFlow's many kinds
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"cannot read {str(file)!r} ({type(error).__name__}: {reason}). Give an event "
+                "file that is whole."
+            ) from None
+    return _run_of(path, {tag: _in_order(*both) for tag, both in found.items()}, signals)
+
+
+def _in_order(steps: array[int], numbers: array[float]) -> Scalars:
+    """Steps in order without repetitions: the number that came last counts."""
+    backwards = np.asarray(steps)[::-1]
+    unique, places = np.unique(backwards, return_index=True)
+    return unique, np.asarray(numbers)[::-1][places]
 
 
 def _number(value: Any) -> float | None:
@@ -67,9 +93,9 @@ def _number(value: Any) -> float | None:
 
 
 def _run_of(
-    path: Path, scalars: Mapping[str, Mapping[int, float]], signals: Mapping[str, str] | None
+    path: Path, scalars: Mapping[str, Scalars], signals: Mapping[str, str] | None
 ) -> PastRun:
-    """A run from scalars: tag to step to number."""
+    """A run from scalars by tag."""
     if any(tag.startswith(READINGS) for tag in scalars):
         return _run_of_readings(scalars)
     epochs = {tag for tag in scalars if tag.startswith("epoch_")}
@@ -86,35 +112,64 @@ def _run_of(
             ) from None
         named = {_plain(tag): scalars[tag] for tag in epochs}
         names, per_epoch = recognise_names(named, signals), True
-    table: dict[int, dict[str, float]] = {}
-    for key in names.keys.values():
-        for step, number in named[key].items():
-            table.setdefault(step, {})[key] = number
-    settings: dict[str, Any] = {"signals": dict(names.keys)}
+    columns = {key: named[key] for key in names.keys.values()}
+    steps = _steps_of(columns)
     epoch_steps = 0
     if not per_epoch and epochs and any("batch_" in tag for tag in by_batch):
-        epoch_steps = round(len(table) / max(len(scalars[tag]) for tag in epochs))
-    rows = [
-        LogRow(step, place // epoch_steps if epoch_steps else None, table[step])
-        for place, step in enumerate(sorted(table))
-    ]
-    return PastRun(rows, per_epoch, settings)
+        epoch_steps = round(len(steps) / max(len(scalars[tag][0]) for tag in epochs))
+    settings: dict[str, Any] = {"signals": dict(names.keys)}
+    rows = _Rows(steps, columns, epoch_steps)
+    return PastRun(rows, list(columns), per_epoch, settings)
 
 
-def _run_of_readings(scalars: Mapping[str, Mapping[int, float]]) -> PastRun:
+def _run_of_readings(scalars: Mapping[str, Scalars]) -> PastRun:
     """A run from the un-averaged readings and sample checks of our `TensorBoardLogger`."""
 
-    def table(prefix: str) -> dict[int, dict[str, float]]:
-        found: dict[int, dict[str, float]] = {}
-        for tag, steps in scalars.items():
-            if tag.startswith(prefix):
-                for step, number in steps.items():
-                    found.setdefault(step, {})[tag.removeprefix(prefix)] = number
-        return dict(sorted(found.items()))
+    def rows(prefix: str) -> _Rows:
+        columns = {
+            tag.removeprefix(prefix): both
+            for tag, both in scalars.items()
+            if tag.startswith(prefix)
+        }
+        return _Rows(_steps_of(columns), columns)
 
-    rows = [LogRow(step, None, numbers) for step, numbers in table(READINGS).items()]
-    probes = [Probe(step, numbers) for step, numbers in table(SAMPLES).items()]
-    return PastRun(rows, settings={"averaging": "batch"}, probes=probes)
+    readings = rows(READINGS)
+    probes = [Probe(row.step, row.logs) for row in rows(SAMPLES)]
+    names = list(readings.columns)
+    return PastRun(readings, names, settings={"averaging": "batch"}, probes=probes)
+
+
+def _steps_of(columns: Mapping[str, Scalars]) -> np.ndarray:
+    """All steps of some columns, in order."""
+    steps = [steps for steps, _ in columns.values()]
+    return np.unique(np.concatenate(steps)) if steps else np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A row for each step, with the numbers that each column has for it.
+
+    Args:
+        steps: all steps, in order.
+        columns: log key to its steps and numbers.
+        epoch_steps: rows of an epoch; 0 if unknown.
+    """
+
+    steps: np.ndarray
+    columns: Mapping[str, Scalars]
+    epoch_steps: int = 0
+
+    def __iter__(self) -> Iterator[LogRow]:
+        places = dict.fromkeys(self.columns, 0)
+        for place, step in enumerate(self.steps):
+            logs = {}
+            for key, (steps, numbers) in self.columns.items():
+                at = places[key]
+                if at < len(steps) and steps[at] == step:
+                    logs[key] = float(numbers[at])
+                    places[key] += 1
+            epoch = place // self.epoch_steps if self.epoch_steps else None
+            yield LogRow(int(step), epoch, logs)
 
 
 def _plain(tag: str) -> str:

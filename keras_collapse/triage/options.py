@@ -204,7 +204,11 @@ def _settings(options: Options) -> tuple[PlanSettings, dict[str, Value]]:
         "other_seeds": _integers(options.other_seeds, "--other-seeds"),
         "batch_sizes": _integers(options.batch_sizes, "--batch-sizes"),
     }
+    default = settings.other_seeds
     settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
+    if options.other_seeds is None:  # one of the default seeds may be in use already
+        others = tuple(PlanSettings.seed if s == settings.seed else s for s in default)
+        settings = replace(settings, other_seeds=others)
     sizes = settings.batch_sizes
     if not sizes or list(sizes) != sorted(set(sizes)):
         raise InputError(

@@ -162,7 +162,7 @@ def test_published_logs_have_neither_failure(data: Path, name: str) -> None:
 def test_a_verdict_that_hangs_on_the_averaging_is_unknown_and_says_how_to_tell() -> None:
     lines = [f"step {100 * i}: d_loss: {0.69 if i < 8 else 0.75:.2f}" for i in range(11)]
     log = "\n".join(line + ", g_loss: 0.69" for line in lines)
-    verdict = examine(read_text(log, "it", None)).verdict
+    verdict = examine(read_text(log.splitlines(), "it", None)).verdict
     assert verdict.averaging is None
     assert verdict.status == "unknown"
     assert "--averaging batch" in verdict.reason
@@ -203,7 +203,7 @@ def test_an_averaging_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_published_lines_are_read(line: str, values: dict[str, float]) -> None:
-    run = read_text(line, "it", None)
+    run = read_text([line], "it", None)
     (reading,) = examine(run).readings
     assert reading.step == 0
     assert reading.values == pytest.approx(values)
@@ -211,32 +211,32 @@ def test_published_lines_are_read(line: str, values: dict[str, float]) -> None:
 
 def test_the_steps_of_an_epoch_count_where_the_log_skips_some() -> None:
     run = read_text(
-        "".join(f"[Epoch {e}/3] [Batch {b}/938] [D loss: 0.5]\n" for e in range(3)
-                for b in (0, 500)), "it", None
+        [f"[Epoch {e}/3] [Batch {b}/938] [D loss: 0.5]" for e in range(3) for b in (0, 500)],
+        "it", None,
     )  # fmt: skip
     assert [row.step for row in run.rows] == [0, 500, 938, 1438, 1876, 2376]
     global_steps = read_text(
-        "".join(f"epoch {s // 300} step {s}: d_loss: 0.5\n" for s in range(0, 900, 100)), "it", None
+        [f"epoch {s // 300} step {s}: d_loss: 0.5" for s in range(0, 900, 100)], "it", None
     )
     assert [row.step for row in global_steps.rows] == list(range(0, 900, 100))
 
 
 def test_a_log_of_times_only_says_so() -> None:
     with pytest.raises(InputError, match="it holds the epochs' times only"):
-        read_text("Time for epoch 1 is 3.4 sec\nTime for epoch 2 is 3.3 sec\n", "it", None)
+        read_text(["Time for epoch 1 is 3.4 sec", "Time for epoch 2 is 3.3 sec"], "it", None)
 
 
 def test_several_pairs_are_asked_about() -> None:
     log = "step 0: D_X_loss: 0.5, D_Y_loss: 0.6, G_loss: 3.0"
     with pytest.raises(InputError, match="several pairs"):
-        read_text(log, "it", None)
-    run = read_text(log, "it", {"d_loss": "D_X_loss"})
-    assert run.rows[0].logs["D_X_loss"] == 0.5
+        read_text(log.splitlines(), "it", None)
+    run = read_text(log.splitlines(), "it", {"d_loss": "D_X_loss"})
+    assert next(iter(run.rows)).logs["D_X_loss"] == 0.5
 
 
 def test_a_question_about_a_name_is_a_note() -> None:
-    run = read_text("step 0: d_loss: 0.5, gen_acc: 0.6", "it", None)
-    assert "gen_acc" not in run.rows[0].logs
+    run = read_text(["step 0: d_loss: 0.5, gen_acc: 0.6"], "it", None)
+    assert "gen_acc" not in next(iter(run.rows)).logs
     assert "--signal g_acc=gen_acc" in run.notes[0]
 
 
@@ -247,7 +247,7 @@ LINE = r"it(?P<step>\d+) .*D>(?P<d_loss>[\d.]+) G>(?P<mine>[\d.]+)(?: A>(?P<d_ac
 
 def test_any_line_is_read_by_a_pattern() -> None:
     log = "hello\nit3 || D>0.5 G>1.5 A>50%\nit4 || D>0.6 G>1.6 A>75%\n"
-    run = read_pattern(log, "it", LINE, {"g_loss": "mine"})
+    run = read_pattern(log.splitlines(), "it", LINE, {"g_loss": "mine"})
     assert [row.step for row in run.rows] == [3, 4]
     (first, _) = examine(run).readings
     assert first.values == {"d_loss": 0.5, "d_acc": 0.5, "g_loss": 1.5}
@@ -265,5 +265,5 @@ def test_any_line_is_read_by_a_pattern() -> None:
 )
 def test_a_bad_pattern_is_refused_in_one_line(pattern: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as error:
-        read_pattern("it1 || D>0.5\n", "it", pattern, None)
+        read_pattern(["it1 || D>0.5"], "it", pattern, None)
     assert "\n" not in str(error.value)

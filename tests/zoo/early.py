@@ -16,7 +16,7 @@ from zoo import Run, load
 
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
-from keras_collapse.triage.trial.outcome import PERMANENT, STOP_AFTER_STEPS
+from keras_collapse.triage.trial.outcome import CONFIRMED, PERMANENT, STOP_AFTER_STEPS
 
 
 def ages(run: Run) -> list[tuple[int, float]]:
@@ -36,16 +36,19 @@ def ages(run: Run) -> list[tuple[int, float]]:
     return found
 
 
-def stopped(told: list[tuple[int, float]], steps: int) -> int | None:
-    """The step at which it would be stopped, if it is."""
-    return next((step for step, age in told if age >= steps), None)
+def stopped(told: list[tuple[int, float]], steps: int, first: int) -> int | None:
+    """The step at which it would be stopped, if it is; from ``first`` on if it may recover."""
+    return next(
+        (s for s, age in told if age >= steps and (s >= first or age == float("inf"))), None
+    )
 
 
 def main() -> None:
     runs = [(run, ages(run)) for run in load() if run.label in ("healthy", "failed")]
-    print("stood for  healthy, stopped      failed, stopped       steps of the failed saved")
-    for steps in (0, 200, 400, STOP_AFTER_STEPS, 800, 1000):
-        ends = [(run, stopped(told, steps)) for run, told in runs]
+    print("stood for, step  healthy, stopped      failed, stopped       steps of the failed saved")
+    for steps, first in ((0, 0), (200, 0), (400, 0), (600, 0), (800, 0), (1000, 0),
+                         (600, 1100), (STOP_AFTER_STEPS, CONFIRMED), (600, 1800)):  # fmt: skip
+        ends = [(run, stopped(told, steps, first)) for run, told in runs]
         lost = [end for run, end in ends if run.label == "healthy"]
         won = [end for run, end in ends if run.label == "failed"]
         hits = [end for end in won if end is not None]
@@ -53,7 +56,7 @@ def main() -> None:
         left = sum(steps - end for steps, end in failed if end is not None)
         saved = left / max(sum(steps for steps, _ in failed), 1)
         wrong = sum(end is not None for end in lost)
-        print(f"{steps:9}  {wrong}, {interval(wrong, len(lost)):18}  "
+        print(f"{steps:9} {first:5}  {wrong}, {interval(wrong, len(lost)):18}  "
               f"{interval(len(hits), len(won)):20}  {saved:.0%}")  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from keras_collapse.core.errors import InputError
 from keras_collapse.core.readings.inference import (
     DECIDE_AFTER,
     Averaging,
@@ -46,6 +47,9 @@ class Unaverager:
         averaging: how the rows were averaged, an `Averaging` value; None to infer it.
         origin: the step at which the running mean began; None to infer it from the first rows.
 
+    Raises:
+        InputError: there is no such averaging.
+
     Attributes:
         averaging: the averaging given or inferred; None while, or where, it is unknown.
         held: rows not yet turned into readings.
@@ -57,6 +61,9 @@ class Unaverager:
     """
 
     def __init__(self, averaging: str | None = None, origin: int | None = None) -> None:
+        known = [str(one) for one in Averaging]
+        if averaging and averaging not in known:
+            raise InputError(f"averaging: use {', '.join(known)}. Received: {averaging!r}.")
         self.averaging = Averaging(averaging) if averaging else None
         self.held: list[SignalRow] = []
         self._origin = origin

@@ -18,6 +18,9 @@ FLOAT32_ROUNDING = 2.0**-22
 SUM_TOLERANCE = 0.02
 """Relative difference up to which D's loss counts as the sum of its real and fake losses."""
 
+MOST_KEYS = 1000
+"""Log keys after which no new one is searched for signals: only a broken log has so many."""
+
 _HALVES = (("d_acc_real", "d_acc_fake"), ("d_loss_real", "d_loss_fake"))
 
 
@@ -107,7 +110,7 @@ class Reader:
         Raises:
             InputError: it is the first log and contains no known signal.
         """
-        if not logs.keys() <= self._known.keys():
+        if not logs.keys() <= self._known.keys() and len(self._known) < MOST_KEYS:
             self._learn_names(logs)
         if self.names is None:  # a row of empty cells
             return []

@@ -37,6 +37,8 @@ _OBJECTIVES = {
     "least_squares": ("lsgan",),
 }
 _OTHER_DATA = ("val", "test")
+MOST_NAMES, MOST_LETTERS = 24, 60
+"""Names in a message, and letters of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +94,36 @@ def recognise_names(names: Iterable[str], given: Mapping[str, str] | None = None
             )
         if name not in names:
             raise InputError(
-                f"signals: no logged number is named {name!r}. "
-                f"Received: {', '.join(names) or 'none'}."
+                f"signals: no logged number is named {name!r}. Received: {listed(names)}."
             )
         found[signal] = name
     pairs = [name for name in words if _is_of_pair(words[name])]
     if pairs and not any(signal.startswith("d_") for signal in found):
         raise InputError(
-            f"these are the numbers of several pairs of networks: {', '.join(pairs)}. Name those "
+            f"these are the numbers of several pairs of networks: {listed(pairs)}. Name those "
             f"of one pair, as in signals={{'d_loss': {pairs[0]!r}, 'g_loss': ...}} or --signal "
             f"d_loss={pairs[0]}."
         )
     if not found:
         asked = f" {' '.join(questions)}" if questions else ""
         raise InputError(
-            f"no GAN signals found among: {', '.join(names) or 'none'}. Name them, for "
+            f"no GAN signals found among: {listed(names)}. Name them, for "
             f"example signals={{'d_loss': 'my_name'}} or --signal d_loss=my_name "
             f"(signals: {', '.join(SIGNALS)}).{asked}"
         )
     ordered = {signal: found[signal] for signal in SIGNALS if signal in found}
     return SignalNames(ordered, _objective_of(ordered), questions)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message: the first ones, each cut to a length that a line can hold.
+
+    >>> listed(["loss", "mae"]), listed([])
+    ('loss, mae', 'none')
+    """
+    shown = [name if len(name) <= MOST_LETTERS else f"{name[:MOST_LETTERS]}…" for name in names]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(shown[:MOST_NAMES]) or "none") + more
 
 
 def _words(name: str) -> list[str]:

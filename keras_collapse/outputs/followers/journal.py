@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME, record_of
 from keras_collapse.core.process.identity import lives
@@ -20,8 +21,13 @@ from keras_collapse.core.records import (
     SamplesChecked,
     StepLogs,
 )
+from keras_collapse.outputs.pictures import read_picture
 from keras_collapse.outputs.run_state import RunState
 
+CHUNK = 1 << 20
+"""Bytes of a journal that are read at once."""
+LONGEST_LINE = 64 * CHUNK
+"""Bytes of the longest line that is waited for."""
 SILENT_SECONDS = 30.0
 """A run is silent if its journal has not grown for this long and for ten times the usual pause."""
 
@@ -60,16 +66,22 @@ class JournalFollower:
         Raises:
             InputError: a line is not as this version writes it.
         """
-        with self.path.open("rb") as file:
+        before = self._lines
+        with open_regular(self.path) as file:
             file.seek(self._place)
-            new = file.read()
-        self._place += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        for line in lines:
-            self._lines += 1
-            self._take(record_of(line, self.path, self._lines))
+            while new := file.read(CHUNK):
+                self._place += len(new)
+                *lines, self._rest = (self._rest + new).split(b"\n")
+                if len(self._rest) > LONGEST_LINE:
+                    raise InputError(
+                        f"line {self._lines + len(lines) + 1} of {str(self.path)!r} is longer than "
+                        f"{LONGEST_LINE:,} bytes: this is no journal."
+                    )
+                for line in lines:
+                    self._lines += 1
+                    self._take(record_of(line, self.path, self._lines))
         self._read_picture()
-        self._check_silence(bool(lines))
+        self._check_silence(self._lines > before)
 
     def _take(self, record: Record) -> None:
         state = self.state
@@ -80,7 +92,7 @@ class JournalFollower:
                 state.on_run(record.facts)
             case ReaderSettings():
                 self._reader = Reader(**record.arguments(), relative_rounding=FLOAT32_ROUNDING)
-            case StepLogs() if self._reader is not None:
+            case StepLogs() if self._reader is not None and record.step > state.step:
                 state.on_logs(record.step, record.logs)
                 for reading in self._reader.read(
                     record.step, record.logs, record.epoch, record.rounding
@@ -98,14 +110,12 @@ class JournalFollower:
 
     def _read_picture(self) -> None:
         import numpy as np
-        from PIL import Image
 
         path = self.path.with_name("samples.png")
         try:
             changed = path.stat().st_mtime
             if changed != self._picture:
-                with Image.open(path) as picture:
-                    self.state.on_samples(self.state.step, np.asarray(picture))
+                self.state.on_samples(self.state.step, np.asarray(read_picture(path)))
                 self._picture = changed
         except OSError:  # there is none, or none yet
             return

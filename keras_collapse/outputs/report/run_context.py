@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.outputs.pictures import read_picture
 from keras_collapse.sources import RunContext
 
 PICTURES = {
@@ -44,22 +45,21 @@ def sample_grids(context: RunContext) -> Iterator[tuple[str, str]]:
 
 def _embedded(path: Path) -> str | None:
     try:
-        pixels, kind = path.read_bytes(), "png"
-        if len(pixels) > LARGEST:
+        if path.stat().st_size > LARGEST:
             pixels, kind = _reduced(path), "jpeg"
+        else:
+            read_picture(path)
+            pixels, kind = path.read_bytes(), "png"
     except OSError:  # it is missing, or cannot be decoded
         return None
     return f"data:image/{kind};base64,{base64.b64encode(pixels).decode()}"
 
 
 def _reduced(path: Path) -> bytes:
-    from PIL import Image
-
     file = io.BytesIO()
-    with Image.open(path) as picture:
-        smaller = picture.convert("RGB")
-        smaller.thumbnail((SIDE, SIDE))
-        smaller.save(file, format="JPEG", quality=85)
+    smaller = read_picture(path).convert("RGB")
+    smaller.thumbnail((SIDE, SIDE))
+    smaller.save(file, format="JPEG", quality=85)
     return file.getvalue()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
@@ -13,6 +15,7 @@ from keras_collapse import sources
 from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
+from keras_collapse.outputs.printable import for_template
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
 from keras_collapse.outputs.report.run_charts import run_charts
 from keras_collapse.outputs.report.run_context import group_facts, sample_grids
@@ -55,7 +58,11 @@ def html(source: str, run: PastRun) -> str:
     """Return the report as HTML, with all text escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
     template = Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=for_template,
     ).get_template("run.html")
     row_steps = EPOCH_STEPS if run.per_epoch else 1
     examined, context = sources.examine(run), run.context
@@ -73,7 +80,7 @@ def html(source: str, run: PastRun) -> str:
         unavailable_reason=run.unavailable_reason,
         grids=list(sample_grids(context)) if context else [],
         facts=group_facts(context.facts) if context else {},
-        summaries=context.facts.get("summary", {}) if context else {},
+        summaries=_summaries(context.facts) if context else {},
         short=list(_short(context)) if context else [],
         commands=[*kept_in_words(verdict), *_commands(source, context)],
         notes=run.notes,
@@ -91,6 +98,11 @@ def _findings(findings: Sequence[Finding]) -> Iterator[dict[str, object]]:
         }
 
 
+def _summaries(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = facts.get("summary")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _short(context: RunContext) -> Iterator[str]:
     """Seed, batch size, backend and start of a run."""
     facts = context.facts
@@ -103,7 +115,8 @@ def _short(context: RunContext) -> Iterator[str]:
         device = f" on {facts['device']}" if "device" in facts else ""
         yield f"Keras with {facts['backend']}{device}"
     if context.began:
-        yield time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(context.began))
+        with suppress(ValueError, OverflowError, OSError):  # no time of any calendar
+            yield time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(context.began))
 
 
 def _commands(source: str, context: RunContext | None) -> Iterator[tuple[str, str]]:

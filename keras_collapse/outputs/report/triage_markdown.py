@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_collapse.outputs.printable import printable_lines
 from keras_collapse.outputs.report.triage_words import (
     CONFOUNDED,
     GLOSSARY,
@@ -74,7 +75,7 @@ def markdown(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], comman
         lines += ["", "The loss curves and samples of the trials are in report.html."]
     lines += ["", "## Reproduce", "", "```sh", command, "```", ""]
     lines += ["## Words", "", *(f"- **{word}**: {text}" for word, text in GLOSSARY.items()), ""]
-    return "\n".join(lines)
+    return "\n".join(map(printable_lines, lines))
 
 
 def _guide_lines(guide: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader
 
 from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
+from keras_collapse.outputs.printable import for_template, printable
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
 from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.outputs.report.triage_charts import triage_charts
@@ -38,23 +39,28 @@ def show_diagnosis(found: Mapping[str, Any], folder: Path) -> None:
     """Print the root cause, the tested fixes and the report's path, on at most one screen."""
     confidence = found["confidence"]
     number = f", confidence {confidence:.2f}" if confidence is not None else ""
-    print(f"\n{words(found['root_cause'], found.get('kind', '')).upper()}{number}")
-    print(f"  {found['statement']}")
+    print()
+    _say(f"{words(found['root_cause'], found.get('kind', '')).upper()}{number}")
+    _say(f"  {found['statement']}")
     for size, rate in found["evidence"].get("collapse_rates", {}).items():
-        print(f"  failed seeds at batch size {size}: {rate}")
-    print(f"  reproducible to the bit: {bits(found)}")
+        _say(f"  failed seeds at batch size {size}: {rate}")
+    _say(f"  reproducible to the bit: {bits(found)}")
     for place, line in enumerate(found["solution"], 1):
-        print(f"  {place}. {line}")
+        _say(f"  {place}. {line}")
     for cure in found["cure"]:
-        print(f"Fix tested: {cure['cure']}: {fix_result(cure)}")
+        _say(f"Fix tested: {cure['cure']}: {fix_result(cure)}")
     if not found["cure"]:
-        print(f"Fix tested: {no_fix(found)}")
+        _say(f"Fix tested: {no_fix(found)}")
     saved = found["steps_saved_by_early_stops"]
     if saved:
-        print(f"Stopping failed trials early saved {saved} steps.")
+        _say(f"Stopping failed trials early saved {saved} steps.")
     for trial in found["deciding"][:MOST_TIE_BREAKERS]:
-        print(f"Tie-breaker: {trial}{trial_cost(found)}")
-    print(f"Report:     {folder / 'report.html'}  (also report.md, triage.json)")
+        _say(f"Tie-breaker: {trial}{trial_cost(found)}")
+    _say(f"Report:     {folder / 'report.html'}  (also report.md, triage.json)")
+
+
+def _say(line: str) -> None:
+    print(printable(line))
 
 
 def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
@@ -105,7 +111,11 @@ def html(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], command: s
     """Return the report as one HTML file, with all text escaped."""
     loader = PackageLoader("keras_collapse.outputs.report")
     template = Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=for_template,
     ).get_template("triage.html")
     return template.render(
         found=found,

@@ -18,6 +18,7 @@ from keras_collapse.core.detectors.discriminator_pinned import (
     ONE_SIDED,
 )
 from keras_collapse.core.findings import Severity, Status
+from keras_collapse.outputs.printable import printable
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import (
     SEVERITY_STYLE,
@@ -79,7 +80,7 @@ class LivePanel(JupyterMixin):
             rows = [Text(in_ascii(row.plain), row.style) for row in rows]
         title = Text(" keras-collapse ")
         if name := self.state.facts.get("model"):
-            title.append(f"{name} ", "dim")
+            title.append(f"{printable(str(name))} ", "dim")
         yield Panel(
             Group(*rows),
             title=title,
@@ -116,16 +117,16 @@ class LivePanel(JupyterMixin):
             said = self.state.ended or (
                 f"nothing written for {clock(self.state.silent)}: a long step, or it was killed"
             )
-            yield _line(Text(f"▲ {said}", "bold yellow"), width)
+            yield _line(Text(f"▲ {printable(said)}", "bold yellow"), width)
 
     def _progress(self) -> Iterator[str]:
         state = self.state
-        total, epochs = state.steps, state.facts.get("epochs")
+        total, epochs = state.steps, state.epochs
         if state.step < 0:
             yield "waiting for the first step: compiling"
             return
         if epochs:
-            yield f"epoch {min(state.epochs_done + (state.verdict is None), int(epochs))}/{epochs}"
+            yield f"epoch {min(state.epochs_done + (state.verdict is None), epochs)}/{epochs}"
         yield f"step {state.step + 1}" + (f"/{total}" if total else "")
         if state.left is not None:
             yield f"{clock(state.left)} left"

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.outputs.printable import printable, printable_verdict
 from keras_collapse.outputs.style import (
     SEVERITY_STYLE,
     STATUS_STYLE,
@@ -92,9 +93,11 @@ def show(
         follow: a last line, such as ``"Report: keras-collapse report RUN_DIR"``.
     """
     console = console or Console()
+    verdict, source = printable_verdict(verdict), printable(source)
+    notes, follow = [printable(note) for note in notes], printable(follow)
     width, lines = (console.width, console.height - 1) if console.is_terminal else SCREEN
     unicode = (console.encoding or "").lower().startswith("utf")
-    after = [f"{words}: {code}" for words, code in kept_in_words(verdict)]
+    after = [printable(f"{words}: {code}") for words, code in kept_in_words(verdict)]
     after += [follow] if follow else []
     if unicode and (console.is_terminal or console.is_jupyter):
         for detail in DETAILS:
@@ -219,7 +222,7 @@ def _after(verdict: Verdict, notes: Sequence[str], detail: Detail) -> list[str]:
 def _foot(verdict: Verdict, source: str) -> str:
     facts = [f"{verdict.steps} steps"]
     if verdict.averaging:
-        facts.append(INPUT[verdict.averaging])
+        facts.append(INPUT.get(verdict.averaging, verdict.averaging))
     if source:
         facts.append(source)
     return " · ".join(facts)

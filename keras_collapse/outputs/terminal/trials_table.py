@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_collapse.core.findings import Status
+from keras_collapse.core.plain_json import count_of
+from keras_collapse.outputs.printable import printable
 from keras_collapse.outputs.style import STATUS_STYLE, clock
 from keras_collapse.outputs.terminal.screens import Screen, screen_for
 
@@ -86,13 +88,14 @@ class TrialsTable(JupyterMixin):
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
+        wraps = self._screen is not None
         self.console.print(
-            line, highlight=False, markup=False, emoji=False, soft_wrap=self._screen is None
+            printable(line), highlight=False, markup=False, emoji=False, soft_wrap=not wraps
         )
 
     def add(self, key: str, name: str, steps: int) -> None:
         """Add a waiting trial."""
-        self.rows.setdefault(key, Row(name, steps))
+        self.rows.setdefault(key, Row(printable(name), steps))
         self.refresh()
 
     def progress(self, running: Mapping[str, Mapping[str, Any]]) -> None:
@@ -101,7 +104,7 @@ class TrialsTable(JupyterMixin):
             row = self.rows.get(key)
             if row is None:
                 continue
-            step = int(report.get("step", 0))
+            step = count_of(report.get("step", 0))
             if row.state == "waiting":
                 self._line(f"{row.name}: started")
             row.state = "running" if step else "starting"
@@ -125,6 +128,7 @@ class TrialsTable(JupyterMixin):
             note: shown in place of it in a pipe, where there is room.
         """
         row = self.rows[key]
+        status, detail, note = printable(status), printable(detail), printable(note)
         row.state, row.detail, row.step, row.seconds = status, detail, step, seconds
         self._line(
             f"{row.name}: {status.replace('_', ' ')} after {step} steps, {clock(seconds)}"
@@ -169,5 +173,5 @@ class TrialsTable(JupyterMixin):
                 bar = ProgressBar(row.steps, row.step, width=12)
             elif row.step:
                 bar = str(row.step)
-            table.add_row(row.name, state, bar, row.time)
+            table.add_row(Text(row.name), state, bar, row.time)
         return table

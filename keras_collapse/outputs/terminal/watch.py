@@ -13,6 +13,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Status
 from keras_collapse.core.journal import FILE_NAME
 from keras_collapse.outputs.followers.journal import JournalFollower
+from keras_collapse.outputs.printable import printable
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import STATUS_STYLE, in_ascii, is_ascii
 from keras_collapse.outputs.terminal.run_panel import LivePanel
@@ -144,7 +145,7 @@ def _in_lines(watched: Watched, console: Console) -> None:
             if state != shown or time.monotonic() - last > LINE_SECONDS or watched.over:
                 shown, last = state, time.monotonic()
                 words = in_ascii(line) if is_ascii(console.encoding) else line
-                print(words, file=console.file, flush=True)
+                print(printable(words), file=console.file, flush=True)
             if watched.over:
                 return
             time.sleep(POLL_SECONDS)

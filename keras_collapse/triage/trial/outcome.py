@@ -18,6 +18,9 @@ SETTLED = 1100
 after 640, 3 after 960 and 2 after 1280 (``python tests/zoo/images/early.py``). Good samples say
 more: 3 of 84 trainings that failed from their start show them after 320 steps. But a failure may
 set in later: a GAN that works is only known from as many steps on."""
+CONFIRMED = 1440
+"""Steps from which a trial is ended for a failure that may still go away. Of those 70 healthy
+trainings, two were called failed for a while, until step 1440 at the latest."""
 CONTINUED = 2
 """A trial that is undecided at its last step goes on, up to this many times its steps."""
 LEAST_CONTINUED = 1600

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import re
 from pathlib import Path
@@ -12,7 +11,6 @@ from rich.console import Console
 from simulated import Simulated
 from test_runner import rates_ratio, run
 
-from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.triage_report import show_diagnosis, write_report
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
@@ -178,18 +176,3 @@ def test_known_good_is_where_the_next_triage_begins(
     cells = [(trial.seed, trial.batch_size) for trial in plan.trials]
     assert cells == [(7, 256), (7, 512), (123, 512), (456, 512)]
     assert plan.trials[0].params == {"width": 2, "rate": 1e-3}
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(self: Path, *_: object, **__: object) -> None:
-        self.touch()
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    (tmp_path / "a.json").write_text("before")
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"No space left on device.*already written are kept"):
-        write_json(tmp_path / "a.json", {})
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    assert (tmp_path / "a.json").read_text() == "before"
