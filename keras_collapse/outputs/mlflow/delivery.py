@@ -11,6 +11,7 @@ from typing import Any
 from keras_collapse.outputs.mlflow.mlflow_internals import image_key
 from keras_collapse.outputs.mlflow.outbox import Item, Outbox
 from keras_collapse.outputs.mlflow.runs import FOUND, LONGEST_TAG, bare_name
+from keras_collapse.outputs.mlflow.writer import claim, end_claim
 
 BATCH_METRICS = 1000
 """Most metrics in one ``log_batch``."""
@@ -34,14 +35,15 @@ class Delivery:
     Attributes:
         unsure: whether the next item may have arrived already, so that it is compared with what
             the run has.
+        superseded: whether another training writes the run: a step that it has is left out.
     """
 
     def __init__(self, client: Any, outbox: Outbox) -> None:
         self.client = client
         self.outbox = outbox
         self.unsure = False
+        self.superseded = False
         self.run_id = str(outbox.state["run_id"])
-        self._known_steps: dict[str, int] = {}
 
     def deliver(self, items: Sequence[Item]) -> None:
         """Deliver several metrics items, or one item of any kind.
@@ -66,9 +68,16 @@ class Delivery:
             for item in items
             for name, value in item["values"].items()
         ]
-        if self.outbox.state.get("continues"):
-            metrics = [m for m in metrics if m.step > self._last_step(m.key)]
-        if self.unsure:
+        before = self.outbox.state.get("last_steps") or {}
+        metrics = [m for m in metrics if m.step > before.get(m.key, -1)]
+        if self.superseded:
+            known = {
+                (key, m.step)
+                for key in {m.key for m in metrics}
+                for m in self.client.get_metric_history(self.run_id, key)
+            }
+            metrics = [m for m in metrics if (m.key, m.step) not in known]
+        elif self.unsure:
             there = {
                 (m.key, m.step, m.timestamp)
                 for key in {m.key for m in metrics}
@@ -77,15 +86,6 @@ class Delivery:
             metrics = [m for m in metrics if (m.key, m.step, m.timestamp) not in there]
         for start in range(0, len(metrics), BATCH_METRICS):
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH_METRICS])
-
-    def _last_step(self, key: str) -> int:
-        """Return the last step of a metric from before this training; -1 if there is none."""
-        if key not in self._known_steps:
-            began = self.outbox.state["began"]
-            history = self.client.get_metric_history(self.run_id, key)
-            before = [m.step for m in history if m.timestamp < began]
-            self._known_steps[key] = max(before, default=-1)
-        return self._known_steps[key]
 
     def _params(self, item: Item) -> None:
         from mlflow.entities import Param
@@ -160,6 +160,8 @@ class Delivery:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(data, [context])])
 
     def _begin(self, _: Item) -> None:
+        if self.outbox.state["ended"]:  # another fit in the same run
+            claim(self.client, self.outbox.state)
         self.outbox.note(ended=False)
         if self.outbox.state["own"]:
             self.client.update_run(self.run_id, status="RUNNING")
@@ -169,6 +171,7 @@ class Delivery:
             self._tags({"values": {"collapse.ended": item["reason"]}})
         if self.outbox.state["own"] or item["abandoned"]:
             self.client.set_terminated(self.run_id, item["status"], item["time"])
+        end_claim(self.client, self.client.get_run(self.run_id), self.outbox.state)
         self.outbox.note(ended=True)
 
     def _broken(self, _: Item) -> None:

@@ -20,7 +20,7 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import cause_tags
 from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_verdict
-from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, Outbox
+from keras_collapse.outputs.mlflow.outbox import BEGIN, Outbox
 from keras_collapse.outputs.mlflow.runs import run_link
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
 from keras_collapse.outputs.subscriber import Subscriber
@@ -215,10 +215,10 @@ class MLflowLogger(Subscriber):
             "own": own,
         }
         try:
-            self._outbox = Outbox(run_dir / FOLDER, **state)
+            self._outbox = Outbox.new(run_dir, **state)
         except (OSError, InputError):
             temporary = Path(tempfile.mkdtemp(prefix="keras-collapse-"))
-            self._outbox = Outbox(temporary / FOLDER, **state)
+            self._outbox = Outbox.new(temporary, **state)
 
     def _put(self, kind: str, **fields: Any) -> None:
         if self._outbox is None or self._lost:

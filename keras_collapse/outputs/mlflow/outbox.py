@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 import time
 import weakref
@@ -59,12 +60,28 @@ class Outbox:
         self._lock = threading.RLock()  # a SIGTERM handler may put while the same thread puts
         folder.mkdir(parents=True, exist_ok=True)
         if state:
-            self.state: Item = {"sent": 0, "ended": False, "sender": this_process(), **state}
+            process = this_process()
+            self.state: Item = {"sent": 0, "ended": False, "claimed": False, "sender": process,
+                                "training": process, **state}  # fmt: skip
             write_json(folder / STATE, self.state)
         else:
             self.state = _read_state(folder / STATE)
         self._file = os.open(folder / ITEMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         weakref.finalize(self, os.close, self._file)
+
+    @classmethod
+    def new(cls, run_dir: Path, **state: Any) -> Outbox:
+        """Create an outbox in a run's folder, next to those that it has already.
+
+        Raises:
+            OSError: the folder cannot be created or written to.
+            InputError: the state cannot be written.
+        """
+        folder, taken = run_dir / FOLDER, 1
+        while folder.exists() or folder.is_symlink():  # of a training that was started again
+            taken += 1
+            folder = run_dir / f"{FOLDER}-{taken}"
+        return cls(folder, **state)
 
     # -- the training's side -------------------------------------------------------------------
 
@@ -198,7 +215,11 @@ def outboxes(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = sorted(path.parent for path in folder.rglob(f"{FOLDER}/{STATE}"))
+    found = sorted(
+        path.parent
+        for path in folder.rglob(f"{FOLDER}*/{STATE}")
+        if re.fullmatch(rf"{FOLDER}(-\d+)?", path.parent.name)
+    )
     if not found:
         raise InputError(
             f"nothing in {str(folder)!r} was to be sent to MLflow. Give the folder of a run that "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_collapse import sources
@@ -10,21 +11,29 @@ from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError, outboxes
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
+from keras_collapse.outputs.mlflow.writer import may_still_run
 from keras_collapse.sources.mlflow_run import READINGS
 
 KILLED = "its process was killed"
 
 
-def sync(folder: Path) -> list[str]:
+def sync(folder: Path) -> Iterator[str]:
     """Send what waits in a run's folder, or in a folder of runs.
 
-    Returns:
+    Yields:
         A line for each run.
 
     Raises:
-        InputError: there is no outbox, it cannot be used, or the server does not answer.
+        InputError: there is no outbox, or some could not be sent; the others were.
     """
-    return [_sync(path) for path in outboxes(folder)]
+    faults = []
+    for path in outboxes(folder):
+        try:
+            yield _sync(path)
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError(" ".join(faults))
 
 
 def _sync(path: Path) -> str:
@@ -33,24 +42,35 @@ def _sync(path: Path) -> str:
         return f"{run_dir}: its training is running and sends it"
     try:
         outbox.claim()
-        if not outbox.ended:
-            _end_killed(outbox, run_dir)
-        waiting = outbox.waiting()
         try:
-            Sender(outbox, again=True).send()
+            return f"{run_dir}: {_send(outbox, run_dir)}"
         except Unreachable as error:
             raise InputError(
-                f"MLflow does not answer ({str(error)[:300]}). {waiting} items of "
+                f"MLflow does not answer ({str(error)[:300]}). {outbox.waiting()} items of "
                 f"{str(run_dir)!r} still wait. Start the server and try again."
             ) from None
         finally:
             outbox.release()
-        outbox.clear()
     except OutboxError as error:
         raise InputError(str(error)) from None
+
+
+def _send(outbox: Outbox, run_dir: Path) -> str:
+    """Send what waits; return what was done, in words."""
+    sender = Sender(outbox, again=True)
+    if not outbox.ended or outbox.waiting():
+        client = sender.connect().client
+        if sender.superseded and may_still_run(client.get_run(outbox.state["run_id"])):
+            return "its run is continued by another training that still runs. Try again later"
+    if not outbox.ended and not sender.superseded:
+        _end_killed(outbox, run_dir)
+    waiting = outbox.waiting()
+    sender.send()
+    outbox.note(ended=True)
+    outbox.clear()
     state = outbox.state
     where = f"run {state['run_id']} at {state['tracking_uri']}" if waiting else "MLflow"
-    return f"{run_dir}: {waiting} items sent to {where}"
+    return f"{waiting} items sent to {where}"
 
 
 def _end_killed(outbox: Outbox, run_dir: Path) -> None:

@@ -272,7 +272,7 @@ def test_a_run_that_did_not_end_well_is_never_finished(
     )  # fmt: skip
     assert done.returncode not in (0, -signal.SIGKILL)
     for folder in Path("collapse_runs").iterdir():
-        sync(folder)  # what a busy machine did not send within the wait at exit
+        list(sync(folder))  # what a busy machine did not send within the wait at exit
     (run,) = store.search_runs(["0"])
     assert run.info.status == status, done.stderr
     assert said in run.data.tags["collapse.ended"]
