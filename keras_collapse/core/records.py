@@ -13,6 +13,8 @@ from keras_collapse.core.plain_json import floats_of, json_value, mapping_of, ob
 from keras_collapse.core.samples.probe import Probe
 
 SCHEMA = 1
+LONGEST_REASON = 200
+"""Characters of the reason why a line is no record: it may repeat the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,20 @@ class RunStarted(Record):
     process: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     cwd: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLine(Record):
+    """A line that is no record, as a full disk may leave one; read, never written.
+
+    Args:
+        number: of the line, from 1.
+        reason: what is wrong with it.
+    """
+
+    kind: ClassVar[str] = "broken"
+    number: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +289,15 @@ _ALL = (RunStarted, FitStarted, ReaderSettings, StepLogs, EpochEnded, Fingerprin
 KINDS: Mapping[str, type[Record]] = {cls.kind: cls for cls in _ALL}
 
 
+class OtherSchema(ValueError):
+    """A journal is not as this version writes it."""
+
+
 def parse(line: str | bytes) -> Record:
     """The record of a journal's line.
 
     Raises:
+        OtherSchema: the line begins a journal of another schema.
         ValueError: the line is no record of this schema; the message says why.
 
     >>> parse('{"record":"unavailable","reason":"no generator was found"}')
@@ -285,7 +306,16 @@ def parse(line: str | bytes) -> Record:
     try:
         plain = json.loads(line)
         if plain["record"] == RunStarted.kind and plain["schema"] != SCHEMA:
-            raise ValueError(f"the journal has schema {plain['schema']!r}, not {SCHEMA}")
+            raise OtherSchema(f"the journal has schema {plain['schema']!r}, not {SCHEMA}")
         return KINDS[plain["record"]].from_plain(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from None
+    except OtherSchema:
+        raise
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise ValueError(f"{type(error).__name__}: {error}"[:LONGEST_REASON]) from None
