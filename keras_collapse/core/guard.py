@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
+
+
+def warn(message: str, stacklevel: int = 2) -> None:
+    """Issue a warning; where warnings are errors, print it, since it must not stop anything."""
+    try:
+        warnings.warn(message, stacklevel=stacklevel + 1)
+    except Warning:
+        print(f"keras-collapse: {message}", file=sys.stderr, flush=True)
 
 
 def guarded(
@@ -31,10 +40,7 @@ def guarded(
     except Exception as error:
         name = part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
         what = "has switched itself off" if off is not None else "failed this time"
-        warnings.warn(
-            f"{name} {what}; the training goes on. Reason: {type(error).__name__}: {error}",
-            stacklevel=3,
-        )
+        warn(f"{name} {what}; the training goes on. Reason: {type(error).__name__}: {error}", 3)
         if off is not None:
             off(part)
         return None

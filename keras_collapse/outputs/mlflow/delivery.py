@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_collapse.outputs.mlflow.mlflow_internals import image_key
-from keras_collapse.outputs.mlflow.outbox import Item, Outbox
+from keras_collapse.outputs.mlflow.outbox import FILES, Item, Outbox
 from keras_collapse.outputs.mlflow.runs import FOUND, LONGEST_TAG, bare_name
 from keras_collapse.outputs.mlflow.writer import claim, end_claim
 
+KINDS = ("params", "tags", "note", "rename", "image", "file", "text", "data", "begin", "end",
+         "broken")  # fmt: skip
+"""Kinds of items besides metrics; `Delivery` has a method for each."""
 BATCH_METRICS = 1000
 """Most metrics in one ``log_batch``."""
 BATCH_PARAMS = 100
@@ -55,10 +59,10 @@ class Delivery:
         if items[0]["kind"] == "metrics":
             self._metrics(items)
             return
-        method = getattr(self, f"_{items[0]['kind']}", None)
-        if method is None:
-            raise BrokenItem("not an item of this version")
-        method(items[0])
+        kind = items[0]["kind"]
+        if kind not in KINDS:
+            raise BrokenItem(f"{kind!r} is not an item of this version")
+        getattr(self, f"_{kind}")(items[0])
 
     def _metrics(self, items: Sequence[Item]) -> None:
         from mlflow.entities import Metric
@@ -128,12 +132,14 @@ class Delivery:
             self.client.update_run(self.run_id, name=symbol + name)
 
     def _image(self, item: Item) -> None:
-        path = self.outbox.folder / item["file"]
-        if not path.exists() and self.unsure:  # it was sent and deleted, and no record of it kept
+        folder = self.outbox.folder / FILES
+        name = str(item["file"]).removeprefix(f"{FILES}/")
+        if self.unsure and not os.path.lexists(folder / name):  # it was sent and deleted
             return
+        path = _own_file(folder, name)
         pixels = _pixels(path)
         there = self.client.list_artifacts(self.run_id, "images") if self.unsure else ()
-        mark = re.compile(rf"samples\Wstep\W{item['step']}\W")
+        mark = re.compile(rf"samples\Wstep\W{int(item['step'])}\W")
         if not any(mark.search(file.path) for file in there):
             self.client.log_image(
                 self.run_id, pixels, key=image_key(), step=item["step"], timestamp=item["time"]
@@ -142,12 +148,12 @@ class Delivery:
             path.unlink()
 
     def _file(self, item: Item) -> None:
+        path = _own_file(self.outbox.run_dir, item["path"])
         try:
-            with open(item["path"], "rb"):
-                pass
+            path.open("rb").close()
         except OSError as error:
             raise BrokenItem(f"cannot read {item['path']}: {error.strerror}") from None
-        self.client.log_artifact(self.run_id, item["path"])
+        self.client.log_artifact(self.run_id, str(path))
 
     def _text(self, item: Item) -> None:
         self.client.log_text(self.run_id, item["text"], item["name"])
@@ -176,6 +182,21 @@ class Delivery:
 
     def _broken(self, _: Item) -> None:
         raise BrokenItem("the line is not valid JSON, as a full disk leaves it")
+
+
+def _own_file(folder: Path, name: str) -> Path:
+    """Return a regular file inside of a folder, reached by no link.
+
+    An outbox may come from anywhere: what it names must not make us send, or delete, other files.
+
+    Raises:
+        BrokenItem: it is elsewhere, no regular file, or missing.
+    """
+    root = folder.resolve()
+    path = root / name
+    if path.resolve() != path or not path.is_relative_to(root) or not path.is_file():
+        raise BrokenItem(f"{name!r} is not a file of the run in {str(folder)!r}")
+    return path
 
 
 def _pixels(path: Path) -> Any:

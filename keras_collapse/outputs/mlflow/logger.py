@@ -219,6 +219,7 @@ class MLflowLogger(Subscriber):
         except (OSError, InputError):
             temporary = Path(tempfile.mkdtemp(prefix="keras-collapse-"))
             self._outbox = Outbox.new(temporary, **state)
+            self._outbox.run_dir = run_dir
 
     def _put(self, kind: str, **fields: Any) -> None:
         if self._outbox is None or self._lost:

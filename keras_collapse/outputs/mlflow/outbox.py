@@ -18,12 +18,11 @@ import os
 import re
 import threading
 import time
-import weakref
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.atomic_files import write_json
+from keras_collapse.core.atomic_files import LineFile, write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.process.identity import lives, this_process
 
@@ -49,6 +48,7 @@ class Outbox:
     Attributes:
         state: what the sender knows: ``tracking_uri``, ``run_id``, ``own`` (whether the run is ours
             to end), ``sent`` (bytes of the items that have arrived), and more.
+        run_dir: the run's folder; only files in it may be sent.
 
     Raises:
         OSError: the folder cannot be created or written to.
@@ -57,6 +57,7 @@ class Outbox:
 
     def __init__(self, folder: Path, **state: Any) -> None:
         self.folder = folder
+        self.run_dir = folder.parent
         self._lock = threading.RLock()  # a SIGTERM handler may put while the same thread puts
         folder.mkdir(parents=True, exist_ok=True)
         if state:
@@ -66,8 +67,7 @@ class Outbox:
             write_json(folder / STATE, self.state)
         else:
             self.state = _read_state(folder / STATE)
-        self._file = os.open(folder / ITEMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        weakref.finalize(self, os.close, self._file)
+        self._file = LineFile(folder / ITEMS)
 
     @classmethod
     def new(cls, run_dir: Path, **state: Any) -> Outbox:
@@ -98,8 +98,7 @@ class Outbox:
         item = {"kind": kind, "time": int(time.time() * 1000), **fields}
         line = (json.dumps(item, default=str) + "\n").encode()
         with self._lock:
-            while line:  # a disk that is nearly full takes a part
-                line = line[os.write(self._file, line) :]
+            self._file.append(line)
 
     def path_for(self, name: str) -> Path:
         """Return where a file that belongs to an item is to be saved.
@@ -241,15 +240,27 @@ def _own_files(folder: Path) -> Iterator[None]:
 def _parse(line: bytes) -> Item:
     try:
         item = json.loads(line)
+        if b"\\ud" in line:  # half a character, which no store takes
+            text = json.dumps(item, ensure_ascii=False)
+            item = json.loads(text.encode("utf-8", "replace"))
         if isinstance(item["kind"], str):
             return dict(item)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     return {"kind": BROKEN, "line": line.decode(errors="replace").rstrip("\n")}
 
 
 def _read_state(path: Path) -> Item:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {str(path)!r} ({error}). Remove its folder.") from None
+        state = json.loads(path.read_text(encoding="utf-8"))
+        types = {"sent": int, "ended": bool, "own": bool}
+        wrong = [name for name, type_ in types.items() if not isinstance(state.get(name), type_)]
+        if wrong or state["sent"] < 0:
+            raise ValueError(f"no valid {wrong[0] if wrong else 'sent'!r}")
+        return dict(state)
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise InputError(
+            f"cannot read {str(path)!r} ({reason}). Remove its folder, or keep it and send the "
+            "other runs."
+        ) from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from keras_collapse.core.guard import warn
 from keras_collapse.outputs.mlflow.mlflow_internals import context_tags
 from keras_collapse.outputs.mlflow.writer import is_busy, token_of
 
@@ -109,7 +109,7 @@ def find_or_make(client: MlflowClient, state: Mapping[str, Any]) -> tuple[Any, b
                     return run, True
                 busy = busy or run
     if busy is not None:
-        warnings.warn(
+        warn(
             f"another training is writing the run {busy.info.run_id} in MLflow, so this one has a "
             "run of its own. Give each training its own run_name.",
             stacklevel=2,

@@ -14,11 +14,11 @@ import math
 import socket
 import time
 import urllib.parse
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_collapse.core.guard import warn
 from keras_collapse.outputs.mlflow.delivery import Delivery
 from keras_collapse.outputs.mlflow.mlflow_internals import latest_metrics
 from keras_collapse.outputs.mlflow.outbox import REFUSED, Item, Outbox, OutboxError
@@ -121,7 +121,7 @@ class Sender:
         who = "MLflow refused" if _is_mlflows(error) else "MLflowLogger cannot send"
         if who not in self._reported:
             self._reported.add(who)
-            warnings.warn(
+            warn(
                 f"{who} a part of the log, kept in {self.outbox.folder / REFUSED}; the rest is "
                 f"sent. Reason: {_one_line(error)[:300]}",
                 stacklevel=2,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 
-from keras_collapse.core.guard import guarded
+from keras_collapse.core.guard import guarded, warn
 from keras_collapse.outputs.mlflow.mlflow_internals import isolate_random
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
@@ -49,7 +48,7 @@ class SenderThread(threading.Thread):
             self._send_until_over()
         except OutboxError as error:
             self.abandon(str(error))
-        except Exception as error:  # ours; a thread's traceback would help nobody
+        except BaseException as error:  # a thread's traceback would help nobody
             self.abandon(f"{type(error).__name__}: {error}")
         if self.fault and not self.trouble:
             guarded(SenderThread, self._sender.fail, f"the log is incomplete: {self.fault}")
@@ -83,7 +82,7 @@ class SenderThread(threading.Thread):
 
     def _report_once(self, error: Exception) -> None:
         if not self.trouble:
-            warnings.warn(
+            warn(
                 f"MLflow does not answer. The log waits in {self._outbox.folder} and is sent when "
                 f"it does. Reason: {str(error)[:300]}",
                 stacklevel=2,
@@ -94,7 +93,7 @@ class SenderThread(threading.Thread):
         with self._deciding:
             reported, self.fault = self.fault, self.fault or fault
         if not reported:
-            warnings.warn(
+            warn(
                 f"The rest of this run is not logged to MLflow; the training goes on. "
                 f"Reason: {fault[:300]}",
                 stacklevel=2,
@@ -131,4 +130,4 @@ class SenderThread(threading.Thread):
                 pass
             if self.trouble:
                 break
-        return not self.is_alive() and not self.fault
+        return self._over and not self.is_alive()

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 def new_outbox(store: mlflow.MlflowClient, folder: Path) -> Outbox:
     run = store.create_run("0")
     uri = mlflow.get_tracking_uri()
-    return Outbox(folder, run_id=run.info.run_id, own=True, tracking_uri=uri, continues=False)
+    wanted = {"run_name": None, "resume": False, "token": "mine"}
+    return Outbox(folder, run_id=run.info.run_id, own=True, tracking_uri=uri, continues=False,
+                  began=0, wanted=wanted)  # fmt: skip
 
 
 def set_aside(outbox: Outbox) -> list[dict[str, Any]]:
