@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from keras_collapse.core.atomic_files import LineFile
-from keras_collapse.core.errors import InputError
-from keras_collapse.core.records import BrokenLine, OtherSchema, Record, RunStarted, parse
+from keras_collapse.core.errors import InputError, OtherSchema
+from keras_collapse.core.records import Record, RunStarted, parse
 
 FILE_NAME = "journal.jsonl"
+LONGEST_REASON = 200
+"""Characters of the reason why a line is no record: it may repeat the line."""
 FLUSH_SECONDS = 1.0
 """Longest time a record waits in memory: what a kill can take away, and what ``watch`` lags."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLine(Record):
+    """A line that is no record, as a full disk may leave one; read, never written.
+
+    Args:
+        number: of the line, from 1.
+        reason: what is wrong with it.
+    """
+
+    kind: ClassVar[str] = "broken"
+    number: int
+    reason: str
 
 
 class Journal:
@@ -133,5 +151,5 @@ def record_of(line: bytes, path: Path, number: int) -> Record:
             f"({error}). Use the version that wrote it."
         ) from None
     except ValueError as error:
-        return BrokenLine(number, str(error))
+        return BrokenLine(number, str(error)[:LONGEST_REASON])
     return record

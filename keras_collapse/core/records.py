@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from keras_collapse.core.advice import Driver, Setting
+from keras_collapse.core.errors import OtherSchema
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.plain_json import floats_of, json_value, mapping_of, object_of
 from keras_collapse.core.samples.probe import Probe
 
 SCHEMA = 1
-LONGEST_REASON = 200
-"""Characters of the reason why a line is no record: it may repeat the line."""
+TOO_MUCH = (OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +56,6 @@ class RunStarted(Record):
     process: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     cwd: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenLine(Record):
-    """A line that is no record, as a full disk may leave one; read, never written.
-
-    Args:
-        number: of the line, from 1.
-        reason: what is wrong with it.
-    """
-
-    kind: ClassVar[str] = "broken"
-    number: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +275,6 @@ _ALL = (RunStarted, FitStarted, ReaderSettings, StepLogs, EpochEnded, Fingerprin
 KINDS: Mapping[str, type[Record]] = {cls.kind: cls for cls in _ALL}
 
 
-class OtherSchema(ValueError):
-    """A journal is not as this version writes it."""
-
-
 def parse(line: str | bytes) -> Record:
     """The record of a journal's line.
 
@@ -310,12 +292,5 @@ def parse(line: str | bytes) -> Record:
         return KINDS[plain["record"]].from_plain(plain)
     except OtherSchema:
         raise
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise ValueError(f"{type(error).__name__}: {error}"[:LONGEST_REASON]) from None
+    except (LookupError, TypeError, ValueError, AttributeError, *TOO_MUCH) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.journal import FILE_NAME, Journal, read_journal
-from keras_collapse.core.records import SCHEMA, BrokenLine, RunStarted, StepLogs
+from keras_collapse.core.journal import FILE_NAME, BrokenLine, Journal, read_journal
+from keras_collapse.core.records import SCHEMA, RunStarted, StepLogs
 
 
 def start(folder: Path) -> Journal:

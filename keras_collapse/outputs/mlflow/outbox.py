@@ -5,6 +5,7 @@ Each file has one writer:
 - ``items.jsonl``: the training; one item to be sent a line, in order.
 - ``files/``: the training; pictures that belong to items.
 - ``state.json``: the sender; the run it sends to, and how much has arrived.
+- ``heartbeat``: the sender; empty, touched every few seconds.
 - ``refused.jsonl``: the sender; items that could not be sent, each with the reason.
 
 The sender is a thread of the training's process or, after the training, ``keras-collapse sync``.
@@ -24,7 +25,9 @@ from typing import Any
 
 from keras_collapse.core.atomic_files import LineFile, write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.process.identity import lives, this_process
+from keras_collapse.core.process import heartbeat
+from keras_collapse.core.process.heartbeat import seconds_since, works
+from keras_collapse.core.process.identity import this_process
 
 FOLDER = "mlflow"
 """Name of the outbox in the run's folder."""
@@ -165,9 +168,18 @@ class Outbox:
 
     @property
     def has_sender(self) -> bool:
-        """Whether a process sends this outbox now; True if that cannot be known."""
+        """Whether a process sends this outbox now."""
         sender = self.state.get("sender")
-        return sender is not None and lives(sender) is not False
+        return sender is not None and works(sender, *self._signs)
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Seconds since the sender's last sign of life."""
+        return seconds_since(*self._signs) or 0.0
+
+    @property
+    def _signs(self) -> tuple[Path, Path]:
+        return self.folder / heartbeat.FILE_NAME, self.folder / STATE
 
     @property
     def ended(self) -> bool:

@@ -6,6 +6,7 @@ import threading
 import time
 
 from keras_collapse.core.guard import guarded, warn
+from keras_collapse.core.process.heartbeat import Heartbeat
 from keras_collapse.outputs.mlflow.mlflow_internals import isolate_random
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
@@ -43,6 +44,7 @@ class SenderThread(threading.Thread):
         self._round_done = threading.Event()
 
     def run(self) -> None:
+        beat = Heartbeat(self._outbox.folder)
         try:
             self._outbox.claim()
             self._send_until_over()
@@ -50,6 +52,8 @@ class SenderThread(threading.Thread):
             self.abandon(str(error))
         except BaseException as error:  # a thread's traceback would help nobody
             self.abandon(f"{type(error).__name__}: {error}")
+        finally:
+            beat.stop()
         if self.fault and not self.trouble:
             guarded(SenderThread, self._sender.fail, f"the log is incomplete: {self.fault}")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from keras_collapse import sources
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.process.heartbeat import Heartbeat
+from keras_collapse.core.process.identity import lives
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError, outboxes
@@ -17,8 +19,13 @@ from keras_collapse.sources.mlflow_run import READINGS
 KILLED = "its process was killed"
 
 
-def sync(folder: Path) -> Iterator[str]:
+def sync(folder: Path, force: bool = False) -> Iterator[str]:
     """Send what waits in a run's folder, or in a folder of runs.
+
+    Args:
+        folder: of a run, or of runs.
+        force: send even what a process of another machine, or another training of the same run,
+            may be sending: for one that is known to have ended.
 
     Yields:
         A line for each run.
@@ -29,39 +36,52 @@ def sync(folder: Path) -> Iterator[str]:
     faults = []
     for path in outboxes(folder):
         try:
-            yield _sync(path)
+            yield _sync(path, force)
         except InputError as error:
             faults.append(str(error))
     if faults:
         raise InputError(" ".join(faults))
 
 
-def _sync(path: Path) -> str:
+def _sync(path: Path, force: bool) -> str:
     outbox, run_dir = Outbox(path), path.parent
     if outbox.has_sender:
-        return f"{run_dir}: its training is running and sends it"
+        sender = outbox.state["sender"]
+        if lives(sender):
+            return f"{run_dir}: its training is running and sends it"
+        if not force:
+            return (
+                f"{run_dir}: a process on {sender.get('host')!r} sends it (last sign of life "
+                f"{outbox.quiet_seconds:.0f} s ago). If that has ended, add --force"
+            )
     try:
         outbox.claim()
+        beat = Heartbeat(path)
         try:
-            return f"{run_dir}: {_send(outbox, run_dir)}"
+            return f"{run_dir}: {_send(outbox, run_dir, force)}"
         except Unreachable as error:
             raise InputError(
                 f"MLflow does not answer ({str(error)[:300]}). {outbox.waiting()} items of "
                 f"{str(run_dir)!r} still wait. Start the server and try again."
             ) from None
         finally:
+            beat.stop()
             outbox.release()
     except OutboxError as error:
         raise InputError(str(error)) from None
 
 
-def _send(outbox: Outbox, run_dir: Path) -> str:
+def _send(outbox: Outbox, run_dir: Path, force: bool) -> str:
     """Send what waits; return what was done, in words."""
     sender = Sender(outbox, again=True)
     if not outbox.ended or outbox.waiting():
         client = sender.connect().client
-        if sender.superseded and may_still_run(client.get_run(outbox.state["run_id"])):
-            return "its run is continued by another training that still runs. Try again later"
+        continued = sender.superseded and not force
+        if continued and may_still_run(client.get_run(outbox.state["run_id"])):
+            return (
+                "its run is continued by another training that still runs. Try again later, or if "
+                "that has ended, add --force"
+            )
     if not outbox.ended and not sender.superseded:
         _end_killed(outbox, run_dir)
     waiting = outbox.waiting()

@@ -15,8 +15,9 @@ import pytest
 from mlflow import MlflowClient
 
 from keras_collapse.core.findings import Status, Verdict
+from keras_collapse.core.process.heartbeat import STALE_SECONDS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
-from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, Outbox, OutboxError
+from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, STATE, Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender
 from keras_collapse.outputs.mlflow.sync import sync
 
@@ -180,3 +181,34 @@ def test_a_second_training_in_one_run_folder_has_an_outbox_of_its_own(
     list(sync(Path()))
     assert second.waiting() == 0
     assert len(store.search_runs(["0"])) == 1
+
+
+def test_a_training_killed_on_another_machine_is_sent_once_it_gives_no_sign_of_life(
+    store: MlflowClient, tmp_path: Path
+) -> None:
+    outbox = outbox_of(tmp_path / "run", "first")
+    train(outbox, 0, 5)
+    elsewhere = {"pid": 1, "started": 5.0, "host": "elsewhere", "boot": "another"}
+    outbox.note(sender=elsewhere, training=elsewhere)
+    (line,) = sync(tmp_path)
+    assert "a process on 'elsewhere' sends it" in line
+    assert outbox.waiting() == 7
+    old = time.time() - STALE_SECONDS - 1
+    os.utime(outbox.folder / STATE, (old, old))
+    (line,) = sync(tmp_path)
+    assert "items sent to run" in line
+    (run,) = store.search_runs(["0"])
+    assert run.info.status == "KILLED"
+
+
+def test_force_sends_what_another_machine_may_be_sending_but_not_what_lives_here(
+    store: MlflowClient, tmp_path: Path
+) -> None:
+    outbox = outbox_of(tmp_path / "run", "first")
+    train(outbox, 0, 5)
+    (line,) = sync(tmp_path, force=True)
+    assert "its training is running" in line
+    outbox.note(sender={**outbox.state["sender"], "host": "elsewhere"})
+    (line,) = sync(tmp_path, force=True)
+    assert "items sent to run" in line
+    assert store.search_runs(["0"])[0].info.status == "KILLED"
