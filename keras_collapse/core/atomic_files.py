@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import weakref
 from pathlib import Path
 from typing import Any
@@ -15,29 +16,34 @@ MOST_UNWRITTEN = 16_000_000
 """Bytes that wait for a full disk to have room again; what comes then is dropped."""
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as JSON.
+def write_json(path: Path, content: Any, private: bool = False) -> None:
+    """Write ``content`` as JSON; the arguments are those of `write`.
 
     Raises:
         InputError: see `write`.
         ValueError: a number is NaN or infinite.
     """
-    write(path, json.dumps(content, indent=1, allow_nan=False, default=str) + "\n")
+    write(path, json.dumps(content, indent=1, allow_nan=False, default=str) + "\n", private)
 
 
-def write(path: Path, content: str | bytes) -> None:
+def write(path: Path, content: str | bytes, private: bool = False) -> None:
     """Write text (as UTF-8) or bytes; create the folder if it is missing.
+
+    Args:
+        path: the file.
+        content: all of it.
+        private: whether only its owner may read it, since it holds a secret.
 
     Raises:
         InputError: the file cannot be written, as on a full disk; an existing file is unchanged.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, str):
-            part.write_text(content, encoding="utf-8")
-        else:
-            part.write_bytes(content)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(part, flags, 0o600 if private else 0o666), "wb") as file:
+            file.write(data)
         part.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

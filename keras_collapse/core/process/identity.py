@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from keras_collapse.core.process.redaction import redact_words
+
 START_TOLERANCE = 2.0
 """Seconds by which two readings of one process' start may differ. A reused pid starts later."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -46,13 +48,16 @@ def _boot() -> str:
 
 
 def this_command() -> str:
-    """Return the command line that starts this process again; empty in a notebook or console."""
+    """Return the command line that starts this process again; empty in a notebook or console.
+
+    Secrets in it are left out.
+    """
     started = sys.orig_argv
     if not sys.argv[0] or any("kernel_launcher" in word for word in started):
         return ""
     if "-c" in started and sys.argv[0] != "-c":  # a child started by multiprocessing
         started = [sys.executable, *sys.argv]
-    return shlex.join(started)
+    return shlex.join(redact_words(started))
 
 
 def lives(process: Mapping[str, Any]) -> bool | None:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from keras_collapse.core.guard import guarded
+from keras_collapse.core.process.redaction import redact
 
 FLUSH_SECONDS = 10.0
 """Longest time that the callbacks get together. Slurm kills 30 seconds after SIGTERM, as Kubernetes
@@ -101,7 +102,7 @@ class Ending:
         if error is None:
             return cls("FAILED", "fit did not end", explained=False)
         status: Any = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        return cls(status, f"{type(error).__name__}: {error}".rstrip(": "))
+        return cls(status, redact(f"{type(error).__name__}: {error}".rstrip(": ")))
 
 
 class EarlyEnd:

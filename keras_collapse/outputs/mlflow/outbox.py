@@ -28,6 +28,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.process import heartbeat
 from keras_collapse.core.process.heartbeat import seconds_since, works
 from keras_collapse.core.process.identity import this_process
+from keras_collapse.core.process.redaction import redact
 
 FOLDER = "mlflow"
 """Name of the outbox in the run's folder."""
@@ -67,7 +68,7 @@ class Outbox:
             process = this_process()
             self.state: Item = {"sent": 0, "ended": False, "claimed": False, "sender": process,
                                 "training": process, **state}  # fmt: skip
-            write_json(folder / STATE, self.state)
+            self._keep()
         else:
             self.state = _read_state(folder / STATE)
         self._file = LineFile(folder / ITEMS)
@@ -123,7 +124,12 @@ class Outbox:
         self.state = {**self.state, **fields}
         with _own_files(self.folder):
             (self.folder / STATE).stat()  # a deleted folder is not made again
-            write_json(self.folder / STATE, self.state)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the state; only its owner may read an address with a password."""
+        uri = str(self.state.get("tracking_uri"))
+        write_json(self.folder / STATE, self.state, private=redact(uri) != uri)
 
     def claim(self) -> None:
         """Record that this process sends, until `release`."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from keras_collapse.core.guard import warn
+from keras_collapse.core.process.redaction import HIDDEN, redact
 from keras_collapse.outputs.mlflow.mlflow_internals import context_tags
 from keras_collapse.outputs.mlflow.writer import is_busy, token_of
 
@@ -48,6 +49,7 @@ def run_link(tracking_uri: str, experiment_id: str, run_id: str) -> str | None:
     """
     if not tracking_uri.startswith(("http://", "https://")):
         return None
+    tracking_uri = redact(tracking_uri).replace(f"{HIDDEN}@", "")  # the browser asks for it
     page = f"{tracking_uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
     return f"{page}?{MODEL_TRAINING}"
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.guard import warn
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.outputs.mlflow.delivery import Delivery
 from keras_collapse.outputs.mlflow.mlflow_internals import latest_metrics
 from keras_collapse.outputs.mlflow.outbox import REFUSED, Item, Outbox, OutboxError
@@ -228,7 +229,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return redact(f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 def _reach(uri: str) -> None:

@@ -9,6 +9,7 @@ from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.process.heartbeat import Heartbeat
 from keras_collapse.core.process.identity import lives
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError, outboxes
@@ -89,7 +90,7 @@ def _send(outbox: Outbox, run_dir: Path, force: bool) -> str:
     outbox.note(ended=True)
     outbox.clear()
     state = outbox.state
-    where = f"run {state['run_id']} at {state['tracking_uri']}" if waiting else "MLflow"
+    where = f"run {state['run_id']} at {redact(state['tracking_uri'])}" if waiting else "MLflow"
     return f"{waiting} items sent to {where}"
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.mlflow.outbox import FILES, FOLDER, ITEMS, REFUSED, STATE, Outbox
+from keras_collapse.outputs.mlflow.runs import run_link
 from keras_collapse.outputs.mlflow.sync import sync
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
@@ -121,3 +122,17 @@ def test_one_broken_outbox_does_not_keep_the_others_from_being_sent(
     assert "\n" not in str(caught.value)
     assert str(tmp_path / "a") in str(caught.value)
     assert len(store.get_metric_history(good.state["run_id"], "d_loss")) == 1
+
+
+def test_a_password_in_the_servers_address_stays_private(tmp_path: Path) -> None:
+    uri = "http://me:hunter2@127.0.0.1:9"  # nobody listens there
+    outbox = Outbox.new(tmp_path / "run", own=True, tracking_uri=uri, began=0, run_id=None,
+                        continues=False, wanted={"run_name": None, "resume": False})  # fmt: skip
+    outbox.put("tags", values={"a": "b"})
+    outbox.release()
+    assert (outbox.folder / STATE).stat().st_mode & 0o077 == 0
+    with pytest.raises(InputError, match="MLflow does not answer") as caught:
+        list(sync(tmp_path / "run"))
+    assert "hunter2" not in str(caught.value)
+    assert Outbox(outbox.folder).state["tracking_uri"] == uri
+    assert "hunter2" not in str(run_link(uri, "0", "a1b2"))
