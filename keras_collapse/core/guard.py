@@ -43,7 +43,9 @@ def guarded(
         return action(*arguments, **keywords)
     except tuple(passing):
         raise
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # some libraries raise their own, as Rust's panics in Python
         name = part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
         what = "has switched itself off" if off is not None else "failed this time"
         warn(f"{name} {what}; the training goes on. Reason: {type(error).__name__}: {error}", 3)

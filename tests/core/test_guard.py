@@ -9,6 +9,19 @@ import pytest
 from keras_collapse.core.guard import guarded
 
 
+class Panic(BaseException):
+    """As libraries in Rust raise."""
+
+
+def test_an_error_of_any_kind_is_reported_but_a_wish_to_end_is_not() -> None:
+    for error in (ValueError("mine"), Panic("mine")):
+        with pytest.warns(UserWarning, match="mine"):
+            assert guarded("part", fail, error) is None
+    for wish in (KeyboardInterrupt(), SystemExit(), GeneratorExit()):
+        with pytest.raises(type(wish)):
+            guarded("part", fail, wish)
+
+
 def fail(error: BaseException) -> None:
     raise error
 

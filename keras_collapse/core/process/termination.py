@@ -71,11 +71,6 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-# A child forked while a fit runs (a data loader's worker) must not end its parent's run.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_callbacks.clear)
-
-
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a fit ended early.
@@ -133,6 +128,10 @@ class EarlyEnd:
         self._leave()
         return self._finalizer.detach() is not None
 
+    def forget(self) -> None:
+        """Call nothing any more, in a forked child."""
+        self._finalizer.detach()
+
     def end(self, ending: Ending) -> None:
         """Call the function now, if it was neither called nor cancelled."""
         if self.cancel():
@@ -152,6 +151,18 @@ class EarlyEnd:
 
 
 _waiting: list[EarlyEnd] = []
+
+
+def _forget() -> None:
+    """Forget the fits in a forked child: they are its parent's to end."""
+    _callbacks.clear()
+    for early in _waiting:
+        early.forget()
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):  # data loaders fork while a fit runs
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _listen_to_cells() -> None:

@@ -14,7 +14,7 @@ import math
 import socket
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +84,17 @@ class Sender:
                 self.outbox.arrived(batch[-1][1])
                 self._unsure = False
 
-    def fail(self, reason: str) -> None:
-        """End the run as FAILED without its outbox; for a run that is ours.
+    def end(self, status: str, tags: Mapping[str, str]) -> None:
+        """End the run, if it is ours, without its outbox, which is lost.
 
         Raises:
             Exception: the server does not answer.
         """
         if self._delivery is not None and self.outbox.state["own"] and not self.superseded:
             client, run_id = self._delivery.client, self._delivery.run_id
-            client.set_tag(run_id, "collapse.ended", reason[:LONGEST_TAG])
-            client.set_terminated(run_id, "FAILED")
+            for name, value in tags.items():
+                client.set_tag(run_id, name, redact(value)[:LONGEST_TAG])
+            client.set_terminated(run_id, status)
 
     def _deliver(self, items: Sequence[Item]) -> None:
         """Send items of one kind; set aside those that cannot be sent."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 
 from keras_collapse.core.guard import guarded, warn
 from keras_collapse.core.process.heartbeat import Heartbeat
+from keras_collapse.outputs.mlflow import rest
 from keras_collapse.outputs.mlflow.mlflow_internals import isolate_random
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
@@ -14,6 +16,8 @@ from keras_collapse.outputs.mlflow.system_metrics import SystemMetrics
 
 ROUND_SECONDS = 2.0
 """Pause between two rounds: the delay of MLflow's UI."""
+WAIT_SECONDS = 2.0
+"""Longest time that the end of a fit, or of the process, waits for MLflow."""
 AGAIN_SECONDS = (1.0, 30.0)
 """First and longest pause before a server that did not answer is tried again."""
 
@@ -55,7 +59,8 @@ class SenderThread(threading.Thread):
         finally:
             beat.stop()
         if self.fault and not self.trouble:
-            guarded(SenderThread, self._sender.fail, f"the log is incomplete: {self.fault}")
+            why = {"collapse.ended": f"the log is incomplete: {self.fault}"}
+            guarded(SenderThread, self._sender.end, "FAILED", why)  # until its fit ends well
 
     def _send_until_over(self) -> None:
         pause, longest = AGAIN_SECONDS
@@ -104,6 +109,21 @@ class SenderThread(threading.Thread):
             )
         self._wake.set()
 
+    def end_lost(self, tags: Mapping[str, str]) -> None:
+        """End the run of a fit that ended well although its outbox was lost.
+
+        Args:
+            tags: of the run.
+        """
+
+        def end() -> None:
+            self.join()  # it marks the run as FAILED, for the case that the process dies
+            guarded(SenderThread, self._sender.end, "FINISHED", tags)
+
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
+        ending.join(WAIT_SECONDS)
+
     def go_on(self) -> bool:
         """Prepare for another fit of the same run.
 
@@ -114,19 +134,17 @@ class SenderThread(threading.Thread):
             self._finishing = False
             return not self._over
 
-    def finish(self, seconds: float) -> bool:
+    def finish(self) -> bool:
         """Wait until everything has arrived, as long as the server answers.
 
-        If it does not, the thread keeps trying as long as the process lives.
-
-        Args:
-            seconds: longest time to wait.
+        After `WAIT_SECONDS` the thread goes on as long as the process lives, and then a process of
+        its own: see `rest`.
 
         Returns:
             Whether everything has arrived.
         """
         self._finishing = True
-        until = time.monotonic() + seconds
+        until = time.monotonic() + WAIT_SECONDS
         while self.is_alive() and time.monotonic() < until:
             self._round_done.clear()
             self._wake.set()
@@ -134,4 +152,6 @@ class SenderThread(threading.Thread):
                 pass
             if self.trouble:
                 break
-        return self._over and not self.is_alive()
+        if not self._over and not self.fault:
+            rest.send_after_exit(self._outbox.folder)
+        return self._over

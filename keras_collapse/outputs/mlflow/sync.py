@@ -37,14 +37,22 @@ def sync(folder: Path, force: bool = False) -> Iterator[str]:
     faults = []
     for path in outboxes(folder):
         try:
-            yield _sync(path, force)
+            yield sync_outbox(path, force)
         except InputError as error:
             faults.append(str(error))
     if faults:
         raise InputError(" ".join(faults))
 
 
-def _sync(path: Path, force: bool) -> str:
+def sync_outbox(path: Path, force: bool = False) -> str:
+    """Send one outbox; see `sync`.
+
+    Returns:
+        What was done, in a line.
+
+    Raises:
+        InputError: it cannot be used, or the server does not answer.
+    """
     outbox, run_dir = Outbox(path), path.parent
     if outbox.has_sender:
         sender = outbox.state["sender"]

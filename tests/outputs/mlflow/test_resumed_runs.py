@@ -122,7 +122,7 @@ def test_a_training_whose_run_was_taken_over_stops_writing(store: MlflowClient) 
     sender.check_writer()
     with pytest.raises(OutboxError, match="another training"):
         sender.send()
-    sender.fail("the log is incomplete")
+    sender.end("FAILED", {"collapse.ended": "the log is incomplete"})
     assert store.get_run(run.info.run_id).info.status == "RUNNING"
     assert steps(store, run.info.run_id) == list(range(10))
 
