@@ -57,7 +57,7 @@ def sync_outbox(path: Path, force: bool = False) -> str:
     if outbox.has_sender:
         sender = outbox.state["sender"]
         if lives(sender):
-            return f"{run_dir}: its training is running and sends it"
+            return f"{run_dir}: its training is running, or just ended, and sends it"
         if not force:
             return (
                 f"{run_dir}: a process on {sender.get('host')!r} sends it (last sign of life "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -112,35 +110,6 @@ def test_a_deleted_folder_leaves_a_run_that_ended_as_its_fit_did(
     assert run.info.status == "FINISHED"
     assert "the log is incomplete" in run.data.tags["collapse.ended"]
     assert run.data.tags["collapse.verdict"] == "unknown"
-
-
-class Forks(keras.callbacks.Callback):  # type: ignore[misc]
-    """A child that leaves by sys.exit, with all exit handlers, as some loaders' workers do."""
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if epoch == 1:
-            child = os.fork()
-            if child == 0:
-                import atexit
-
-                try:
-                    atexit._run_exitfuncs()
-                finally:
-                    os._exit(0)
-            os.waitpid(child, 0)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot fork")
-def test_a_forked_child_does_not_end_its_parents_run(store: mlflow.MlflowClient) -> None:
-    logger, monitor = kc.MLflowLogger(), kc.CollapseMonitor(verbose=0)
-    fit(logger, monitor, Forks())
-    run = store.get_run(str(logger.run_id))
-    assert run.info.status == "FINISHED"
-    assert "collapse.ended" not in run.data.tags
-    assert steps(store, logger.run_id) == list(range(6))
-    assert monitor.run_dir is not None
-    kinds = [r.kind for r in read_journal(monitor.run_dir)]
-    assert kinds.count("end") == 1
 
 
 class Panic(BaseException):

@@ -159,6 +159,16 @@ def test_a_server_that_never_answers_does_not_hold_up_the_training(
     assert f"keras-collapse sync {monitor.run_dir}" in said
 
 
+def send_rest(folder: Path) -> list[str]:
+    """Send what waits, once the process that outlives a training has done what it can."""
+    until = time.monotonic() + 90
+    while True:
+        lines = list(sync(folder))
+        if time.monotonic() > until or not any("is running" in line for line in lines):
+            return lines
+        time.sleep(0.2)
+
+
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {here!r})
@@ -183,7 +193,7 @@ def test_after_kill_9_sync_sends_the_rest_and_says_that_it_was_killed(store: Any
         env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    (line,) = sync(Path("run"))
+    (line,) = send_rest(Path("run"))
     assert "items sent to run" in line
     (run,) = store.search_runs(["0"])
     assert run.info.status == "KILLED"
@@ -220,6 +230,7 @@ def test_after_sigterm_the_run_is_killed_and_has_a_verdict(store: Any, active: s
         env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
     )  # fmt: skip
     assert done.returncode == -signal.SIGTERM, done.stderr
+    send_rest(Path("run"))
     (run,) = store.search_runs(["0"])
     assert run.info.status == "KILLED"
     assert run.data.tags["collapse.ended"] == "SIGTERM"
@@ -272,8 +283,7 @@ def test_a_run_that_did_not_end_well_is_never_finished(
         env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
     )  # fmt: skip
     assert done.returncode not in (0, -signal.SIGKILL)
-    for folder in Path("collapse_runs").iterdir():
-        list(sync(folder))  # what a busy machine did not send within the wait at exit
+    send_rest(Path("collapse_runs"))
     (run,) = store.search_runs(["0"])
     assert run.info.status == status, done.stderr
     assert said in run.data.tags["collapse.ended"]
