@@ -12,7 +12,7 @@ from keras_collapse.core.process.identity import lives
 from keras_collapse.core.process.redaction import redact
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
-from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError, outboxes
+from keras_collapse.outputs.mlflow.outbox import FOLDER, Outbox, OutboxError, outboxes
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
 from keras_collapse.outputs.mlflow.writer import may_still_run
 from keras_collapse.sources.mlflow_run import READINGS
@@ -105,9 +105,11 @@ def _send(outbox: Outbox, run_dir: Path, force: bool) -> str:
 def _end_killed(outbox: Outbox, run_dir: Path) -> None:
     """Put what the training would have put last, from its journal."""
     try:
+        if outbox.folder.name != FOLDER:
+            raise InputError("the journal is that of an earlier training in this folder")
         run = sources.read(run_dir)
         examined = sources.examine(run)
-    except InputError:  # it was killed before its first step
+    except InputError:  # it has none, or was killed before its first step
         pass
     else:
         known = outbox.last_step([READINGS + signal for signal in SIGNALS])
