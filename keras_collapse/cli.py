@@ -37,6 +37,8 @@ Averaging = Annotated[
 Pattern = Annotated[
     str | None, typer.Option(help="For text logs, as 'd=(?P<d_loss>[0-9.]+)'.", metavar="REGEX")
 ]
+Runs = Annotated[Path, typer.Argument(help="A run folder, or a folder of runs.")]
+Force = Annotated[bool, typer.Option("--force", help="Send even if another machine may do so.")]
 
 app = typer.Typer(
     add_completion=False,
@@ -229,15 +231,11 @@ def watch(
 
 
 @app.command()
-def sync(
-    folder: Annotated[
-        Path, typer.Argument(help="A run folder, or a folder of runs.", metavar="FOLDER")
-    ] = Path("collapse_runs"),
-) -> int:
+def sync(folder: Runs = Path("collapse_runs"), force: Force = False) -> int:
     """Send MLflow the data that it has not received yet."""
     from keras_collapse.outputs.mlflow.sync import sync as send
 
-    for line in send(folder):
+    for line in send(folder, force):
         say(line)
     return 0
 

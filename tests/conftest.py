@@ -177,6 +177,8 @@ def store(
     shutil.copy(prepared_store, path)
     uri = f"sqlite:///{path}"
     before = mlflow.get_tracking_uri()
+    # A busy machine may take longer than a fit waits, and most tests look at the store at once.
+    monkeypatch.setattr("keras_collapse.outputs.mlflow.sender_thread.WAIT_SECONDS", 60.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # first: setting it in MLflow sets it here too
     mlflow.set_tracking_uri(uri)
     yield mlflow.MlflowClient(uri)

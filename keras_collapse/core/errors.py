@@ -1,4 +1,4 @@
-"""The error raised for unusable input."""
+"""The errors raised for unusable input."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line: what is wrong, what was received, what to do. The command line prints
     it to stderr without a traceback and exits with status 2.
     """
+
+
+class OtherSchema(ValueError):
+    """Raised if a journal is not as this version writes it."""

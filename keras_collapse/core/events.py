@@ -7,11 +7,12 @@ there, so they belong to exactly one training and go when it goes.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
 from keras_collapse.core.findings import Finding, Verdict
-from keras_collapse.core.guard import guarded
+from keras_collapse.core.guard import guarded, warn
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
@@ -56,7 +57,6 @@ class RunEvents:
 
     Attributes:
         facts: facts that other callbacks add to the run's own, such as the seeding's report.
-        has_monitor: whether a monitor publishes here.
 
     >>> events, listener = RunEvents(), Listener()
     >>> events.subscribe(listener)
@@ -65,12 +65,33 @@ class RunEvents:
 
     def __init__(self) -> None:
         self.facts: dict[str, Any] = {}
-        self.has_monitor = False
+        self._monitor: weakref.ReferenceType[Any] | None = None
         self._posted: dict[str, Finding] = {}
         self._listeners: list[Listener] = []
 
     def __repr__(self) -> str:
         return f"<events of one training, {len(self._listeners)} listeners>"
+
+    @property
+    def has_monitor(self) -> bool:
+        """Whether a monitor publishes here."""
+        return self._monitor is not None
+
+    def admit(self, monitor: Any) -> bool:
+        """Let a monitor publish here, unless another one does: each reading is logged once.
+
+        Returns:
+            Whether it may; if not, this was reported.
+        """
+        if self._monitor is not None and self._monitor() not in (monitor, None):
+            warn(
+                "there are two CollapseMonitors in one callbacks list. The outputs show what the "
+                "first one finds; the second one has a journal and a verdict of its own.",
+                stacklevel=3,
+            )
+            return False
+        self._monitor = weakref.ref(monitor)
+        return True
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener`` with every event from now on; subscribing twice has no effect."""
@@ -108,3 +129,8 @@ def events_of(params: Any) -> RunEvents:
         return RunEvents()
     events: RunEvents = params.setdefault(_KEY, RunEvents())
     return events
+
+
+def without_events(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return callback parameters to which nobody else listens: of a second monitor in one fit."""
+    return {name: value for name, value in params.items() if name != _KEY}

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from keras_collapse.core.process.redaction import redact
+
+
+def warn(message: str, stacklevel: int = 2) -> None:
+    """Issue a warning; where warnings are errors, print it, since it must not stop anything.
+
+    Secrets in the message, as an error's text may have them, are left out.
+    """
+    message = redact(message)
+    try:
+        warnings.warn(message, stacklevel=stacklevel + 1)
+    except Warning:
+        print(f"keras-collapse: {message}", file=sys.stderr, flush=True)
 
 
 def guarded(
@@ -28,13 +43,12 @@ def guarded(
         return action(*arguments, **keywords)
     except tuple(passing):
         raise
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # some libraries raise their own, as Rust's panics in Python
         name = part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
         what = "has switched itself off" if off is not None else "failed this time"
-        warnings.warn(
-            f"{name} {what}; the training goes on. Reason: {type(error).__name__}: {error}",
-            stacklevel=3,
-        )
+        warn(f"{name} {what}; the training goes on. Reason: {type(error).__name__}: {error}", 3)
         if off is not None:
             off(part)
         return None

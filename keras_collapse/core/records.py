@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from keras_collapse.core.advice import Driver, Setting
+from keras_collapse.core.errors import OtherSchema
 from keras_collapse.core.findings import Finding, Verdict
 from keras_collapse.core.plain_json import (
     floats_of,
@@ -20,6 +21,7 @@ from keras_collapse.core.plain_json import (
 from keras_collapse.core.samples.probe import Probe
 
 SCHEMA = 1
+TOO_MUCH = (OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ def parse(line: str | bytes) -> Record:
     """The record of a journal's line.
 
     Raises:
+        OtherSchema: the line begins a journal of another schema.
         ValueError: the line is no record of this schema; the message says why.
 
     >>> parse('{"record":"unavailable","reason":"no generator was found"}')
@@ -268,14 +271,9 @@ def parse(line: str | bytes) -> Record:
     try:
         plain = json.loads(line)
         if plain["record"] == RunStarted.kind and plain["schema"] != SCHEMA:
-            raise ValueError(f"the journal has schema {plain['schema']!r}, not {SCHEMA}")
+            raise OtherSchema(f"the journal has schema {plain['schema']!r}, not {SCHEMA}")
         return KINDS[plain["record"]].from_plain(plain)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except OtherSchema:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, *TOO_MUCH) as error:
         raise ValueError(f"{type(error).__name__}: {str(error)[:200]}") from None

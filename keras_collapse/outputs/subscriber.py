@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
 import keras
 
 from keras_collapse.core.events import Listener, RunEvents, events_of
+from keras_collapse.core.guard import guarded, warn
 
 
 class Subscriber(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # Keras has no type hints
@@ -39,6 +39,13 @@ class Subscriber(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # K
     def set_params(self, params: Any) -> None:
         """Subscribe to the events of the fit that is about to begin."""
         super().set_params(params)
+        guarded(self, self._subscribe_to, params)
+
+    def set_model(self, model: Any) -> None:
+        """Take the model; an error, as of a model that cannot be referred to, costs nothing."""
+        guarded(self, super().set_model, model)
+
+    def _subscribe_to(self, params: Any) -> None:
         if self._events is not None:
             self._events.unsubscribe(self)
         self._events = events_of(params)
@@ -47,7 +54,7 @@ class Subscriber(keras.callbacks.Callback, Listener):  # type: ignore[misc]  # K
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Warn if no monitor takes part in this fit."""
         if self._events is None or not self._events.has_monitor:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} has nothing to report, since there is no monitor. Put a "
                 "CollapseMonitor() into the same callbacks list.",
                 stacklevel=2,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_collapse.core.advice import Setting
-from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, KeptGenerator
-from keras_collapse.core.journal import FILE_NAME, read_journal
+from keras_collapse.core.journal import FILE_NAME, BrokenLine, read_journal
 from keras_collapse.core.readings.log_reader import MOST_KEYS
 from keras_collapse.core.records import (
     FindingReported,
@@ -21,7 +19,6 @@ from keras_collapse.core.records import (
     ObjectiveSeen,
     PictureSaved,
     ReaderSettings,
-    Record,
     RunEnded,
     RunStarted,
     SamplesChecked,
@@ -48,7 +45,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     if path.is_dir() and not (path / FILE_NAME).exists():
         raise InputError(f"no {FILE_NAME} in {str(path)!r}. Give a run folder or a CSV file.")
     journal = path / FILE_NAME if path.is_dir() else path
-    steps = skipped = 0
+    steps = skipped = broken = 0
     last: int | None = None
     names: dict[str, None] = {}
     reports: list[Finding] = []
@@ -60,7 +57,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
     objective: str | None = None
     scale: float | None = None
     setting = Setting()
-    for record in _records(journal):
+    for record in read_journal(journal):
         match record:
             case StepLogs() if last is not None and record.step <= last:
                 skipped += 1
@@ -68,6 +65,8 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
                 steps, last = steps + 1, record.step
                 if not record.logs.keys() <= names.keys() and len(names) < MOST_KEYS:
                     names |= dict.fromkeys(record.logs)
+            case BrokenLine():
+                broken += 1
             case RunStarted():
                 context.command, context.cwd = record.command, record.cwd
                 context.began = record.time
@@ -110,6 +109,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         setting=setting,
         notes=[
             *([ended] if ended else []),
+            *([f"{broken} broken lines of the journal were skipped"] * bool(broken)),
             *([f"{skipped} records of steps that had come before were skipped"] * bool(skipped)),
         ],
         context=context,
@@ -126,15 +126,9 @@ class _Rows:
 
     def __iter__(self) -> Iterator[LogRow]:
         count, last = 0, None
-        for record in _records(self.journal):
+        for record in read_journal(self.journal):
             if isinstance(record, StepLogs) and (last is None or record.step > last):
                 count, last = count + 1, record.step
                 yield LogRow(record.step, record.epoch, record.logs, record.rounding)
                 if count == self.count:  # the journal grows while it is read
                     return
-
-
-def _records(journal: Path) -> Iterator[Record]:
-    with suppress(OSError), open_regular(journal):  # `read_journal` says what is wrong otherwise
-        pass
-    return read_journal(journal)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_collapse.core.guard import guarded
+from keras_collapse.core.process.redaction import redacted
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
 from keras_collapse.training.probe.real_data import arrays_of, fit_given
 
@@ -59,6 +60,8 @@ def facts_of(
 ) -> dict[str, Any]:
     """The facts of a fit by name, each a plain value; ``summary`` holds a text for each network.
 
+    Secrets, such as an attribute ``api_key``, are replaced by ``***``.
+
     Args:
         model: the GAN.
         params: the parameters that Keras gives to callbacks: epochs, steps.
@@ -81,7 +84,7 @@ def facts_of(
                 facts[f"{name}.{setting}"] = value
     facts |= guarded(facts_of, _data_facts, model) or {}
     facts |= guarded(facts_of, _network_facts, networks or Networks()) or {}
-    return facts
+    return dict(redacted(facts))
 
 
 def rates_of(model: keras.Model) -> dict[str, float]:

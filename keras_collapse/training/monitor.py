@@ -16,8 +16,9 @@ import numpy as np
 
 from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.detectors import Detector, ProbeDetector
-from keras_collapse.core.events import RunEvents, events_of
+from keras_collapse.core.events import RunEvents, events_of, without_events
 from keras_collapse.core.findings import Verdict
+from keras_collapse.core.guard import guarded
 from keras_collapse.core.samples.diversity import Features
 from keras_collapse.training.loops.fit import FitLoop
 from keras_collapse.training.loops.manual import CHECK_EVERY, ManualLoop
@@ -152,18 +153,11 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CollapseMonitor:
         """A fresh monitor with the same arguments: tuners copy callbacks for each trial."""
+        signals, detectors = copy.deepcopy((self.signals, self.detectors), memo)
         return CollapseMonitor(
-            self.every,
-            copy.deepcopy(self.signals, memo),
-            self._given_folder,
-            self.on_failure,
-            copy.deepcopy(self.detectors, memo),
-            self.real,
-            self.held_out,
-            self.features,
-            self.verbose,
-            self.keep_best,
-        )
+            self.every, signals, self._given_folder, self.on_failure, detectors,
+            self.real, self.held_out, self.features, self.verbose, self.keep_best,
+        )  # fmt: skip
 
     # -- loops -----------------------------------------------------------------------------
 
@@ -202,7 +196,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         model = next((m for m in (combined, discriminator, generator) if m is not None), self)
         params: dict[str, Any] = {}
         events = events_of(params)
-        events.has_monitor = True
+        events.admit(self)
         for callback in callbacks:
             callback.set_model(model)
             callback.set_params(params)
@@ -263,14 +257,16 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     # -- fit -----------------------------------------------------------------------------------
 
     def set_params(self, params: Any) -> None:
-        """Announce that this fit has a monitor, and start to record what its callbacks post."""
+        """Announce that this fit has a monitor; a second one publishes to nobody."""
+        if not events_of(params).admit(self):
+            params = without_events(params)
         super().set_params(params)
-        events_of(params).has_monitor = True
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._begin_run_of(self.model)
-        self._loop = None
-        self._session.guard(self._fit.begin, self.params or {})
+        if not self._fit.has_just_begun(self.params):  # else it is twice in the callbacks list
+            self._begin_run_of(self.model)
+            self._loop = None
+            self._session.guard(self._fit.begin, self.params or {})
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._session.guard(self._fit.begin_epoch, epoch)
@@ -283,7 +279,11 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._session.guard(self._fit.end_epoch, logs or {})
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        self._session.guard(self._end, self._session.finish)
+        if self._fit.running:
+            self._session.guard(self._end, self._session.finish)
+            if self._session.off:  # the fit itself ended well, which the outputs must know
+                guarded("CollapseMonitor", self._end, self._session.finish)
+        self._fit.running = False
 
     def _begin_run_of(self, model: Any) -> None:
         """Begin a new run unless the last one was of this model too."""

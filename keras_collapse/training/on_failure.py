@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.findings import Finding, Severity, Status, Verdict
 from keras_collapse.core.guard import guarded
 
 OnFailure = str | Callable[[Finding], object]
@@ -76,3 +77,17 @@ class Reaction:
             self._raised = True
             finish()
             raise CollapseError(finding)
+
+
+def verdict_when_off(found: Verdict | None) -> Verdict:
+    """Return the verdict of a monitor that an error of its own switched off before the end.
+
+    What it found stays; that it found nothing claims nothing.
+
+    Args:
+        found: the verdict so far; None if there is none.
+    """
+    if found is not None and found.status in (Status.WARNING, Status.FAILED):
+        return found
+    reason = "the monitor switched itself off before the training ended"
+    return replace(found or Verdict(Status.UNKNOWN), status=Status.UNKNOWN, reason=reason)

@@ -1,12 +1,14 @@
-"""The journal of a monitored run: opened when it begins, switched off by its first error."""
+"""The journal of a monitored run: opened when it begins; its errors cost only itself."""
 
 from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from keras_collapse.core.guard import guarded
+from keras_collapse.core.guard import guarded, warn
 from keras_collapse.core.journal import Journal
 from keras_collapse.core.process.identity import this_command, this_process
 from keras_collapse.core.records import SCHEMA, Record, RunStarted
@@ -37,6 +39,7 @@ class RunJournal:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self._journal: Journal | None = None
+        self._reported = False
 
     @property
     def is_open(self) -> bool:
@@ -59,14 +62,27 @@ class RunJournal:
     def write(self, record: Record, flush: bool = False) -> None:
         """Append a record; with ``flush`` it is on the disk before this returns."""
         if self._journal is not None:
-            guarded(self._journal, self._journal.write, record, off=self._switch_off)
+            guarded(self._journal, self._try, self._journal.write, record, off=self._switch_off)
         if flush:
             self.flush()
 
     def flush(self) -> None:
         """Hand everything to the operating system now."""
         if self._journal is not None:
-            guarded(self._journal, self._journal.flush, off=self._switch_off)
+            guarded(self._journal, self._try, self._journal.flush, off=self._switch_off)
+
+    def _try(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Report a full disk once; the journal tries again, since the disk may have room later."""
+        try:
+            action(*arguments)
+        except OSError as error:
+            if not self._reported:
+                self._reported = True
+                warn(
+                    f"the journal in {str(self.folder)!r} cannot be written now "
+                    f"({error.strerror}); it is tried again, and the training goes on.",
+                    stacklevel=4,
+                )
 
     def _switch_off(self, _: object) -> None:
         self._journal = None

@@ -22,7 +22,7 @@ from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.reproducibility.fingerprints import fingerprints
 from keras_collapse.training.networks.discovery import Networks
-from keras_collapse.training.on_failure import CollapseError, Reaction
+from keras_collapse.training.on_failure import CollapseError, Reaction, verdict_when_off
 from keras_collapse.training.probe.held_out import Data
 from keras_collapse.training.probe.sample_checks import SampleChecks
 from keras_collapse.training.recovery.recovery import Recovery
@@ -47,6 +47,7 @@ class MonitorSession:
 
     Attributes:
         picture: the latest picture of G's samples; None before one.
+        off: whether an error of ours has switched the session off, until the next fit.
         open_ended: whether nothing marks the end of the loop but the end of the program.
     """
 
@@ -60,7 +61,7 @@ class MonitorSession:
         keep_best: bool = False,
     ) -> None:
         self.picture: np.ndarray | None = None
-        self.open_ended = False
+        self.open_ended = self.off = self._objective_known = False
         self.journal = RunJournal(folder)
         self._examiner = Examiner(detectors)
         self._reaction = reaction
@@ -71,14 +72,15 @@ class MonitorSession:
         self._checks = SampleChecks(self.journal, self._examiner, verbose)
         rolls_back = reaction.rolls_back
         self._recovery = Recovery(self.journal, self._examiner, keep_best, rolls_back, verbose)
-        self._off = False
-        self._objective_known = False
         self._early: EarlyEnd | None = None
         self._verbose = verbose
 
     @property
     def verdict(self) -> Verdict:
         """The verdict as of now; ``unknown`` before anything was seen."""
+        if self.off:
+            found = guarded(Examiner, self._examiner.verdict, self._logs.averaging)
+            return replace(verdict_when_off(found), kept=self._recovery.kept)
         return replace(self._examiner.verdict(self._logs.averaging), kept=self._recovery.kept)
 
     def begin(
@@ -121,18 +123,13 @@ class MonitorSession:
 
     def guard(self, action: Callable[..., None], *arguments: Any) -> None:
         """Run our part of a training step; its first error switches the session off."""
-        if not self._off:
-            guarded(
-                "CollapseMonitor",
-                action,
-                *arguments,
-                off=self._switch_off,
-                passing=(CollapseError,),
-            )
+        if not self.off:
+            off, passing = self._switch_off, (CollapseError,)
+            guarded("CollapseMonitor", action, *arguments, off=off, passing=passing)
 
     def resume(self) -> None:
         """Switch on again: a new fit begins, and what went wrong in the last one may be over."""
-        self._off = False
+        self.off = False
 
     def report(self, finding: Finding) -> None:
         """Take a finding that rests on no reading: of the wiring, the seeding, the averaging."""
@@ -173,13 +170,9 @@ class MonitorSession:
         """Take the log of a training step.
 
         Args:
-            step: the training step, growing.
-            epoch: its epoch, counted over all fits.
-            logs: log key to number.
-            means: keys that hold Keras' means since the epoch began; others hold their batch's own.
+            step, epoch, logs, rounding, data: see `records.StepLogs`.
+            means: keys of Keras' means since the epoch began; others hold their batch's own.
             origin: the step at which the first of these means began.
-            rounding: log key to the number's largest error; None for float32's.
-            data: name to hash of the data the step was given.
         """
         if not self._logs.knows(logs, means, origin):
             return
@@ -228,10 +221,21 @@ class MonitorSession:
             self.report(undone)
 
     def finish(self) -> None:
-        """Finalise the fit or loop: assess readings held back, record and publish the verdict."""
+        """Finalise the fit or loop: assess readings held back, record and publish the verdict.
+
+        A session that is off has only its verdict left to publish: the fit itself ended well.
+        """
         if self._early is not None:
             self._early.cancel()
             self._early = None
+        changed = [] if self.off else self._assess_rest()
+        verdict = self.verdict
+        self.journal.write(records.RunEnded(verdict), flush=True)
+        self._events.publish("on_verdict", verdict, self.picture)
+        for finding in changed:
+            self._reaction.to(finding, self._stop, lambda: None)
+
+    def _assess_rest(self) -> list[Finding]:
         self._checks.settle()
         readings, of_form = self._logs.close()
         changed = self._judge(readings)
@@ -240,11 +244,7 @@ class MonitorSession:
         self._logs.warn_of_missing_names()
         for finding in self._events.take_posted():
             self.report(finding)
-        verdict = self.verdict
-        self.journal.write(records.RunEnded(verdict), flush=True)
-        self._events.publish("on_verdict", verdict, self.picture)
-        for finding in changed:
-            self._reaction.to(finding, self._stop, lambda: None)
+        return changed
 
     def print_verdict(self) -> None:
         """Print the verdict as of now, if not silent, and the command that shows the rest."""
@@ -290,7 +290,7 @@ class MonitorSession:
         self._examiner.know_objective(objective, scale)
 
     def _switch_off(self, _: object) -> None:
-        self._off = True
+        self.off = True
 
 
 def _end_early(session: weakref.ReferenceType[MonitorSession], ending: Ending) -> None:

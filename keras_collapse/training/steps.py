@@ -63,6 +63,10 @@ class StepCounter:
         self._next_batch = self.steps_per_execution - 1
         self._waiting.clear()
 
+    def is_new(self, batch: int) -> bool:
+        """Whether a batch of this epoch was not added yet."""
+        return batch >= self._next_batch and batch not in self._waiting
+
     def add(self, batch: int, logs: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Take a batch's log; yield the logs that are next in order, with their training steps."""
         self._waiting[batch] = logs

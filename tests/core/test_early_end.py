@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -45,6 +46,15 @@ def test_the_end_of_the_process_is_noticed_last_created_first(
     )
     assert done.returncode == status, done.stderr
     assert done.stdout.splitlines() == [f"second {words}", f"first {words}"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
+def test_a_forked_child_that_runs_its_exit_handlers_ends_nothing_of_its_parents() -> None:
+    fork = "import sys\nif os.fork() == 0: sys.exit()\nos.wait()\nprint('parent', flush=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", START + fork], capture_output=True, text=True, check=True
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["parent", "second", "first"]
 
 
 class Owner:

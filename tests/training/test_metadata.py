@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tiny import tiny_gan
+from tiny import once, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import ReaderSettings
-from keras_collapse.training.metadata import metric_names
+from keras_collapse.training.metadata import facts_of, metric_names
 
 pytestmark = pytest.mark.backend()
 
@@ -70,3 +70,12 @@ def test_a_log_of_compiled_metrics_is_read_as_means_of_the_epoch(tmp_path: Path)
 def test_without_compiled_metrics_there_are_those_of_the_model_only() -> None:
     gan = tiny_gan()
     assert metric_names(gan) == {metric.name for metric in gan.metrics}
+
+
+@once
+def test_a_secret_attribute_is_not_a_fact() -> None:
+    gan = tiny_gan()
+    gan.api_key, gan.hf_token, gan.latent_words = "hunter2", "hunter2", 3
+    facts = facts_of(gan, {})
+    assert "hunter2" not in str(facts)
+    assert [value for name, value in facts.items() if name.endswith("api_key")] == ["***"]

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from keras_collapse.core.guard import guarded
+from keras_collapse.core.process.redaction import redact
 
 FLUSH_SECONDS = 10.0
 """Longest time that the callbacks get together. Slurm kills 30 seconds after SIGTERM, as Kubernetes
@@ -70,11 +71,6 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-# A child forked while a fit runs (a data loader's worker) must not end its parent's run.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_callbacks.clear)
-
-
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a fit ended early.
@@ -101,7 +97,7 @@ class Ending:
         if error is None:
             return cls("FAILED", "fit did not end", explained=False)
         status: Any = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        return cls(status, f"{type(error).__name__}: {error}".rstrip(": "))
+        return cls(status, redact(f"{type(error).__name__}: {error}".rstrip(": ")))
 
 
 class EarlyEnd:
@@ -132,6 +128,10 @@ class EarlyEnd:
         self._leave()
         return self._finalizer.detach() is not None
 
+    def forget(self) -> None:
+        """Call nothing any more, in a forked child."""
+        self._finalizer.detach()
+
     def end(self, ending: Ending) -> None:
         """Call the function now, if it was neither called nor cancelled."""
         if self.cancel():
@@ -151,6 +151,18 @@ class EarlyEnd:
 
 
 _waiting: list[EarlyEnd] = []
+
+
+def _forget() -> None:
+    """Forget the fits in a forked child: they are its parent's to end."""
+    _callbacks.clear()
+    for early in _waiting:
+        early.forget()
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):  # data loaders fork while a fit runs
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _listen_to_cells() -> None:

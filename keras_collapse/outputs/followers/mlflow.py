@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.core.samples.probe import Probe
@@ -56,10 +57,10 @@ class MLflowFollower:
         try:
             return self._client.get_run(self.run_id)
         except MlflowException as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = redact(" ".join(str(error).split()))[:200]
             raise InputError(
-                f"cannot read run {self.run_id!r} from MLflow at {self._uri} ({reason}). Give a "
-                "run's id, and --tracking-uri or MLFLOW_TRACKING_URI."
+                f"cannot read run {self.run_id!r} from MLflow at {redact(self._uri)} ({reason}). "
+                "Give a run's id, and --tracking-uri or MLFLOW_TRACKING_URI."
             ) from None
 
     def read(self) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_collapse.outputs.mlflow.mlflow_internals import image_key
-from keras_collapse.outputs.mlflow.outbox import Item, Outbox
+from keras_collapse.outputs.mlflow.outbox import FILES, Item, Outbox
 from keras_collapse.outputs.mlflow.runs import FOUND, LONGEST_TAG, bare_name
+from keras_collapse.outputs.mlflow.writer import claim, end_claim
 
+KINDS = ("params", "tags", "note", "rename", "image", "file", "text", "data", "begin", "end",
+         "broken")  # fmt: skip
+"""Kinds of items besides metrics; `Delivery` has a method for each."""
 BATCH_METRICS = 1000
 """Most metrics in one ``log_batch``."""
 BATCH_PARAMS = 100
@@ -34,14 +39,15 @@ class Delivery:
     Attributes:
         unsure: whether the next item may have arrived already, so that it is compared with what
             the run has.
+        superseded: whether another training writes the run: a step that it has is left out.
     """
 
     def __init__(self, client: Any, outbox: Outbox) -> None:
         self.client = client
         self.outbox = outbox
         self.unsure = False
+        self.superseded = False
         self.run_id = str(outbox.state["run_id"])
-        self._known_steps: dict[str, int] = {}
 
     def deliver(self, items: Sequence[Item]) -> None:
         """Deliver several metrics items, or one item of any kind.
@@ -53,10 +59,10 @@ class Delivery:
         if items[0]["kind"] == "metrics":
             self._metrics(items)
             return
-        method = getattr(self, f"_{items[0]['kind']}", None)
-        if method is None:
-            raise BrokenItem("not an item of this version")
-        method(items[0])
+        kind = items[0]["kind"]
+        if kind not in KINDS:
+            raise BrokenItem(f"{kind!r} is not an item of this version")
+        getattr(self, f"_{kind}")(items[0])
 
     def _metrics(self, items: Sequence[Item]) -> None:
         from mlflow.entities import Metric
@@ -66,9 +72,16 @@ class Delivery:
             for item in items
             for name, value in item["values"].items()
         ]
-        if self.outbox.state.get("continues"):
-            metrics = [m for m in metrics if m.step > self._last_step(m.key)]
-        if self.unsure:
+        before = self.outbox.state.get("last_steps") or {}
+        metrics = [m for m in metrics if m.step > before.get(m.key, -1)]
+        if self.superseded:
+            known = {
+                (key, m.step)
+                for key in {m.key for m in metrics}
+                for m in self.client.get_metric_history(self.run_id, key)
+            }
+            metrics = [m for m in metrics if (m.key, m.step) not in known]
+        elif self.unsure:
             there = {
                 (m.key, m.step, m.timestamp)
                 for key in {m.key for m in metrics}
@@ -77,15 +90,6 @@ class Delivery:
             metrics = [m for m in metrics if (m.key, m.step, m.timestamp) not in there]
         for start in range(0, len(metrics), BATCH_METRICS):
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH_METRICS])
-
-    def _last_step(self, key: str) -> int:
-        """Return the last step of a metric from before this training; -1 if there is none."""
-        if key not in self._known_steps:
-            began = self.outbox.state["began"]
-            history = self.client.get_metric_history(self.run_id, key)
-            before = [m.step for m in history if m.timestamp < began]
-            self._known_steps[key] = max(before, default=-1)
-        return self._known_steps[key]
 
     def _params(self, item: Item) -> None:
         from mlflow.entities import Param
@@ -128,12 +132,14 @@ class Delivery:
             self.client.update_run(self.run_id, name=symbol + name)
 
     def _image(self, item: Item) -> None:
-        path = self.outbox.folder / item["file"]
-        if not path.exists() and self.unsure:  # it was sent and deleted, and no record of it kept
+        folder = self.outbox.folder / FILES
+        name = str(item["file"]).removeprefix(f"{FILES}/")
+        if self.unsure and not os.path.lexists(folder / name):  # it was sent and deleted
             return
+        path = _own_file(folder, name)
         pixels = _pixels(path)
         there = self.client.list_artifacts(self.run_id, "images") if self.unsure else ()
-        mark = re.compile(rf"samples\Wstep\W{item['step']}\W")
+        mark = re.compile(rf"samples\Wstep\W{int(item['step'])}\W")
         if not any(mark.search(file.path) for file in there):
             self.client.log_image(
                 self.run_id, pixels, key=image_key(), step=item["step"], timestamp=item["time"]
@@ -142,12 +148,12 @@ class Delivery:
             path.unlink()
 
     def _file(self, item: Item) -> None:
+        path = _own_file(self.outbox.run_dir, item["path"])
         try:
-            with open(item["path"], "rb"):
-                pass
+            path.open("rb").close()
         except OSError as error:
             raise BrokenItem(f"cannot read {item['path']}: {error.strerror}") from None
-        self.client.log_artifact(self.run_id, item["path"])
+        self.client.log_artifact(self.run_id, str(path))
 
     def _text(self, item: Item) -> None:
         self.client.log_text(self.run_id, item["text"], item["name"])
@@ -160,6 +166,8 @@ class Delivery:
         self.client.log_inputs(self.run_id, datasets=[DatasetInput(data, [context])])
 
     def _begin(self, _: Item) -> None:
+        if self.outbox.state["ended"]:  # another fit in the same run
+            claim(self.client, self.outbox.state)
         self.outbox.note(ended=False)
         if self.outbox.state["own"]:
             self.client.update_run(self.run_id, status="RUNNING")
@@ -169,10 +177,26 @@ class Delivery:
             self._tags({"values": {"collapse.ended": item["reason"]}})
         if self.outbox.state["own"] or item["abandoned"]:
             self.client.set_terminated(self.run_id, item["status"], item["time"])
+        end_claim(self.client, self.client.get_run(self.run_id), self.outbox.state)
         self.outbox.note(ended=True)
 
     def _broken(self, _: Item) -> None:
         raise BrokenItem("the line is not valid JSON, as a full disk leaves it")
+
+
+def _own_file(folder: Path, name: str) -> Path:
+    """Return a regular file inside of a folder, reached by no link.
+
+    An outbox may come from anywhere: what it names must not make us send, or delete, other files.
+
+    Raises:
+        BrokenItem: it is elsewhere, no regular file, or missing.
+    """
+    root = folder.resolve()
+    path = root / name
+    if path.resolve() != path or not path.is_relative_to(root) or not path.is_file():
+        raise BrokenItem(f"{name!r} is not a file of the run in {str(folder)!r}")
+    return path
 
 
 def _pixels(path: Path) -> Any:

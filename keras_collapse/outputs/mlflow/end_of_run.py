@@ -17,6 +17,7 @@ from keras_collapse.core.process.termination import Ending
 from keras_collapse.core.records import Record, RunEnded, parse
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import best_tags, cause_tags, description
+from keras_collapse.outputs.mlflow import rest
 from keras_collapse.outputs.mlflow.outbox import END, Outbox
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
 from keras_collapse.outputs.style import SEVERITY, SYMBOL
@@ -32,8 +33,6 @@ WEIGHTS = "best_generator.weights.h5"
 """G's best weights, an artifact if they are small."""
 MOST_BYTES = 64_000_000
 """Largest file of weights that is an artifact: what a slow line sends in a minute."""
-LAST_SECONDS = 5.0
-"""Longest time that the end of the process waits for the server."""
 TAIL_BYTES = 1_000_000
 """Longest last record of a journal that is looked for."""
 
@@ -53,8 +52,7 @@ def put_verdict(
         probes: all sample checks.
     """
     cause = verdict.cause
-    tags = {"collapse.verdict": str(verdict.status), **cause_tags(cause), **best_tags(verdict)}
-    outbox.put("tags", values=tags)
+    outbox.put("tags", values=verdict_tags(verdict))
     pictures = {name: words for name, words in PICTURES.items() if (run_dir / name).exists()}
     outbox.put("note", text=description(verdict), pictures=pictures)
     numbers = {"collapse.severity": SEVERITY[verdict.status]}
@@ -67,6 +65,12 @@ def put_verdict(
         began = time.strftime("%m-%d %H:%M", time.localtime(outbox.state["began"] / 1000))
         words = cause.kind.replace("_", " ") if cause else str(verdict.status)
         outbox.put("rename", symbol=SYMBOL[verdict.status], name=f"{words} {began}")
+
+
+def verdict_tags(verdict: Verdict) -> dict[str, str]:
+    """Return the tags of a run with this verdict."""
+    status = {"collapse.verdict": str(verdict.status)}
+    return {**status, **cause_tags(verdict.cause), **best_tags(verdict)}
 
 
 def put_end(
@@ -107,7 +111,8 @@ def end_early(
         put_verdict(outbox, run_dir, verdict, probes)
     # Nobody else can end a run of the user's if the process dies.
     put_end(outbox, run_dir, ending.status, ending.reason, abandoned=ending.terminated)
-    thread.finish(LAST_SECONDS)
+    if not thread.finish() and ending.terminated:
+        rest.start()  # the process dies without its exit handlers
 
 
 def verdict_so_far(run_dir: Path) -> Verdict | None:

@@ -19,15 +19,13 @@ from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import cause_tags
-from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_verdict
-from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, Outbox
+from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_verdict, verdict_tags
+from keras_collapse.outputs.mlflow.outbox import BEGIN, Outbox
 from keras_collapse.outputs.mlflow.runs import run_link
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
 from keras_collapse.outputs.subscriber import Subscriber
 from keras_collapse.sources.mlflow_run import CHARTED, READINGS, SAMPLES
 
-DRAIN_SECONDS = 20.0
-"""Longest time that the end of ``fit`` waits for a server that answers."""
 TRAINING = "training/"
 """Prefix of the metrics of an epoch. MLflow's UI has a section of charts for each prefix, in
 alphabetical order: readings, samples, system, training."""
@@ -50,8 +48,9 @@ class MLflowLogger(Subscriber):
     a run and ends it: FINISHED, FAILED after an exception, KILLED after Ctrl-C or SIGTERM.
 
     The training itself sends nothing. Everything is written to the run's folder, from where a
-    thread sends it, so a slow or missing server costs nothing: what it has not received when
-    ``fit`` ends waits there for ``keras-collapse sync``.
+    thread sends it, so a slow or missing server costs at most 2 seconds at the end of ``fit``. What
+    it has not received then is sent in the background, also after the program has ended; if that
+    fails it waits for ``keras-collapse sync``.
 
     Args:
         run_id: an existing run to continue: its steps are not logged again.
@@ -179,20 +178,23 @@ class MLflowLogger(Subscriber):
             self._early.cancel()
             self._early = None
         if self._lost:
+            self._thread.end_lost(verdict_tags(verdict))
             return
         try:
             put_verdict(self._outbox, self._run_dir, verdict, self._probes)
             put_end(self._outbox, self._run_dir, "FINISHED")
         except OSError as error:
             self._abandon(error)
-        if self._thread.finish(DRAIN_SECONDS):
+        if self._thread.finish():
             if link := self.link():
                 print(f"keras-collapse: this run in MLflow: {link}", flush=True)
-        elif not self._lost:
+        elif self._lost:
+            self._thread.end_lost(verdict_tags(verdict))
+        else:
             print(
                 f"keras-collapse: {self._outbox.waiting()} items wait for MLflow "
-                f"({self._thread.trouble[:200] or 'it is slow'}). Send them when it answers: "
-                f"keras-collapse sync {shlex.quote(str(self._run_dir))}",
+                f"({self._thread.trouble[:200] or 'it is slow'}). They are sent in the background. "
+                f"If that fails: keras-collapse sync {shlex.quote(str(self._run_dir))}",
                 flush=True,
             )
 
@@ -215,10 +217,11 @@ class MLflowLogger(Subscriber):
             "own": own,
         }
         try:
-            self._outbox = Outbox(run_dir / FOLDER, **state)
+            self._outbox = Outbox.new(run_dir, **state)
         except (OSError, InputError):
             temporary = Path(tempfile.mkdtemp(prefix="keras-collapse-"))
-            self._outbox = Outbox(temporary / FOLDER, **state)
+            self._outbox = Outbox.new(temporary, **state)
+            self._outbox.run_dir = run_dir
 
     def _put(self, kind: str, **fields: Any) -> None:
         if self._outbox is None or self._lost:

@@ -5,6 +5,7 @@ Each file has one writer:
 - ``items.jsonl``: the training; one item to be sent a line, in order.
 - ``files/``: the training; pictures that belong to items.
 - ``state.json``: the sender; the run it sends to, and how much has arrived.
+- ``heartbeat``: the sender; empty, touched every few seconds.
 - ``refused.jsonl``: the sender; items that could not be sent, each with the reason.
 
 The sender is a thread of the training's process or, after the training, ``keras-collapse sync``.
@@ -15,16 +16,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 import time
-import weakref
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.atomic_files import write_json
+from keras_collapse.core.atomic_files import LineFile, write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.process.identity import lives, this_process
+from keras_collapse.core.process import heartbeat
+from keras_collapse.core.process.heartbeat import seconds_since, works
+from keras_collapse.core.process.identity import this_process
+from keras_collapse.core.process.redaction import redact
 
 FOLDER = "mlflow"
 """Name of the outbox in the run's folder."""
@@ -48,6 +52,7 @@ class Outbox:
     Attributes:
         state: what the sender knows: ``tracking_uri``, ``run_id``, ``own`` (whether the run is ours
             to end), ``sent`` (bytes of the items that have arrived), and more.
+        run_dir: the run's folder; only files in it may be sent.
 
     Raises:
         OSError: the folder cannot be created or written to.
@@ -56,15 +61,31 @@ class Outbox:
 
     def __init__(self, folder: Path, **state: Any) -> None:
         self.folder = folder
+        self.run_dir = folder.parent
         self._lock = threading.RLock()  # a SIGTERM handler may put while the same thread puts
         folder.mkdir(parents=True, exist_ok=True)
         if state:
-            self.state: Item = {"sent": 0, "ended": False, "sender": this_process(), **state}
-            write_json(folder / STATE, self.state)
+            process = this_process()
+            self.state: Item = {"sent": 0, "ended": False, "claimed": False, "sender": process,
+                                "training": process, **state}  # fmt: skip
+            self._keep()
         else:
             self.state = _read_state(folder / STATE)
-        self._file = os.open(folder / ITEMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        weakref.finalize(self, os.close, self._file)
+        self._file = LineFile(folder / ITEMS)
+
+    @classmethod
+    def new(cls, run_dir: Path, **state: Any) -> Outbox:
+        """Create an outbox in a run's folder, next to those that it has already.
+
+        Raises:
+            OSError: the folder cannot be created or written to.
+            InputError: the state cannot be written.
+        """
+        folder, taken = run_dir / FOLDER, 1
+        while folder.exists() or folder.is_symlink():  # of a training that was started again
+            taken += 1
+            folder = run_dir / f"{FOLDER}-{taken}"
+        return cls(folder, **state)
 
     # -- the training's side -------------------------------------------------------------------
 
@@ -81,8 +102,7 @@ class Outbox:
         item = {"kind": kind, "time": int(time.time() * 1000), **fields}
         line = (json.dumps(item, default=str) + "\n").encode()
         with self._lock:
-            while line:  # a disk that is nearly full takes a part
-                line = line[os.write(self._file, line) :]
+            self._file.append(line)
 
     def path_for(self, name: str) -> Path:
         """Return where a file that belongs to an item is to be saved.
@@ -104,7 +124,12 @@ class Outbox:
         self.state = {**self.state, **fields}
         with _own_files(self.folder):
             (self.folder / STATE).stat()  # a deleted folder is not made again
-            write_json(self.folder / STATE, self.state)
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write the state; only its owner may read an address with a password."""
+        uri = str(self.state.get("tracking_uri"))
+        write_json(self.folder / STATE, self.state, private=redact(uri) != uri)
 
     def claim(self) -> None:
         """Record that this process sends, until `release`."""
@@ -149,9 +174,18 @@ class Outbox:
 
     @property
     def has_sender(self) -> bool:
-        """Whether a process sends this outbox now; True if that cannot be known."""
+        """Whether a process sends this outbox now."""
         sender = self.state.get("sender")
-        return sender is not None and lives(sender) is not False
+        return sender is not None and works(sender, *self._signs)
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Seconds since the sender's last sign of life."""
+        return seconds_since(*self._signs) or 0.0
+
+    @property
+    def _signs(self) -> tuple[Path, Path]:
+        return self.folder / heartbeat.FILE_NAME, self.folder / STATE
 
     @property
     def ended(self) -> bool:
@@ -198,7 +232,11 @@ def outboxes(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    found = sorted(path.parent for path in folder.rglob(f"{FOLDER}/{STATE}"))
+    found = sorted(
+        path.parent
+        for path in folder.rglob(f"{FOLDER}*/{STATE}")
+        if re.fullmatch(rf"{FOLDER}(-\d+)?", path.parent.name)
+    )
     if not found:
         raise InputError(
             f"nothing in {str(folder)!r} was to be sent to MLflow. Give the folder of a run that "
@@ -220,15 +258,27 @@ def _own_files(folder: Path) -> Iterator[None]:
 def _parse(line: bytes) -> Item:
     try:
         item = json.loads(line)
+        if b"\\ud" in line:  # half a character, which no store takes
+            text = json.dumps(item, ensure_ascii=False)
+            item = json.loads(text.encode("utf-8", "replace"))
         if isinstance(item["kind"], str):
             return dict(item)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     return {"kind": BROKEN, "line": line.decode(errors="replace").rstrip("\n")}
 
 
 def _read_state(path: Path) -> Item:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {str(path)!r} ({error}). Remove its folder.") from None
+        state = json.loads(path.read_text(encoding="utf-8"))
+        types = {"sent": int, "ended": bool, "own": bool}
+        wrong = [name for name, type_ in types.items() if not isinstance(state.get(name), type_)]
+        if wrong or state["sent"] < 0:
+            raise ValueError(f"no valid {wrong[0] if wrong else 'sent'!r}")
+        return dict(state)
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise InputError(
+            f"cannot read {str(path)!r} ({reason}). Remove its folder, or keep it and send the "
+            "other runs."
+        ) from None

@@ -7,7 +7,10 @@ import subprocess
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from keras_collapse.core.guard import warn
+from keras_collapse.core.process.redaction import HIDDEN, redact
 from keras_collapse.outputs.mlflow.mlflow_internals import context_tags
+from keras_collapse.outputs.mlflow.writer import is_busy, token_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +49,7 @@ def run_link(tracking_uri: str, experiment_id: str, run_id: str) -> str | None:
     """
     if not tracking_uri.startswith(("http://", "https://")):
         return None
+    tracking_uri = redact(tracking_uri).replace(f"{HIDDEN}@", "")  # the browser asks for it
     page = f"{tracking_uri.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
     return f"{page}?{MODEL_TRAINING}"
 
@@ -76,27 +80,45 @@ def bare_name(name: str) -> str:
     return name[2:] if name.startswith(tuple(f"{symbol} " for symbol in SYMBOLS)) else name
 
 
-def find_or_make(client: MlflowClient, wanted: Mapping[str, Any], began: int) -> tuple[Any, bool]:
-    """Return the requested run and whether it continues an earlier training.
+def find_or_make(client: MlflowClient, state: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Return the run of a training and whether it continues an earlier one.
+
+    A run that another process is writing now is never continued; that is reported.
 
     Args:
         client: of the store.
-        wanted: ``run_name``, ``experiment``, ``parent_run_id``, ``token``, and ``resume``:
-            whether to continue the latest run of that name that has not finished.
-        began: start of the training, Unix milliseconds.
+        state: of the outbox: ``run_id`` of a run to continue, or None; ``began``, the start of the
+            training in Unix milliseconds; and ``wanted``: ``run_name``, ``experiment``,
+            ``parent_run_id``, ``token``, and ``resume``: whether to continue the latest run of
+            that name that has not finished.
     """
-    experiment = experiment_of(client, wanted["experiment"])
-    made = client.search_runs([experiment], f"tags.`{TOKEN}` = '{wanted['token']}'")
-    if made:
-        return made[0], False
-    if wanted["resume"]:
+    wanted, busy = state["wanted"], None
+    if state.get("run_id"):
+        run = client.get_run(state["run_id"])
+        if not (state["own"] and is_busy(run, state)):
+            return run, bool(state["continues"])
+        experiment, busy = run.info.experiment_id, run
+    else:
+        experiment = experiment_of(client, wanted["experiment"])
+        made = client.search_runs([experiment], f"tags.`{TOKEN}` = '{token_of(state)}'")
+        if made:
+            return made[0], False
+    if wanted["resume"] and busy is None:
         open_runs = client.search_runs([experiment], "attributes.status != 'FINISHED'")
         for run in open_runs:  # the latest first
             if bare_name(str(run.info.run_name)) == wanted["run_name"]:
-                return run, True
-    tags = {TOKEN: wanted["token"]}
+                if not is_busy(run, state):
+                    return run, True
+                busy = busy or run
+    if busy is not None:
+        warn(
+            f"another training is writing the run {busy.info.run_id} in MLflow, so this one has a "
+            "run of its own. Give each training its own run_name.",
+            stacklevel=2,
+        )
+    tags = {TOKEN: token_of(state)}
     name, parent = wanted["run_name"], wanted["parent_run_id"]
-    return _new(client, experiment, name, parent, tags, began), False
+    return _new(client, experiment, name, parent, tags, state["began"]), False
 
 
 def experiment_of(client: MlflowClient, name: str | None) -> str:

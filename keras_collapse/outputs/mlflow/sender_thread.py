@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
+from collections.abc import Mapping
 
-from keras_collapse.core.guard import guarded
+from keras_collapse.core.guard import guarded, warn
+from keras_collapse.core.process.heartbeat import Heartbeat
+from keras_collapse.outputs.mlflow import rest
 from keras_collapse.outputs.mlflow.mlflow_internals import isolate_random
 from keras_collapse.outputs.mlflow.outbox import Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
@@ -14,6 +16,8 @@ from keras_collapse.outputs.mlflow.system_metrics import SystemMetrics
 
 ROUND_SECONDS = 2.0
 """Pause between two rounds: the delay of MLflow's UI."""
+WAIT_SECONDS = 2.0
+"""Longest time that the end of a fit, or of the process, waits for MLflow."""
 AGAIN_SECONDS = (1.0, 30.0)
 """First and longest pause before a server that did not answer is tried again."""
 
@@ -44,15 +48,19 @@ class SenderThread(threading.Thread):
         self._round_done = threading.Event()
 
     def run(self) -> None:
+        beat = Heartbeat(self._outbox.folder)
         try:
             self._outbox.claim()
             self._send_until_over()
         except OutboxError as error:
             self.abandon(str(error))
-        except Exception as error:  # ours; a thread's traceback would help nobody
+        except BaseException as error:  # a thread's traceback would help nobody
             self.abandon(f"{type(error).__name__}: {error}")
+        finally:
+            beat.stop()
         if self.fault and not self.trouble:
-            guarded(SenderThread, self._sender.fail, f"the log is incomplete: {self.fault}")
+            why = {"collapse.ended": f"the log is incomplete: {self.fault}"}
+            guarded(SenderThread, self._sender.end, "FAILED", why)  # until its fit ends well
 
     def _send_until_over(self) -> None:
         pause, longest = AGAIN_SECONDS
@@ -83,7 +91,7 @@ class SenderThread(threading.Thread):
 
     def _report_once(self, error: Exception) -> None:
         if not self.trouble:
-            warnings.warn(
+            warn(
                 f"MLflow does not answer. The log waits in {self._outbox.folder} and is sent when "
                 f"it does. Reason: {str(error)[:300]}",
                 stacklevel=2,
@@ -94,12 +102,27 @@ class SenderThread(threading.Thread):
         with self._deciding:
             reported, self.fault = self.fault, self.fault or fault
         if not reported:
-            warnings.warn(
+            warn(
                 f"The rest of this run is not logged to MLflow; the training goes on. "
                 f"Reason: {fault[:300]}",
                 stacklevel=2,
             )
         self._wake.set()
+
+    def end_lost(self, tags: Mapping[str, str]) -> None:
+        """End the run of a fit that ended well although its outbox was lost.
+
+        Args:
+            tags: of the run.
+        """
+
+        def end() -> None:
+            self.join()  # it marks the run as FAILED, for the case that the process dies
+            guarded(SenderThread, self._sender.end, "FINISHED", tags)
+
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
+        ending.join(WAIT_SECONDS)
 
     def go_on(self) -> bool:
         """Prepare for another fit of the same run.
@@ -111,19 +134,17 @@ class SenderThread(threading.Thread):
             self._finishing = False
             return not self._over
 
-    def finish(self, seconds: float) -> bool:
+    def finish(self) -> bool:
         """Wait until everything has arrived, as long as the server answers.
 
-        If it does not, the thread keeps trying as long as the process lives.
-
-        Args:
-            seconds: longest time to wait.
+        After `WAIT_SECONDS` the thread goes on as long as the process lives, and then a process of
+        its own: see `rest`.
 
         Returns:
             Whether everything has arrived.
         """
         self._finishing = True
-        until = time.monotonic() + seconds
+        until = time.monotonic() + WAIT_SECONDS
         while self.is_alive() and time.monotonic() < until:
             self._round_done.clear()
             self._wake.set()
@@ -131,4 +152,6 @@ class SenderThread(threading.Thread):
                 pass
             if self.trouble:
                 break
-        return not self.is_alive() and not self.fault
+        if not self._over and not self.fault:
+            rest.send_after_exit(self._outbox.folder)
+        return self._over

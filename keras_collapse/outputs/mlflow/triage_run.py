@@ -19,6 +19,7 @@ from typing import Any
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Status
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.outputs.markdown import without_emoji
 from keras_collapse.outputs.mlflow.runs import LONGEST_TAG, PARENT, new_run, run_link
 from keras_collapse.outputs.style import SYMBOL
@@ -47,7 +48,8 @@ def open_run(name: str, folder: Path, tracking_uri: str | None) -> dict[str, str
     known = json.loads(kept.read_text())["run_id"] if kept.exists() else ""
     answer = _call("open", name, tracking_uri or "", known)
     found: dict[str, str] = {**json.loads(answer), "name": name}
-    write_json(kept, found)
+    uri = found["tracking_uri"]
+    write_json(kept, found, private=redact(uri) != uri)
     return found
 
 
@@ -86,7 +88,7 @@ def how_to_view(run: Mapping[str, str]) -> str:
     link = run_link(run["tracking_uri"], *place)
     if link is not None:
         return link
-    store = shlex.quote(run["tracking_uri"])
+    store = shlex.quote(redact(run["tracking_uri"]))
     return f"{run_link(UI, *place)}  (first: mlflow ui --backend-store-uri {store})"
 
 
@@ -98,7 +100,7 @@ def _call(*arguments: str) -> str:
     )
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        reason = (done.stderr.strip().splitlines() or ["no answer"])[-1]
+        reason = redact((done.stderr.strip().splitlines() or ["no answer"])[-1])
         raise InputError(
             f"MLflow does not answer ({reason[:300]}). Start its server, give another "
             "--tracking-uri, or --no-mlflow; finished trials are kept."

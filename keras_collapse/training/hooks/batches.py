@@ -9,7 +9,9 @@ from typing import Any
 
 import keras
 
+from keras_collapse.core.guard import guarded
 from keras_collapse.training.hooks.method_patch import MethodPatch
+from keras_collapse.training.on_failure import CollapseError
 
 
 class BatchesSeen:
@@ -24,7 +26,8 @@ class BatchesSeen:
         first: called before an execution of the step, with its first batch and on JAX with the
             values of all variables, else None, until it returns True.
         take: called after each execution of the step with its batches; it returns whether it wants
-            more. On JAX and PyTorch it is given all in any case. Neither may raise.
+            more. On JAX and PyTorch it is given all in any case. An error in either costs the
+            sight of the batches only.
     """
 
     def __init__(
@@ -47,14 +50,23 @@ class BatchesSeen:
         self._on = False
         self._patch.remove()
 
+    def _try(self, action: Callable[..., bool], *arguments: Any) -> Any:
+        return guarded(
+            *("The sight of batches", action, *arguments),
+            off=lambda _: self.stop(),
+            passing=(CollapseError,),
+        )
+
     def _watched(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def train_function(*given: Any) -> Any:
             *state, batches = given  # JAX passes the values of all variables too
             drawn, handed = self._draw(batches) if self._on else ([], batches)
             if drawn and not self._begun:
-                self._begun = self._first(drawn[0], state[0] if state else None)
+                begun = self._try(self._first, drawn[0], state[0] if state else None)
+                self._begun = bool(begun)
             result = original(*state, handed)
-            if drawn and not self._take(drawn) and self._asks and self._begun:
+            wanted = self._on and drawn and self._try(self._take, drawn)
+            if drawn and not wanted and self._asks and self._begun:
                 self.stop()
             return result
 

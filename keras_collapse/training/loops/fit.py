@@ -31,6 +31,7 @@ class FitLoop:
 
     Attributes:
         should_stop: whether the fit was asked to end.
+        running: whether a fit has begun and not ended.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class FitLoop:
         get_model: Callable[[], Any],
     ) -> None:
         self.should_stop = False
+        self.running = False
+        self._params: Any = None
+        self._open_epoch: int | None = None
         self._session, self._steps, self._every, self._given = session, steps, every, given
         self._get_model = get_model
         self._model: Any = None  # a weak proxy, since asking for the model costs
@@ -51,6 +55,7 @@ class FitLoop:
 
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin a fit with the callback parameters that Keras gave."""
+        self.running, self._fresh, self._params, self._open_epoch = True, True, params, None
         model = self._get_model()
         self.should_stop = False
         self._model = weakref.proxy(model)
@@ -66,11 +71,17 @@ class FitLoop:
             events_of(params), networks, facts, step, look_for, True, self._stop, owners
         )
         self._session.see_setting(Setting(Driver.FIT))
-        self._fresh = True
         self._watch.begin(self._model, networks, step)
+
+    def has_just_begun(self, params: Any) -> bool:
+        """Whether the fit with these callback parameters has begun, and no epoch of it has."""
+        return self.running and self._fresh and self._params is params
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin an epoch, numbered as Keras does."""
+        if epoch == self._open_epoch:
+            return
+        self._open_epoch = epoch
         self._steps.begin_epoch(epoch)
         if self._fresh:  # only now is it known with which step a resumed run goes on
             self._fresh = False
@@ -79,6 +90,8 @@ class FitLoop:
 
     def end_batch(self, batch: int, logs: Mapping[str, Any]) -> None:
         """Take the log of a batch; on several threads these may come out of order."""
+        if not self._steps.is_new(batch):
+            return
         self._watch.after_step(self._steps.next_step)
         for step, log in self._steps.add(batch, logs):
             self._see(step, log)
@@ -90,6 +103,9 @@ class FitLoop:
 
     def end_epoch(self, logs: Mapping[str, Any]) -> None:
         """End an epoch with its own logs, those of the validation among them."""
+        if self._open_epoch is None:
+            return
+        self._open_epoch = None
         model = self._get_model()
         self._watch.end_epoch(max(self._steps.next_step - 1, 0))
         for step, log in self._steps.end_epoch():

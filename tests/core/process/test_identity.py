@@ -57,13 +57,14 @@ def test_only_the_very_same_process_is_alive() -> None:
     assert lives({**process, "started": process["started"] - 3600}) is False  # a reused pid
     assert lives({**process, "pid": 4194305}) is False
     assert lives({**process, "host": "elsewhere"}) is None
+    assert lives({**process, "boot": "of another machine with this name"}) is None
     assert lives({}) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no zombies")
 def test_a_zombie_is_not_alive() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    started = psutil.Process(child.pid).create_time()
+    started = psutil.Process(child.pid).create_time() - psutil.boot_time()
     process = {**this_process(), "pid": child.pid, "started": started}
     assert lives(process) is True
     child.kill()
