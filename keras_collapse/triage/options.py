@@ -124,7 +124,7 @@ class Options:
         str | None, Option(help="MLflow tracking server or store (default: MLflow's own).")
     ] = None
     stop_early: Annotated[
-        bool, Option(help="Stop trials whose failure has lasted 600 steps or is permanent.")
+        bool, Option(help="Stop trials that have failed for long, or for ever.")
     ] = True
     go_on: Annotated[
         bool,

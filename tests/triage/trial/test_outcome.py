@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.triage.trial.outcome import LAST_CHECKS, SETTLED, longest, over, succeeded
+from keras_collapse.triage.trial.outcome import (
+    CONFIRMED,
+    LAST_CHECKS,
+    SETTLED,
+    early_stop,
+    longest,
+    over,
+    succeeded,
+)
 
 NUMBERS = {"dimension": 12.0, "distance_ratio": 1.0, "precision": 0.9, "missing_share": 0.0,
            "duplicate_share": 0.0, "sliced_wasserstein_baseline": 0.1}  # fmt: skip
@@ -26,7 +35,8 @@ def test_bad_samples_are_a_failure_only_once_a_working_gan_would_have_settled() 
     assert succeeded("unknown", BAD, 400) is None
     assert succeeded("unknown", BAD, SETTLED) is False
     assert not over("warning", BAD, 400)
-    assert over("warning", BAD, SETTLED)
+    assert not over("warning", BAD, SETTLED)  # two of 70 healthy trainings recover later
+    assert over("warning", BAD, CONFIRMED)
 
 
 def test_good_samples_are_a_success_but_the_trial_goes_on_until_it_could_have_failed() -> None:
@@ -36,9 +46,20 @@ def test_good_samples_are_a_success_but_the_trial_goes_on_until_it_could_have_fa
     assert over("unknown", GOOD, SETTLED)
 
 
-def test_a_failed_verdict_needs_no_more_steps() -> None:
+def test_a_failed_verdict_counts_but_may_still_go_away() -> None:
     assert succeeded("failed", [], 20) is False
-    assert over("failed", [], 20)
+    assert not over("failed", [], 1000)
+    assert over("failed", [], CONFIRMED)
+
+
+def finding(kind: str) -> Finding:
+    return Finding(kind, Severity.FAILED, 0, 0, "", {}, ())
+
+
+def test_a_trial_is_stopped_early_for_what_is_permanent_or_has_lasted() -> None:
+    assert early_stop([finding("divergence")], 20) is not None
+    assert early_stop([finding("mode_collapse")], CONFIRMED - 1) is None
+    assert early_stop([finding("mode_collapse")], CONFIRMED) is not None
 
 
 @pytest.mark.parametrize("some", [[], GOOD[1:], checks(1.5, 20, 20, 1.5)])
