@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook clean help
+.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost diagnose-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -21,6 +21,7 @@ help:
 	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
 	@echo "make cost            CPU time of the monitor per training step, in microseconds"
 	@echo "make check-cost      CPU time of a sample check's comparison, in milliseconds"
+	@echo "make diagnose-cost   readings a second and memory of diagnose on a log of a million steps"
 	@echo "make memory          memory of the monitor over 100,000 steps"
 	@echo "make report-cost     time and size of a report of 100,000 steps"
 	@echo "make bench-detection docs/benchmarks/detection.md: detectors on recorded trainings (a minute)"
@@ -81,6 +82,9 @@ cost: .venv/test-ready
 
 check-cost: .venv/test-ready
 	OMP_NUM_THREADS=1 $(BIN)/python tests/costs/check.py
+
+diagnose-cost: .venv/test-ready
+	$(BIN)/python tests/costs/diagnose.py
 
 report-cost: .venv/test-ready
 	$(BIN)/python tests/costs/report.py

@@ -91,15 +91,19 @@ class Examiner:
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
     def _sort_detectors(self) -> None:
+        self._of_blocks = [d for d in self.detectors if isinstance(d, BlockDetector)]
+        for detector in self._of_blocks[1:]:
+            if detector.row_steps == self._of_blocks[0].row_steps:
+                detector.input = self._of_blocks[0].input
         self._of_readings = [d for d in self.detectors if isinstance(d, Detector)]
+        self._each_reading = [d for d in self._of_readings if d not in self._of_blocks]
         self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
 
     def know_objective(self, objective: str, scale: float | None = None) -> None:
         """Take the objective of the losses once it is known; see `CrossEntropy.know`."""
         self._objective = (objective, scale)
-        for detector in self.detectors:
-            if isinstance(detector, BlockDetector):
-                detector.form.know(objective, scale)
+        for detector in self._of_blocks:
+            detector.form.know(objective, scale)
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""
@@ -109,9 +113,12 @@ class Examiner:
         self._signals.update(reading.values)
         changed: list[Finding] = []
         alone = not self.sample_checks and bool(self.log_only or self.unavailable_reason)
-        for detector in self._of_readings:
-            if isinstance(detector, BlockDetector):
-                detector.readings_alone = alone
+        for block_detector in self._of_blocks:
+            block_detector.readings_alone = alone
+            block_detector.update(reading)
+            if block_detector.has_new_block:
+                changed += self._changes(block_detector)
+        for detector in self._each_reading:
             detector.update(reading)
             changed += self._changes(detector)
         return changed
@@ -153,7 +160,10 @@ class Examiner:
 
     def _changes(self, detector: Detector | ProbeDetector) -> Iterator[Finding]:
         before, now = self._known.get(id(detector), {}), {}
-        for finding in self._own_findings(detector):
+        findings = self._own_findings(detector)
+        if not before and not findings:
+            return
+        for finding in findings:
             key, state = (finding.kind, finding.first_step), (finding.severity, finding.resolved)
             now[key] = state
             if before.get(key) != state:
@@ -162,8 +172,11 @@ class Examiner:
 
     def _own_findings(self, detector: Detector | ProbeDetector) -> list[Finding]:
         """A detector's findings, but for those that the wiring has shown already."""
+        findings = list(detector.findings)
+        if not findings or not self._others:
+            return findings
         reported = {finding.kind for finding in self._others}
-        return [finding for finding in detector.findings if finding.kind not in reported]
+        return [finding for finding in findings if finding.kind not in reported]
 
     def _with_advice(self, finding: Finding) -> Finding:
         """A detector's finding with the advice that fits this run."""

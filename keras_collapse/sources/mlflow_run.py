@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,9 +68,12 @@ def read_mlflow_run(
     try:
         run = client.get_run(run_id)
         if signals is None and any(f.path == FILE_NAME for f in client.list_artifacts(run_id)):
-            with tempfile.TemporaryDirectory() as folder:
-                found = read_run(Path(client.download_artifacts(run_id, FILE_NAME, folder)), None)
-                return replace(found, kept=())  # the weights stay where the run was
+            folder = tempfile.mkdtemp()
+            downloaded = _Downloaded(folder)
+            journal = client.download_artifacts(run_id, FILE_NAME, folder)
+            found = read_run(Path(journal), None)
+            downloaded.rows = found.rows
+            return replace(found, rows=downloaded, kept=())  # the weights stay where the run was
         return _of_metrics(client, run, signals)
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -76,6 +81,17 @@ def read_mlflow_run(
             f"cannot read run {run_id!r} from MLflow ({reason}). Give a run's id, and "
             "--tracking-uri or MLFLOW_TRACKING_URI."
         ) from None
+
+
+class _Downloaded:
+    """Rows of a downloaded file, which is removed when they are not needed any more."""
+
+    def __init__(self, folder: str) -> None:
+        self.rows: Iterable[LogRow] = ()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    def __iter__(self) -> Iterator[LogRow]:
+        return iter(self.rows)
 
 
 def _of_metrics(client: Any, run: Any, signals: Mapping[str, str] | None) -> PastRun:

@@ -279,7 +279,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._session.guard(self._fit.end_epoch, logs or {})
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        if self._fit.running:
+        if self._fit.running or self._loop is not None:  # else it is twice in the list
             self._session.guard(self._end, self._session.finish)
             if self._session.off:  # the fit itself ended well, which the outputs must know
                 guarded("CollapseMonitor", self._end, self._session.finish)

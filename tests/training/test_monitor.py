@@ -83,6 +83,7 @@ def kinds(path: Path) -> list[str]:
 @pytest.mark.oldest_keras
 def test_a_leaking_gan_fails_with_discriminator_pinned(capsys: pytest.CaptureFixture[str]) -> None:
     # D sees two equal clouds: whatever it answers is one answer, and the leak makes that "real".
+    keras.utils.set_random_seed(0)  # with one seed in eight it is pinned late, and a warning only
     monitor = kc.CollapseMonitor()
     fit(tiny_gan("leak", d_rate=8e-3, g_rate=8e-3), monitor, 40, np.zeros((512, 2), "float32"))
     said = capsys.readouterr().out

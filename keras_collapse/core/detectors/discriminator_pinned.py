@@ -145,7 +145,7 @@ class DiscriminatorPinned(PersistentCondition):
         if len(banded) == len(self.bands):
             return both(*banded)
         if "d_acc" in block.values:
-            if block.uncertainty("d_acc") > EXACT or self._blocks.steps < 2:
+            if block.uncertainty("d_acc") > EXACT or self.input.block_steps < 2:
                 self.unavailable_reason = (
                     "D's accuracy is rounded or averaged too coarsely to judge"
                 )

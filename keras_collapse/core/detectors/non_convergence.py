@@ -69,7 +69,7 @@ class NonConvergence(BlockDetector):
         if len(self._losses) < WINDOW // BLOCK_STEPS:
             return
         deviation, turns = swing(self._losses)
-        window = self._blocks.steps * len(self._losses)  # in steps of the readings
+        window = self.input.block_steps * len(self._losses)  # in steps of the readings
         found = None
         if deviation >= SWING and turns >= TURNS:
             first = self._swinging.first_step if self._swinging else block.step + 1 - window

@@ -22,6 +22,34 @@ MOST_PARTS = 96
 """
 
 
+class BlockInput:
+    """What detectors of blocks have in common, so that one of them computes it for all.
+
+    Args:
+        row_steps: see `BlockDetector`.
+
+    Attributes:
+        form: whether D's loss is a cross-entropy, and in which form.
+        block_steps: steps of the readings in a block, at least.
+    """
+
+    def __init__(self, row_steps: int = 1) -> None:
+        self.row_steps = row_steps
+        self.form = CrossEntropy(row_steps)
+        self.block_steps = max(BLOCK_STEPS // row_steps, 1)
+        self._blocks = Blocks(self.block_steps)
+        self._latest: Reading | None = None
+        self._block: Reading | None = None
+
+    def take(self, reading: Reading) -> Reading | None:
+        """Return the block that a reading completes, else None; the same for each detector."""
+        if reading is not self._latest:
+            self._latest = reading
+            self.form.update(reading)
+            self._block = self._blocks.add(reading)
+        return self._block
+
+
 class BlockDetector(ABC):
     """Assesses blocks of readings.
 
@@ -29,7 +57,8 @@ class BlockDetector(ABC):
         row_steps: the least number of training steps that one step of the readings stands for.
 
     Attributes:
-        form: whether D's loss is a cross-entropy, and in which form.
+        input: the blocks, which detectors that see the same readings may share.
+        has_new_block: whether the latest reading completed one.
         samples_bad: whether the latest sample check was bad; None before a decisive one.
         readings_alone: whether nobody compares samples with the data, as behind a log.
     """
@@ -40,15 +69,20 @@ class BlockDetector(ABC):
         self.steps_assessed = 0
         self.unavailable_reason = ""
         self.row_steps = row_steps
-        self.form = CrossEntropy(row_steps)
+        self.input = BlockInput(row_steps)
+        self.has_new_block = False
         self.samples_bad: bool | None = None
         self.readings_alone = False
-        self._blocks = Blocks(max(BLOCK_STEPS // row_steps, 1))
         self._closed = closed()
 
+    @property
+    def form(self) -> CrossEntropy:
+        """Whether D's loss is a cross-entropy, and in which form."""
+        return self.input.form
+
     def update(self, reading: Reading) -> None:
-        self.form.update(reading)
-        block = self._blocks.add(reading)
+        block = self.input.take(reading)
+        self.has_new_block = block is not None
         if block is not None:
             self.update_block(block)
 

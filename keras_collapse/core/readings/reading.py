@@ -90,10 +90,15 @@ def merge(readings: Sequence[Reading]) -> Reading:
         inner += right.inner + (0 if shared else left.after + right.before)
     values: dict[str, float] = {}
     rounding: dict[str, float] = {}
-    for signal in dict.fromkeys(signal for r in readings for signal in r.values):
-        known = [(r.values[signal], r.steps) for r in readings if signal in r.values]
-        values[signal] = sum(v * n for v, n in known) / sum(n for _, n in known)
-        rounding[signal] = max(r.rounding.get(signal, 0.0) for r in readings)
+    covered: dict[str, int] = {}
+    for one in readings:
+        for signal, value in one.values.items():
+            values[signal] = values.get(signal, 0.0) + value * one.steps
+            covered[signal] = covered.get(signal, 0) + one.steps
+        for signal, error in one.rounding.items():
+            rounding[signal] = max(rounding.get(signal, 0.0), error)
+    for signal, steps in covered.items():
+        values[signal] /= steps
     steps = sum(r.steps for r in readings)
     return Reading(last.step, steps, values, rounding, first.before, last.after, inner)
 

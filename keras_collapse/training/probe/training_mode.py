@@ -11,6 +11,10 @@ from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.networks.preserve_state import preserve_state
 from keras_collapse.training.networks.sampling import no_gradients
 
+ROUNDING = 1e-4
+"""Share of the samples' size up to which their differences are float32 arithmetic: rows of a batch
+need not be added in one order, and batch norm divides by their tiny variance."""
+
 
 def draw_in_training_mode(generator: Any, inputs: Any) -> np.ndarray:
     """Draw G's samples as its training step does, and leave everything unchanged.
@@ -48,4 +52,5 @@ def mode_gap(generator: Any, inputs: Any, samples: np.ndarray) -> float | None:
     trained = draw_in_training_mode(generator, inputs).reshape(len(samples), -1)
     apart = np.linalg.norm(trained - samples.reshape(len(samples), -1), axis=1).mean()
     others = np.linalg.norm(trained - np.roll(trained, 1, axis=0), axis=1).mean()
-    return float(apart / others) if others > 0 and np.isfinite(apart) else None
+    rounding = ROUNDING * np.linalg.norm(samples.reshape(len(samples), -1), axis=1).mean()
+    return float(apart / others) if others > rounding and np.isfinite(apart) else None

@@ -31,7 +31,7 @@ from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 MOST_ROWS = 32
 """Rows of the first batch that are used: the checks need no more, and batches may be large."""
-MOST_SECONDS = 8.0
+MOST_SECONDS = 20.0
 """CPU time that the checks may take, whatever else the machine does. The losses' directions need
 up to six more steps, on JAX one more compilation; without time for them they are not measured."""
 
