@@ -109,7 +109,7 @@ def read_run(path: Path, signals: Mapping[str, str] | None) -> PastRun:
         setting=setting,
         notes=[
             *([ended] if ended else []),
-            *([f"{broken} broken lines of the journal were skipped"] * bool(broken)),
+            *([f"broken lines of the journal that were skipped: {broken}"] * bool(broken)),
             *([f"{skipped} records of steps that had come before were skipped"] * bool(skipped)),
         ],
         context=context,

@@ -152,6 +152,8 @@ def test_the_report_of_a_triage_holds_none() -> None:
         "rule": EVIL, "solution": [EVIL], "cure": [], "plan": "full", "evidence": {},
         "notes": [EVIL],
         "reproducible": {"to_the_bit": True}, "check": {}, "trials": [],
+        "guide": {"plan_a": [{"seed": 1, "batch_size": 2, "expected": EVIL, "result": EVIL}],
+                  "plan_b": [], "step_3": [], "tie_breakers": []},
     }  # fmt: skip
     row = {"name": EVIL, "purpose": EVIL, "verdict": EVIL, "why": EVIL, "steps": 1, "seconds": "1"}
     assert_clean(markdown(found, [row], EVIL))

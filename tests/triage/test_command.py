@@ -80,7 +80,7 @@ def test_a_killed_runner_goes_on_where_it_was_and_mlflow_has_it_all(
     found = json.loads(done.stdout)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert "from an earlier run" in done.stderr
-    assert [t["says"] for t in found["trials"]] == ["unknown"] * 3  # 32 steps tell nothing
+    assert [t["says"] for t in found["trials"]] == ["undecided"] * 3  # 32 steps tell nothing
     assert found["root_cause"] == "inconclusive"
     assert found["check"]["reproducible"] is True
     assert found["check"]["audit"] == "no fault found"
@@ -138,7 +138,7 @@ def test_ctrl_c_prints_the_command_that_goes_on_and_closes_its_runs(
             assert time.monotonic() < deadline
             time.sleep(0.2)
         running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=60) == 130
+        assert running.wait(timeout=300) == 130
     text = (tmp_path / "said.txt").read_text()
     assert "To go on: keras-collapse triage plan-a" in text
     assert "Traceback" not in text

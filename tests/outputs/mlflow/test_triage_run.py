@@ -18,6 +18,7 @@ RESULTS = {
     "steps": 600,
     "root_cause": "weak_discriminator",
     "cure": [{"cure": "d_rate x 4", "held": True}],
+    "failed": 1,
     "trials": [{"verdict": {"verdict": "failed"}}, {"verdict": {"verdict": "healthy"}}],
 }
 
