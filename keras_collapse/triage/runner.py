@@ -199,10 +199,13 @@ class Runner:
             waiting = [job for job in waiting if job.trial in allowed]
         open_jobs = {job.trial.key: job for job in waiting}
 
+        now_running: list[Job] = []
+
         def progress(running: Sequence[Job]) -> None:
+            now_running[:] = running
             self.view.progress(running)
             if not is_check:
-                self.view.left(self._seconds_left(open_jobs.values()))
+                self.view.left(self._seconds_left(open_jobs.values(), running))
 
         running = self.executor.run(waiting, progress)
         with contextlib.closing(running) as ending:  # type: ignore[type-var]
@@ -211,14 +214,17 @@ class Runner:
                 done[result.trial.key] = result
                 if not is_check:
                     self._spending.ended(result)
-                    self.view.left(self._seconds_left(open_jobs.values()))
+                    left = [one for one in open_jobs.values() if one in now_running]
+                    self.view.left(self._seconds_left(open_jobs.values(), left))
                 self.view.ended(job, result, False)
         return [found for key in jobs if (found := done[key]) is not None]
 
-    def _seconds_left(self, jobs: Iterable[Job]) -> float:
+    def _seconds_left(self, jobs: Iterable[Job], running: Sequence[Job] = ()) -> float:
+        """Seconds until these have ended; only running ones have written how far they are."""
         forecast = self._spending.forecast
+        done = {job.trial.key: steps_done(job.folder) for job in running}
         return forecast.left(
-            [(job.trial, forecast.steps(job.steps), steps_done(job.folder)) for job in jobs]
+            [(j.trial, forecast.steps(j.steps), done.get(j.trial.key, 0)) for j in jobs]
         )
 
     def _job(self, trial: TrialConfig, steps: int, is_check: bool) -> Job:

@@ -74,14 +74,16 @@ def write_report(folder: Path, found: Mapping[str, Any], command: str) -> None:
     Raises:
         InputError: they cannot be written.
     """
-    rows = [_row(trial, folder) for trial in found["trials"]]
+    rows = [
+        {**_row(trial), "report": _own_report(Path(trial["folder"]) / "run", folder)}
+        for trial in found["trials"]
+    ]
     write(folder / "report.md", markdown(found, rows, command))
     write(folder / "report.html", html(found, rows, command))
 
 
-def _row(trial: Mapping[str, Any], home: Path) -> dict[str, Any]:
+def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "report": _own_report(Path(trial["folder"]) / "run", home),
         "purpose": trial["trial"]["purpose"],
         "batch_size": trial["trial"]["batch_size"],
         "seconds": f"{trial['seconds']:.0f}",
@@ -103,7 +105,7 @@ def _own_report(run: Path, home: Path) -> str:
 
 def as_markdown(found: Mapping[str, Any], folder: Path) -> str:
     """Return the report for a notebook; ``folder`` has the whole of it."""
-    rows = [_row(trial, folder) for trial in found["trials"]]
+    rows = [_row(trial) for trial in found["trials"]]
     return markdown(found, rows, f"# all of it: {folder / 'report.html'}")
 
 

@@ -26,12 +26,15 @@ class Forecast:
         self._step = {r.trial.batch_size: float(r.facts["step_seconds"]) for r in timed}
         starts = [r.seconds - r.steps * self._step_of(r.trial) for r in timed]
         self._start = max(median(starts), 0.0) if starts else 0.0
-        self._ended: list[TrialResult] = []
+        self._ratios: list[float] = []  # of how long trials took to what the checks predicted
+        self._correction = 1.0
 
     def ended(self, result: TrialResult) -> None:
         """Take a trial that has ended: the next are predicted from it as well."""
-        if result.ended == "done" and result.steps:
-            self._ended.append(result)
+        predicted = self._start + result.steps * self._step_of(result.trial)
+        if result.ended == "done" and result.steps and predicted > 0:
+            self._ratios.append(result.seconds / predicted)
+            self._correction = median(self._ratios)
 
     def steps(self, steps: int) -> int:
         """Return how many steps a trial of that many is likely to take."""
@@ -54,16 +57,6 @@ class Forecast:
         for trial in trials:
             heapq.heapreplace(busy, busy[0] + self.seconds(*trial))
         return max(busy)
-
-    @property
-    def _correction(self) -> float:
-        """By how much trials took longer than the checks made believe."""
-        ratios = [
-            result.seconds / predicted
-            for result in self._ended
-            if (predicted := self._start + result.steps * self._step_of(result.trial)) > 0
-        ]
-        return median(ratios) if ratios else 1.0
 
     def _step_of(self, trial: TrialConfig) -> float:
         """A step's duration at the trial's batch size: a line through those that are known."""
