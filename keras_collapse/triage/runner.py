@@ -107,6 +107,8 @@ class Runner:
         )
         preflight.validate(self._checks, spec.experiment, spec.plan)
         fault = preflight.wiring(self._checks)
+        if shared := self.executor.settle(self._checks):
+            self.view.say(shared)
         if preflight.summary(self._checks)["reproducible"] is False:
             notes.append(_not_reproducible(self._checks))
         if fault is not None and spec.despite_wiring:
