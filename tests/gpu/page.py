@@ -18,7 +18,7 @@ Made by `make gpu` ([`bench.py`](../../tests/gpu/bench.py)), from the camel GAN 
 KINDS = {
     "readings": "every step read, before the end of the epoch",
     "monitor": "the monitor: readings, sample checks, fingerprints",
-    "everything": "the monitor, MLflow, the live panel and seed control",
+    "everything": "the monitor, MLflow and the live panel",
     "keras": "Keras' `TerminateOnNaN` and `CSVLogger`",
     "mlflow": "MLflow's own `MlflowCallback`, at every step",
 }
