@@ -51,8 +51,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             d_acc_real, d_acc_fake, g_loss, g_acc``.
         run_dir: the run's folder, for its journal. By default a new one in ``collapse_runs``.
         on_failure: what to do when a finding becomes ``failed``: ``"warn"`` (print a line),
-            ``"stop"`` (end the training: after this step, or on JAX and PyTorch at most 32 later, as
-            logs are read meanwhile; in a loop see `should_stop`), ``"raise"``
+            ``"stop"`` (end the training: after this step, or on JAX and PyTorch at most 32 steps
+            later, as logs are read meanwhile; in a loop see `should_stop`), ``"raise"``
             (`CollapseError`), ``"rollback"`` (restore both networks and their optimizers as of the
             last healthy sample check and go on, 3 times at most: in ``fit`` when the epoch ends, in
             a ``train_on_batch`` loop at the next check), or a function that takes the `Finding`.

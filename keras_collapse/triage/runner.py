@@ -198,7 +198,8 @@ class Runner:
         waiting = [job for key, job in jobs.items() if done[key] is None]
         if not is_check:
             allowed = self._spending.allowed([job.trial for job in waiting], steps)
-            waiting = [job for job in waiting if job.trial in allowed]
+            keys = {trial.key for trial in allowed}
+            waiting = [job for job in waiting if job.trial.key in keys]
         open_jobs = {job.trial.key: job for job in waiting}
 
         now_running: list[Job] = []
@@ -224,9 +225,9 @@ class Runner:
     def _seconds_left(self, jobs: Iterable[Job], running: Sequence[Job] = ()) -> float:
         """Seconds until these have ended; only running ones have written how far they are."""
         forecast = self._spending.forecast
-        done = {job.trial.key: steps_done(job.folder) for job in running}
+        done = {job.folder: steps_done(job.folder) for job in running}
         return forecast.left(
-            [(j.trial, forecast.steps(j.steps), done.get(j.trial.key, 0)) for j in jobs]
+            [(j.trial, forecast.steps(j.steps), done.get(j.folder, 0)) for j in jobs]
         )
 
     def _job(self, trial: TrialConfig, steps: int, is_check: bool) -> Job:
