@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -102,7 +103,8 @@ def executor_of(options: Options, spec: TriageSpec) -> Executor:
     """Return the executor that the options ask for.
 
     Raises:
-        InputError: there is no such executor or device, or Ray is not available.
+        InputError: there is no such executor or device, Ray is not available, or a node of its
+            cluster does not reach the tracking server.
     """
     for name, value, known in (
         ("--executor", options.executor, EXECUTORS),
@@ -120,7 +122,11 @@ def executor_of(options: Options, spec: TriageSpec) -> Executor:
     if options.executor == "ray":
         from keras_collapse.triage.executors.ray_cluster import RayCluster
 
-        return RayCluster(options.address, options.device, trials, options.max_parallel, auto)
+        cluster = RayCluster(options.address, options.device, trials, options.max_parallel, auto)
+        if options.mlflow:
+            uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+            cluster.require_reachable(uri)
+        return cluster
     from keras_collapse.triage.executors.local import Local, slots
 
     room, left_out = slots(options.device, trials, options.max_parallel)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -13,9 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.triage import results
 from keras_collapse.triage.executors import gpus, sharing
 from keras_collapse.triage.executors.jobs import (
@@ -29,6 +32,9 @@ from keras_collapse.triage.executors.jobs import (
 from keras_collapse.triage.spec import file_of
 
 POLL_SECONDS = 0.5
+CONNECT_SECONDS = 10.0
+LOCAL = ("", "file", "sqlite")
+"""Schemes of MLflow stores on a disk of this machine."""
 HUNG = 124
 """Exit status of a trial that exceeded its timeout, as that of ``timeout(1)``."""
 
@@ -100,6 +106,49 @@ class RayCluster:
         self._share(count)
         return why
 
+    def require_reachable(self, tracking_uri: str) -> None:
+        """Require that every node reaches MLflow's store, before any trial runs.
+
+        Args:
+            tracking_uri: where trials log; empty for MLflow's default, a file.
+
+        Raises:
+            InputError: the store is on this machine's disk and there are other nodes, or a node
+                cannot connect to the server.
+        """
+        place = urlsplit(tracking_uri)
+        if self.nodes > 1 and place.scheme in LOCAL and tracking_uri != "databricks":
+            raise InputError(
+                f"MLflow's store {redact(tracking_uri) or 'mlflow.db'!r} is on this machine's "
+                f"disk, and the cluster has {self.nodes} nodes. Start mlflow server --host "
+                "0.0.0.0 and give --tracking-uri http://THIS_HOST:5000, or --no-mlflow."
+            )
+        if place.scheme not in ("http", "https") or place.hostname is None:
+            return
+        port = place.port or {"http": 80, "https": 443}[place.scheme]
+        lost = self._without_access(place.hostname, port)
+        if lost:
+            raise InputError(
+                f"{len(lost)} of {self.nodes} nodes do not reach the tracking server at "
+                f"{place.hostname}:{port} ({'; '.join(lost)}). Give a --tracking-uri that every "
+                "node reaches, or --no-mlflow."
+            )
+
+    def _without_access(self, host: str, port: int) -> list[str]:
+        """The nodes that cannot connect, each with the reason."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        task = self._ray.remote(num_cpus=0)(connection_error)
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        asked = [
+            task.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(host, port)
+            for node in nodes
+        ]
+        answers = zip(nodes, self._ray.get(asked), strict=True)
+        return [f"{node['NodeManagerHostname']}: {why}" for node, why in answers if why]
+
     def run(
         self, jobs: Sequence[Job], on_progress: Callable[[Sequence[Job]], None]
     ) -> Iterator[results.TrialResult]:
@@ -148,6 +197,15 @@ class RayCluster:
             target.write_bytes(content)
         why = "hung" if status == HUNG else ""
         return ended(job, status, seconds, device, why)
+
+
+def connection_error(host: str, port: int) -> str:
+    """Return why this node cannot connect; empty if it can."""
+    try:
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _package(job: Job) -> tuple[Any, ...]:
