@@ -155,10 +155,10 @@ triage-cost: .venv/test-ready
 	@touch $@
 
 gpu: .venv/gpu-ready
-	$(BIN)/python tests/gpu/bench.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python tests/gpu/bench.py --limit 36000 $(if $(DATA),--data $(DATA))
 
 rehearse-gpu: .venv/test-ready
-	$(BIN)/python tests/gpu/bench.py --rehearse --limit 3600
+	$(BIN)/python tests/gpu/bench.py --rehearse --limit 36000
 
 clean:
 	rm -rf .venv collapse_runs collapse_triage mlruns mlflow.db
