@@ -163,9 +163,9 @@ def _new(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    what, given, target = sys.argv[1:]
-    place = Path(target).with_suffix("")
+    what, given, target = sys.argv[1], *(Path(name).resolve() for name in sys.argv[2:])
+    place = target.with_suffix("")
     place.mkdir(parents=True, exist_ok=True)
     os.chdir(place)  # what callbacks leave behind
-    result = {"bits": bits, "cost": cost}[what](json.loads(Path(given).read_text()), place)
-    Path(target).write_text(json.dumps(result, indent=1))
+    result = {"bits": bits, "cost": cost}[what](json.loads(given.read_text()), place)
+    target.write_text(json.dumps(result, indent=1))
