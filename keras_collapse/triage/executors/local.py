@@ -31,7 +31,7 @@ class Slot:
         variables: environment variables that keep a trial on it.
         threads: threads the trial may use.
         lease: of its GPU; None for one on the CPU.
-        trials: that share the GPU.
+        trials: that share the GPU; 0 for a trial that is tried again alone.
     """
 
     name: str
@@ -180,6 +180,7 @@ class Local:
                     took = time.monotonic() - one.began
                     result = ended(one.job, status, took, one.slot.name, one.why)
                     if result.ended == "out_of_memory" and one.slot.trials > 1:
+                        prepare(one.job)  # an interrupted runner must not take it for ended
                         crowded.append(one.job)
                     else:
                         again = one.slot.trials == 0

@@ -176,6 +176,7 @@ class RayCluster:
                     job, trials, began = running.pop(reference)
                     result = self._result(job, reference, time.monotonic() - began)
                     if result.ended == "out_of_memory" and self._gpus and trials > 1:
+                        prepare(job)  # an interrupted runner must not take it for ended
                         waiting.append((job, 1))
                     else:
                         again = trials < self._trials

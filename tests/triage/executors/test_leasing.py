@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from pretend_machine import OUT_OF_MEMORY, Machine, machine, run
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.triage.executors import gpus
+from keras_collapse.triage.executors.jobs import Job
 from keras_collapse.triage.executors.leases import Lease
 from keras_collapse.triage.executors.local import Local, slots
-from keras_collapse.triage.results import TrialResult
+from keras_collapse.triage.results import TrialResult, read_result
 
 __all__ = ["machine"]  # a fixture
 
@@ -255,6 +257,20 @@ def test_what_does_not_fit_alone_either_is_a_result_that_says_what_to_do(
         "batch 1024 does not fit beside another: tried again alone"
     )
     assert [name for name, _ in machine.started()] == ["large"] * 2
+
+
+def test_one_that_waits_to_be_tried_alone_has_not_ended(machine: Machine) -> None:
+    machine.has(A100)
+    machine.trial(shared=2)
+    large, slow = machine.job("large", OUT_OF_MEMORY, 1024), machine.job("slow", "sleep 60")
+
+    def stop_once_one_runs(running: Sequence[Job]) -> None:
+        if running == [slow]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(Local(slots("gpu", 2)[0]).run([large, slow], stop_once_one_runs))
+    assert read_result(large.folder) is None
 
 
 def test_nothing_starts_beside_a_trial_that_is_tried_alone(machine: Machine) -> None:
