@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import pytest
-from tiny import ring, tiny_gan
+from tiny import once, ring, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.outputs.subscriber import Subscriber
@@ -127,6 +127,7 @@ def test_no_step_waits_for_its_numbers_and_all_are_read_in_order() -> None:
     ]
 
 
+@once
 def test_a_callback_that_makes_keras_wait_is_named_once() -> None:
     class Prompt(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -144,6 +145,7 @@ def test_a_callback_that_makes_keras_wait_is_named_once() -> None:
     assert "since Prompt reads logs at once" in said
 
 
+@once
 def test_a_stop_acts_within_a_number_of_steps() -> None:
     ear, monitor = Ear(), kc.CollapseMonitor(verbose=0, on_failure="stop")
     steps = 120
@@ -153,6 +155,7 @@ def test_a_stop_acts_within_a_number_of_steps() -> None:
     assert ear.failed < device.given <= ear.failed + 1 + MOST_UNREAD < steps
 
 
+@once
 def test_a_fit_is_held_back_while_too_much_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     backlog, begun = Backlog(), []
 
