@@ -88,7 +88,7 @@ class Device:
         """Have the oldest numbers as well once no further step comes."""
         seen = 0
         while True:
-            time.sleep(0.1)
+            time.sleep(0.05)
             if seen == self.given:
                 self._until(min(self._ready + 1, self.given))
             seen = self.given
