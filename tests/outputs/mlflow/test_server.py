@@ -49,6 +49,8 @@ class Server:
     def start(self) -> None:
         self._process = subprocess.Popen(
             self._command,
+            # jobs, such as evaluating traces, would take five more processes
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
