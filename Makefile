@@ -130,7 +130,7 @@ bench-triage: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/triage_bench.py
 
 bench-triage-images: .venv/test-ready
-	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/triage_bench.py
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/triage/score.py
 
 triage-camel: .venv/test-ready
 	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small
