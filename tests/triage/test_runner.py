@@ -26,6 +26,7 @@ def run(
     name: str = "full",
     stronger: dict[str, bool] | None = None,
     budget: Budget = Budget(),  # noqa: B008  # it is frozen
+    view: View = View(),  # noqa: B008  # it does nothing
 ) -> TriageResult:
     folder.mkdir(exist_ok=True)
     code = folder / "gan.py"
@@ -33,7 +34,7 @@ def run(
     plan = load(name, NUMBERS, {})
     spec = TriageSpec(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {},
                       budget=budget)  # fmt: skip
-    return Runner(spec, executor, View()).run()
+    return Runner(spec, executor, view).run()
 
 
 def rates_ratio(trial: TrialConfig) -> bool:
@@ -70,6 +71,19 @@ def test_the_cause_is_named_and_its_cure_tried(
         used = {t.seed for t in executor.ran if not t.purpose.startswith("fix")}
         cured = {t.seed for t in executor.ran if t.purpose.startswith("fix")}
         assert not used & cured
+
+
+def test_the_announcement_counts_only_trials_that_are_left(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Lines(View):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    executor = Simulated(lambda t: False)
+    run(tmp_path, executor, "plan-a")
+    run(tmp_path, executor, "plan-b", view=Lines())
+    assert any(line.startswith("About 4 trials, ") for line in said), said
 
 
 def test_what_a_loop_leaves_undecided_is_run_anew_and_longer(tmp_path: Path) -> None:
