@@ -57,8 +57,6 @@ FAULTS = (
     Injected("rates_grow_with_batch", ("batch_size",), d_rate=2.0, g_rate=8.0, scaled=True),
     Injected("leak", ("wiring",), leak=True),
 )
-SOUND = 4
-"""Triages of each program without a fault; of each fault there are two."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,10 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """All triages; any beginning of the list is a fair part of the whole."""
+    """All triages; in any beginning of the list faults and programs are about equally frequent."""
     found: list[Case] = []
-    for _ in range(2):
-        for fault in FAULTS:
-            for data, family in PROGRAMS * (SOUND // 2 if fault.name == "none" else 1):
-                found.append(Case(fault, data, family, 1000 * (len(found) + 1)))
+    for turn in range(2 * len(PROGRAMS)):
+        for place, fault in enumerate((*FAULTS, FAULTS[0])):
+            program = PROGRAMS[(place + turn) % len(PROGRAMS)]
+            found.append(Case(fault, *program, 1000 * (len(found) + 1)))
     return found
