@@ -240,7 +240,7 @@ class Examiner:
         nothing = f"no failure found in {self.steps} steps"
         if self.sample_checks and self._samples_good:
             plural = "s" * (self.sample_checks > 1)
-            more = f" ({self.drawn_only} between them compared nothing)" if self.drawn_only else ""
+            more = f" ({self.drawn_only} more only drew samples)" if self.drawn_only else ""
             return Status.HEALTHY, f"{nothing} and {self.sample_checks} sample check{plural}{more}"
         if self.sample_checks:
             return Status.UNKNOWN, (

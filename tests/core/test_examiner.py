@@ -161,4 +161,4 @@ def test_a_healthy_verdict_counts_the_checks_that_compared_nothing() -> None:
         if step % 50 == 0:
             examiner.update_probe(Probe(step, {"fake": 32.0} | (good if step % 100 == 0 else {})))
     assert examiner.verdict().status == "healthy"
-    assert "10 sample checks (10 between them compared nothing)" in examiner.verdict().reason
+    assert "10 sample checks (10 more only drew samples)" in examiner.verdict().reason
