@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from nbclient import NotebookClient
 
 PATH = Path(__file__).parents[1] / "examples" / "04_01_gan_camel_train.ipynb"
 MINUTES = 240
+CHATTER = re.compile(r"((WARNING: All log messages before absl|I\d{4} [\d:.]+ ).*\n?)+")
+"""What TensorFlow writes when it is imported."""
 
 
 def executed(
@@ -39,7 +42,9 @@ def main() -> None:
     notebook = executed(examples, {}, os.environ)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day
-        for output in cell.get("outputs", []):
+        outputs = cell.get("outputs", [])
+        outputs[:] = [one for one in outputs if not CHATTER.fullmatch(one.get("text", ""))]
+        for output in outputs:
             if "text" in output:
                 output["text"] = output["text"].replace(f"{examples}/", "")
     nbformat.write(notebook, PATH)

@@ -162,3 +162,19 @@ def test_a_healthy_verdict_counts_the_checks_that_compared_nothing() -> None:
             examiner.update_probe(Probe(step, {"fake": 32.0} | (good if step % 100 == 0 else {})))
     assert examiner.verdict().status == "healthy"
     assert "10 sample checks (10 more only drew samples)" in examiner.verdict().reason
+
+
+def test_a_printed_verdict_is_what_a_notebook_shows() -> None:
+    examiner = Examiner()
+    examiner.report(Finding("divergence", Severity.FAILED, 3, 9, "The loss is infinite."))
+    verdict = examiner.verdict()
+    first, second = str(verdict).splitlines()
+    assert first == f"FAILED: {verdict.reason}"
+    assert second == "  divergence (failed), steps 3 to 9: The loss is infinite."
+    shown: list[str] = []
+
+    class Printer:
+        text = shown.append
+
+    verdict._repr_pretty_(Printer(), False)
+    assert shown == [str(verdict)]
