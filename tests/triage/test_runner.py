@@ -73,6 +73,26 @@ def test_the_cause_is_named_and_its_cure_tried(
         assert not used & cured
 
 
+def test_a_change_that_fixes_most_seeds_is_tried_with_six(tmp_path: Path) -> None:
+    """A GAN may fail with some seeds after its fault is gone."""
+    executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed == 123)
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "learning_rate_ratio"
+    assert found.diagnosis.rule == "one change fixes most seeds"
+    assert "3 of 3 (29% to 100%) unchanged, 1 of 6" in found.diagnosis.statement
+    assert found.diagnosis.confidence == pytest.approx(0.952)
+
+
+def test_a_change_that_fixes_half_of_the_seeds_is_no_cause(tmp_path: Path) -> None:
+    executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed % 2 == 1)
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "inconclusive"
+    [said] = [part for part in found.diagnosis.statement.split(". ") if "Not fixed by" in part]
+    assert "D's learning rate 1e-05 → 0.002 (3 of 6 (12% to 88%) failed)" in said
+    keys = [trial.key for trial in executor.ran]
+    assert len(keys) == len(set(keys)) <= 30
+
+
 def test_the_announcement_counts_only_trials_that_are_left(tmp_path: Path) -> None:
     said: list[str] = []
 
