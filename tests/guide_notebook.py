@@ -45,9 +45,10 @@ def main() -> None:
         outputs = cell.get("outputs", [])
         outputs[:] = [one for one in outputs if not CHATTER.fullmatch(one.get("text", ""))]
         for output in outputs:
-            if "text" in output:
-                output["text"] = output["text"].replace(f"{examples}/", "")
-    nbformat.write(notebook, PATH)
+            if "text/markdown" in output.get("data", {}):
+                output["data"].pop("text/plain", None)  # the same, less readable
+    text = nbformat.writes(notebook).replace(f"{examples}/", "")
+    PATH.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

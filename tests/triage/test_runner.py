@@ -118,6 +118,7 @@ def test_what_a_loop_leaves_undecided_is_run_anew_and_longer(tmp_path: Path) -> 
             return super().run(jobs, on_progress)
 
     found = run(tmp_path, Slow(lambda t: None), "plan-a")
+    assert repr(found) == f"<TriageResult 'none', confidence 0.5, 3 trials in '{tmp_path}/out'>"
     assert asked == [100, 100, 100, 1600, 1600, 1600]
     assert found.diagnosis.root_cause == "none"
     assert "1600 steps or more" in found.diagnosis.statement
