@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost diagnose-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook clean help
+.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost diagnose-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -40,6 +40,11 @@ help:
 	@echo "make triage-camel    the triage guide's plans on the small camel GAN, correct and leaking"
 	@echo "make ray             trials on a local Ray cluster, one node killed; run it after a change in"
 	@echo "                     keras_collapse/triage/executors (2 minutes)"
+	@echo "make triage-cost     time and memory of the runner itself on a thousand instant trials (a minute)"
+	@echo "make gpu             docs/benchmarks/gpu.md, on a machine with an NVIDIA GPU: bits, cost of watching,"
+	@echo "                     Plan A and B at full size; DATA=camels.npy for real drawings, WHEELS=FOLDER"
+	@echo "                     without a network (an hour; it resumes, tests/gpu/bench.py --part a to d)"
+	@echo "make rehearse-gpu    the same, tiny, on the CPU, without the page (20 minutes)"
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else \
@@ -140,6 +145,20 @@ triage-camel: .venv/test-ready
 ray: .venv/test-ready
 	$(BIN)/pip install --quiet -e '.[ray]'
 	$(BIN)/python tests/triage/executors/ray_cluster.py
+
+triage-cost: .venv/test-ready
+	$(BIN)/python tests/triage/thousand.py
+
+# The backends with CUDA; with WHEELS=FOLDER nothing is downloaded.
+.venv/gpu-ready: .venv/bin/python pyproject.toml
+	$(BIN)/pip install --quiet $(if $(WHEELS),--no-index --find-links $(WHEELS)) -e . 'jax[cuda12]' torch
+	@touch $@
+
+gpu: .venv/gpu-ready
+	$(BIN)/python tests/gpu/bench.py $(if $(DATA),--data $(DATA))
+
+rehearse-gpu: .venv/test-ready
+	$(BIN)/python tests/gpu/bench.py --rehearse --limit 3600
 
 clean:
 	rm -rf .venv collapse_runs collapse_triage mlruns mlflow.db

@@ -51,7 +51,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             d_acc_real, d_acc_fake, g_loss, g_acc``.
         run_dir: the run's folder, for its journal. By default a new one in ``collapse_runs``.
         on_failure: what to do when a finding becomes ``failed``: ``"warn"`` (print a line),
-            ``"stop"`` (end the training after this step; in a loop see `should_stop`), ``"raise"``
+            ``"stop"`` (end the training: after this step, or on JAX and PyTorch at most 32 steps
+            later, as logs are read meanwhile; in a loop see `should_stop`), ``"raise"``
             (`CollapseError`), ``"rollback"`` (restore both networks and their optimizers as of the
             last healthy sample check and go on, 3 times at most: in ``fit`` when the epoch ends, in
             a ``train_on_batch`` loop at the next check), or a function that takes the `Finding`.
@@ -159,8 +160,6 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             self.real, self.held_out, self.features, self.verbose, self.keep_best,
         )  # fmt: skip
 
-    # -- loops -----------------------------------------------------------------------------
-
     @contextlib.contextmanager
     def watching(
         self,
@@ -254,8 +253,6 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self._session.see_setting(Setting(Driver.UPDATE))
         self._session.fingerprint(step - 1)
 
-    # -- fit -----------------------------------------------------------------------------------
-
     def set_params(self, params: Any) -> None:
         """Announce that this fit has a monitor; a second one publishes to nobody."""
         if not events_of(params).admit(self):
@@ -271,8 +268,11 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._session.guard(self._fit.begin_epoch, epoch)
 
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        self._fit.backlog.wait(batch)
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        with self._lock:
+        with self._fit.backlog.reading(), self._lock:
             self._session.guard(self._fit.end_batch, batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.triage.executors.sharing import AUTO
 from keras_collapse.triage.options import Options, spec_of
 
 if TYPE_CHECKING:
@@ -101,7 +103,8 @@ def executor_of(options: Options, spec: TriageSpec) -> Executor:
     """Return the executor that the options ask for.
 
     Raises:
-        InputError: there is no such executor or device, or Ray is not available.
+        InputError: there is no such executor or device, Ray is not available, or a node of its
+            cluster does not reach the tracking server.
     """
     for name, value, known in (
         ("--executor", options.executor, EXECUTORS),
@@ -109,19 +112,23 @@ def executor_of(options: Options, spec: TriageSpec) -> Executor:
     ):
         if value not in known:
             raise InputError(f"{name} must be one of {', '.join(known)}. Received: {value}.")
-    for name, count in (
-        ("--trials-per-gpu", options.trials_per_gpu),
-        ("--max-parallel", options.max_parallel),
-    ):
-        if count is not None and count < 1:
-            raise InputError(f"{name} must be at least 1. Received: {count}.")
+    if options.max_parallel is not None and options.max_parallel < 1:
+        raise InputError(f"--max-parallel must be at least 1. Received: {options.max_parallel}.")
+    sharing = str(options.trials_per_gpu)
+    auto = sharing == AUTO
+    if not auto and not (sharing.isdecimal() and int(sharing)):
+        raise InputError(f"--trials-per-gpu must be at least 1, or {AUTO}. Received: {sharing}.")
+    trials = 1 if auto else int(sharing)
     if options.executor == "ray":
         from keras_collapse.triage.executors.ray_cluster import RayCluster
 
-        return RayCluster(
-            options.address, options.device, options.trials_per_gpu, options.max_parallel
-        )
+        cluster = RayCluster(options.address, options.device, trials, options.max_parallel, auto)
+        if options.mlflow:
+            uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+            cluster.require_reachable(uri)
+        return cluster
     from keras_collapse.triage.executors.local import Local, slots
 
-    room = slots(options.device, options.trials_per_gpu, options.max_parallel)
-    return Local(room, spec.folder.resolve() / "compiled")
+    room, left_out = slots(options.device, trials, options.max_parallel)
+    cache = spec.folder.resolve() / "compiled"
+    return Local(room, cache, left_out, auto, options.max_parallel)

@@ -102,7 +102,14 @@ class Options:
     device: Annotated[str, Option(help="auto: GPUs if there are any.", metavar="auto|gpu|cpu")] = (
         "auto"
     )
-    trials_per_gpu: Annotated[int, Option(help="Trials that share one GPU.")] = 1
+    trials_per_gpu: Annotated[
+        str,
+        Option(
+            help="Trials that share one GPU and its memory; auto: as many as its memory and the "
+            "step times of the first checks allow.",
+            metavar="N|auto",
+        ),
+    ] = "1"
     max_parallel: Annotated[
         int | None,
         Option(

@@ -89,9 +89,10 @@ class TrialResult:
 
     @property
     def explanation(self) -> str:
-        """The reason for the outcome: samples at the end, and the finding, error or verdict."""
+        """The reason: samples at the end, the finding, error or verdict, a second run alone."""
         reason = self.cause.replace("_", " ") or self.reason or str(self.verdict.get("reason", ""))
-        return "; ".join(filter(None, (self.samples, reason)))
+        alone = str(self.facts.get("tried_alone", ""))
+        return "; ".join(filter(None, (self.samples, reason, alone)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``result.json``."""

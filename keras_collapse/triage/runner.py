@@ -107,6 +107,8 @@ class Runner:
         )
         preflight.validate(self._checks, spec.experiment, spec.plan)
         fault = preflight.wiring(self._checks)
+        if shared := self.executor.settle(self._checks):
+            self.view.say(shared)
         if preflight.summary(self._checks)["reproducible"] is False:
             notes.append(_not_reproducible(self._checks))
         if fault is not None and spec.despite_wiring:
@@ -198,7 +200,8 @@ class Runner:
         waiting = [job for key, job in jobs.items() if done[key] is None]
         if not is_check:
             allowed = self._spending.allowed([job.trial for job in waiting], steps)
-            waiting = [job for job in waiting if job.trial in allowed]
+            keys = {trial.key for trial in allowed}
+            waiting = [job for job in waiting if job.trial.key in keys]
         open_jobs = {job.trial.key: job for job in waiting}
 
         now_running: list[Job] = []
@@ -224,9 +227,9 @@ class Runner:
     def _seconds_left(self, jobs: Iterable[Job], running: Sequence[Job] = ()) -> float:
         """Seconds until these have ended; only running ones have written how far they are."""
         forecast = self._spending.forecast
-        done = {job.trial.key: steps_done(job.folder) for job in running}
+        done = {job.folder: steps_done(job.folder) for job in running}
         return forecast.left(
-            [(j.trial, forecast.steps(j.steps), done.get(j.trial.key, 0)) for j in jobs]
+            [(j.trial, forecast.steps(j.steps), done.get(j.folder, 0)) for j in jobs]
         )
 
     def _job(self, trial: TrialConfig, steps: int, is_check: bool) -> Job:

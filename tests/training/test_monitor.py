@@ -422,6 +422,17 @@ def test_tensors_of_a_train_step_are_read_as_single_batches() -> None:
     assert np.allclose([r.values["d_loss"] for r in ear.readings], expected, atol=1e-4)
 
 
+@pytest.mark.backend("jax")
+def test_the_verdict_says_which_steps_an_execution_does_not_show() -> None:
+    model = OnlyTensors()
+    model.compile(steps_per_execution=4)
+    monitor = quiet()
+    fit(model, monitor, 2)
+    [note] = [f for f in monitor.verdict.findings if "execution" in f.message]
+    assert (note.kind, note.severity) == ("not_checked", "info")
+    assert "the numbers of 3 of 4 steps" in note.message
+
+
 def test_a_model_without_a_generator_is_watched_without_samples(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

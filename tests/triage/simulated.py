@@ -39,6 +39,9 @@ class Simulated:
         self.fails, self.more = fails, more
         self.ran: list[TrialConfig] = []
 
+    def settle(self, checks: Sequence[TrialResult]) -> str:
+        return ""
+
     def run(self, jobs: Sequence[Job], on_progress: object) -> Iterator[TrialResult]:
         for job in jobs:
             check = job.is_check

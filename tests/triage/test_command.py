@@ -215,7 +215,7 @@ def test_no_gpu_when_one_was_demanded(code: Path, monkeypatch: pytest.MonkeyPatc
     assert "no GPU is available" in done.stderr
 
 
-PAGES = ("docs/triage.md", "docs/reproducibility.md")
+PAGES = ("docs/triage.md", "docs/reproducibility.md", "docs/clusters.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,13 +9,26 @@ from typing import Any
 
 from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.events import events_of
-from keras_collapse.core.guard import guarded
+from keras_collapse.core.guard import guarded, warn
+from keras_collapse.training.loops.backlog import Backlog
 from keras_collapse.training.loops.fit_watch import FitWatch
 from keras_collapse.training.metadata import facts_of, metric_names, rates_of
 from keras_collapse.training.networks.discovery import find_networks, optimizers_of
+from keras_collapse.training.networks.keras_internals import waiting_callbacks
 from keras_collapse.training.probe.held_out import find_data
 from keras_collapse.training.session import MonitorSession
 from keras_collapse.training.steps import StepCounter, plain_numbers
+from keras_collapse.training.wiring.first_step import not_checked
+
+WAITS = (
+    "Keras waits for the device after each step, since {} reads logs at once. Without that, logs "
+    "are read while the next steps run."
+)
+
+UNSEEN = (
+    "the numbers of {} of {} steps, since Keras logs the last step of an execution "
+    "(steps_per_execution)"
+)
 
 
 class FitLoop:
@@ -32,6 +45,7 @@ class FitLoop:
     Attributes:
         should_stop: whether the fit was asked to end.
         running: whether a fit has begun and not ended.
+        backlog: its steps whose logs were not read yet.
     """
 
     def __init__(
@@ -44,6 +58,7 @@ class FitLoop:
     ) -> None:
         self.should_stop = False
         self.running = False
+        self.backlog = Backlog()
         self._params: Any = None
         self._open_epoch: int | None = None
         self._session, self._steps, self._every, self._given = session, steps, every, given
@@ -52,10 +67,16 @@ class FitLoop:
         self._watch = FitWatch(session)
         self._means: set[str] = set()
         self._fresh = False  # a fit has begun whose first epoch has not
+        self._told = False  # that steps are not seen
+        self._waits: list[str] = []  # callbacks that make Keras wait, once they were named
 
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin a fit with the callback parameters that Keras gave."""
         self.running, self._fresh, self._params, self._open_epoch = True, True, params, None
+        if self._every == "epoch" and not self._waits:
+            self._waits = guarded(waiting_callbacks, waiting_callbacks) or []
+            if self._waits:
+                warn(f"CollapseMonitor: {WAITS.format(' and '.join(self._waits))}", 6)
         model = self._get_model()
         self.should_stop = False
         self._model = weakref.proxy(model)
@@ -123,6 +144,10 @@ class FitLoop:
 
     def _see(self, step: int, logs: Mapping[str, Any]) -> None:
         numbers, data = plain_numbers(logs), self._watch.data(step)
+        unseen = self._steps.steps_per_execution - 1
+        if unseen and not self._told and self._means.isdisjoint(numbers):  # else: means of all
+            self._told = True
+            self._session.report(not_checked(UNSEEN.format(unseen, unseen + 1)))
         epoch, start = self._steps.epoch, self._steps.epoch_start
         self._session.see(step, epoch, numbers, self._means, start, data=data)
 

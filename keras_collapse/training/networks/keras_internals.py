@@ -7,6 +7,7 @@ its function's fallback says, never an error.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,3 +100,32 @@ def optimizer_targets(optimizer: Any) -> list[Any]:
     Private: ``Optimizer._trainable_variables``. Fallback: none, so that the call tells nothing.
     """
     return list(getattr(optimizer, "_trainable_variables", ()))
+
+
+def waiting_callbacks() -> list[str]:
+    """The callbacks of others for which Keras converts each step's logs before it goes on.
+
+    To be called from a callback of a ``fit``. Only where Keras could read logs in other threads,
+    which it does if each callback with a batch hook has ``async_safe``.
+
+    Private: that Keras' `CallbackList` calls the hooks, and ``_is_default`` of a hook. Fallback:
+    none.
+    """
+    if keras.backend.backend() not in ("jax", "torch"):
+        return []
+    frame = sys._getframe()
+    while frame is not None and not isinstance(
+        frame.f_locals.get("self"), keras.callbacks.CallbackList
+    ):
+        frame = frame.f_back  # type: ignore[assignment]
+    callbacks = frame.f_locals["self"].callbacks if frame is not None else ()
+    return [type(one).__name__ for one in callbacks if _waits(one)]
+
+
+def _waits(callback: Any) -> bool:
+    added_by_keras = (keras.callbacks.History, keras.callbacks.ProgbarLogger)
+    of_ours = type(callback).__module__.startswith("keras_collapse")
+    if getattr(callback, "async_safe", False) or of_ours or isinstance(callback, added_by_keras):
+        return False
+    hooks = (callback.on_batch_end, callback.on_train_batch_end)
+    return not all(getattr(hook, "_is_default", False) for hook in hooks)

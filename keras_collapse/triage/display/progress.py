@@ -38,6 +38,7 @@ class TableView(View):
         words = [result.cause.replace("_", " "), result.reason, result.samples]
         if result.ended == "done" and result.failed and result.steps < result.asked:
             words.append(f"stopped early, {result.asked - result.steps} steps saved")
+        words.append(str(result.facts.get("tried_alone", "")))
         if reused:
             words.append("from an earlier run")
         note = "; ".join(word for word in words if word)

@@ -7,18 +7,15 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.reproducibility import seeded_process
 from keras_collapse.triage import results
+from keras_collapse.triage.executors.out_of_memory import out_of_memory
 from keras_collapse.triage.plans import TrialConfig
-
-GPU_SHARE = "KERAS_COLLAPSE_GPU_SHARE"
-"""The environment variable with a trial's share of its GPU's memory."""
-MEMORY_WORDS = ("RESOURCE_EXHAUSTED", "out of memory", "MemoryError", "std::bad_alloc", "OOM when")
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,14 @@ class Executor(Protocol):
     """What it runs on, in words."""
     parallel: int
     """Trials that it runs at once."""
+
+    def settle(self, checks: Sequence[results.TrialResult]) -> str:
+        """Choose how many trials share a GPU, if that was left open, from the checks' results.
+
+        Returns:
+            What was chosen and why, in a line; empty if nothing was.
+        """
+        ...
 
     def run(
         self, jobs: Sequence[Job], on_progress: Callable[[Sequence[Job]], None]
@@ -117,7 +122,7 @@ def ended(
     own = results.read_result(job.folder)
     if own is not None:
         return own
-    kind, reason = _reason(job, status, why)
+    kind, reason = _reason(job, status, why, device)
     result = results.TrialResult(
         trial=job.trial,
         ended=kind,
@@ -133,12 +138,27 @@ def ended(
     return result
 
 
-def _reason(job: Job, status: int | None, why: str) -> tuple[str, str]:
+def tried_alone(result: results.TrialResult, beside: int) -> results.TrialResult:
+    """Return the result of a trial that was run again, and say in it why; its file too.
+
+    Args:
+        result: of the second run, which had the GPU for itself.
+        beside: the other trials that shared the GPU in the first.
+    """
+    others = "another" if beside == 1 else f"{beside} others"
+    why = f"batch {result.trial.batch_size} does not fit beside {others}: tried again alone"
+    result = replace(result, facts={**result.facts, "tried_alone": why})
+    write_json(Path(result.folder) / results.RESULT, result.to_dict())
+    return result
+
+
+def _reason(job: Job, status: int | None, why: str, device: str) -> tuple[str, str]:
     log = _tail(job.folder / results.LOG)
     if why == "hung":
         return "hung", f"it exceeded its timeout of {job.timeout:.0f} s"
-    if any(word.lower() in log.lower() for word in MEMORY_WORDS):
-        return "out_of_memory", _last_line(log)
+    if line := out_of_memory(log):
+        more = "fewer --max-parallel" if "CPU" in device else "a GPU with more memory"
+        return "out_of_memory", f"{_shortened(line)} Give smaller --batch-sizes, or {more}."
     if status is not None and status < 0:
         name = signal.Signals(-status).name
         more = " (the system sends it when memory runs out)" if name == "SIGKILL" else ""
@@ -160,5 +180,8 @@ def _last_line(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     ours = [line for line in lines if line.startswith("keras-collapse: ")]
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
-    chosen = (ours or errors or lines or [""])[-1]
-    return chosen.removeprefix("keras-collapse: ")[:500]
+    return _shortened((ours or errors or lines or [""])[-1])
+
+
+def _shortened(line: str) -> str:
+    return line.removeprefix("keras-collapse: ")[:500]

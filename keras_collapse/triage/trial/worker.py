@@ -26,8 +26,8 @@ from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import Fingerprint, FitStarted, SamplesChecked, StepLogs
 from keras_collapse.core.samples.probe import APART, Probe
 from keras_collapse.triage import results
-from keras_collapse.triage.executors.jobs import GPU_SHARE
 from keras_collapse.triage.plans import TrialConfig
+from keras_collapse.triage.trial import gpu_memory
 from keras_collapse.triage.trial.outcome import succeeded
 from keras_collapse.triage.trial.parameters import Params, keywords_of, offers
 
@@ -85,7 +85,7 @@ def run(folder: Path) -> None:
     from keras_collapse.triage.trial.callback import TrialCallback
     from keras_collapse.triage.trial.interventions import Changes
 
-    _limit_gpu_memory()
+    gpu_memory.limit()
     kc.seed_everything(trial.seed)
     train = programs.load(experiment)
     kc.seed_everything(trial.seed)  # importing the user's file may have drawn random numbers
@@ -122,7 +122,7 @@ def run(folder: Path) -> None:
     )
     call = functools.partial(train, **own)
     user_program.run(f"{experiment}({trial.name})", call, context)
-    facts = {**callback.facts, "offers": offers(train, params)}
+    facts = {**callback.facts, **gpu_memory.used(), "offers": offers(train, params)}
     if configuration.get("audit"):
         facts["audit"] = callback.audit()
     home = str(configuration.get("home") or folder)
@@ -222,19 +222,6 @@ def _combined(weights: Sequence[Sequence[str]]) -> str:
     """Return one hash for all variables, without names: Keras numbers these within a process."""
     text = " ".join(digest for _, digest in weights)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _limit_gpu_memory() -> None:
-    """Limit PyTorch to the trial's share of its GPU.
-
-    An XLA variable limits JAX, and TensorFlow's memory grows with need.
-    """
-    share = os.environ.get(GPU_SHARE)
-    if share and os.environ.get("KERAS_BACKEND") == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            torch.cuda.set_per_process_memory_fraction(float(share))
 
 
 def _end_with_parent() -> None:
