@@ -75,6 +75,7 @@ class PastRun:
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
         kept: the saved weights of G, the best first.
+        fills_gaps: whether a row is the mean of all steps since the row before.
     """
 
     rows: Iterable[LogRow]
@@ -91,6 +92,7 @@ class PastRun:
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
     kept: Sequence[KeptGenerator] = ()
+    fills_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,12 @@ def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[LogRow, Sequence[Reading]]]:
     """Each row with the readings that it completes, then the last with those still held back."""
-    row = None
+    row = last = None
     for row in run.rows:
-        yield row, reader.read(row.step, row.logs, row.epoch, row.rounding)
+        readings = reader.read(row.step, row.logs, row.epoch, row.rounding)
+        if run.fills_gaps and last is not None:
+            readings = [replace(one, steps=one.step - last) for one in readings]
+        yield row, readings
+        last = row.step
     if row is not None:
         yield row, reader.close()
