@@ -110,8 +110,7 @@ def _of_metrics(client: Any, run: Any, signals: Mapping[str, str] | None) -> Pas
         settings["averaging"] = "batch"  # readings are un-averaged
     found = [LogRow(step, None, rows[step]) for step in sorted(rows)]
     names = list(keys.values())
-    own = keys is ours
-    return PastRun(found, names, settings=settings, probes=probes, log_only=not own, fills_gaps=own)
+    return PastRun(found, names, settings=settings, probes=probes, log_only=keys is not ours)
 
 
 def _table(client: Any, run_id: str, names: list[str]) -> dict[int, dict[str, float]]:

@@ -24,7 +24,7 @@ MOST_SHARES = 5000
 """Different accuracies of a log that are kept: more than any batch size that is tried can give."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for each step
 class LogRow:
     """One line of a log, by log key: the arguments of `Reader.read`."""
 
@@ -75,7 +75,6 @@ class PastRun:
         notes: remarks on the source, such as a skipped line.
         context: the other contents of a run folder; None for other sources.
         kept: the saved weights of G, the best first.
-        fills_gaps: whether a row is the mean of all steps since the row before.
     """
 
     rows: Iterable[LogRow]
@@ -92,7 +91,6 @@ class PastRun:
     notes: Sequence[str] = field(default_factory=tuple)
     context: RunContext | None = None
     kept: Sequence[KeptGenerator] = ()
-    fills_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +193,8 @@ def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[LogRow, Sequence[Reading]]]:
     """Each row with the readings that it completes, then the last with those still held back."""
-    row = last = None
+    row = None
     for row in run.rows:
-        readings = reader.read(row.step, row.logs, row.epoch, row.rounding)
-        if run.fills_gaps and last is not None:
-            readings = [replace(one, steps=one.step - last) for one in readings]
-        yield row, readings
-        last = row.step
+        yield row, reader.read(row.step, row.logs, row.epoch, row.rounding)
     if row is not None:
         yield row, reader.close()
