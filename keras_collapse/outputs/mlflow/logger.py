@@ -15,6 +15,7 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.core.process.printable import printable
 from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
@@ -203,16 +204,16 @@ class MLflowLogger(Subscriber):
             self._abandon(error)
         if self._thread.finish():
             if link := self.link():
-                print(f"keras-collapse: this run in MLflow: {link}", flush=True)
+                print(f"keras-collapse: this run in MLflow: {printable(link)}", flush=True)
         elif self._lost:
             self._thread.end_lost(verdict_tags(verdict))
         else:
-            print(
-                f"keras-collapse: {self._outbox.waiting()} items wait for MLflow "
-                f"({self._thread.trouble[:200] or 'it is slow'}). They are sent in the background. "
-                f"If that fails: keras-collapse sync {shlex.quote(str(self._run_dir))}",
-                flush=True,
+            why = self._thread.trouble[:200] or "it is slow"
+            what = (
+                f"{self._outbox.waiting()} items wait for MLflow ({why}). They are sent in the "
+                f"background. If that fails: keras-collapse sync {shlex.quote(str(self._run_dir))}"
             )
+            print(f"keras-collapse: {printable(what)}", flush=True)
 
     # -- the outbox ------------------------------------------------------------------------
 
