@@ -16,7 +16,8 @@ def rounds(per_step: float, per_fit: float, count: int = 30) -> list[list[page.R
         for variant, step, fit in (
             ("nothing", 5e-4, 0.05),
             ("an empty callback", 5.1e-4, 0.05),
-            ("a wait of 1 ms", 5.1e-4 + per_step, 0.05 + per_fit),
+            (page.WAIT, 1.7e-3, 0.05),
+            (page.LONGER_WAIT, 1.7e-3 + per_step, 0.05 + per_fit),
             ("monitor", 6e-4, 0.07),
             (page.FIRST, 6e-4, 1.57),
         ):
@@ -28,7 +29,7 @@ def rounds(per_step: float, per_fit: float, count: int = 30) -> list[list[page.R
 
 
 def test_a_known_cost_is_found_within_its_interval() -> None:
-    step, fit = page.costs(rounds(2e-3, 0.3), "a wait of 1 ms", "all", "an empty callback")
+    step, fit = page.costs(rounds(2e-3, 0.3), page.LONGER_WAIT, "all", page.WAIT)
     assert step[1] < 2e-3 < step[2]
     assert fit[1] < 0.3 < fit[2]
     assert step[2] - step[1] < 5e-4

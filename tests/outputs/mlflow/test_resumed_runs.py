@@ -70,9 +70,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("begins_at", [4, 8])
+@pytest.mark.parametrize(("begins_at", "set_back"), [(4, 0), (8, 0), (8, 3600)])
 def test_sync_after_a_resume_leaves_the_finished_run_alone(
-    store: MlflowClient, begins_at: int
+    store: MlflowClient, begins_at: int, set_back: int
 ) -> None:
     """Steps 6 to 9 wait in the killed training's outbox when the resumed one trains again."""
     here = str(Path(__file__).parent)
@@ -81,7 +81,8 @@ def test_sync_after_a_resume_leaves_the_finished_run_alone(
         env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    second = outbox_of(Path("second"), "second")
+    began = int((time.time() - set_back) * 1000)  # by a clock that was set back meanwhile
+    second = outbox_of(Path("second"), "second", began=began)
     train(second, begins_at, 19)
     finish(second, Path("second"))
     (run,) = store.search_runs(["0"])
