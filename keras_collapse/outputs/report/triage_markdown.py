@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_collapse.outputs.printable import printable_lines
+from keras_collapse.core.process.printable import printable_lines
 from keras_collapse.outputs.report.triage_words import (
     CONFOUNDED,
     GLOSSARY,

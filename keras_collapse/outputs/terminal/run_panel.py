@@ -18,7 +18,7 @@ from keras_collapse.core.detectors.discriminator_pinned import (
     ONE_SIDED,
 )
 from keras_collapse.core.findings import Severity, Status
-from keras_collapse.outputs.printable import printable
+from keras_collapse.core.process.printable import printable
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import (
     RED,
@@ -120,6 +120,9 @@ class LivePanel(JupyterMixin):
                 f"nothing written for {clock(self.state.silent)}: a long step, or it was killed"
             )
             yield _line(Text(f"▲ {printable(said)}", f"bold {YELLOW}"), width)
+        if self.state.broken_lines:
+            said = f"broken lines of the journal, which were skipped: {self.state.broken_lines}"
+            yield _line(Text(f"▲ {said}", YELLOW), width)
 
     def _progress(self) -> Iterator[str]:
         state = self.state

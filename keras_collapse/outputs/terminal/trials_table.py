@@ -15,7 +15,7 @@ from rich.text import Text
 
 from keras_collapse.core.findings import Status
 from keras_collapse.core.plain_json import count_of
-from keras_collapse.outputs.printable import printable
+from keras_collapse.core.process.printable import printable
 from keras_collapse.outputs.style import GREEN, STATUS_STYLE, clock
 from keras_collapse.outputs.terminal.screens import Screen, screen_for
 

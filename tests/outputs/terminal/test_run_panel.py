@@ -161,6 +161,16 @@ def test_the_journal_is_read_on_as_it_grows(journal: Journal) -> None:
     assert not state.ended
 
 
+def test_it_says_when_lines_are_broken(journal: Journal) -> None:
+    journal.flush()
+    with journal.path.open("a") as file:
+        file.write('{"record": "logs", "st\n' * 3)
+    found = watched_run(journal.folder)
+    found.read()
+    assert "broken lines: 3" in found.line
+    assert "skipped: 3" in drawn(found.state)
+
+
 def test_it_says_when_a_run_was_killed(journal: Journal) -> None:
     text = journal.path.read_text().replace(f'"pid":{this_process()["pid"]}', '"pid":4194305')
     journal.path.write_text(text)
