@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost diagnose-cost test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
+.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost diagnose-cost kills test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings bench-overhead zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -18,6 +18,7 @@ help:
 	@echo "                     an oracle; needs KERAS_COLLAPSE_DATA (3 hours on 2 cores; it resumes)"
 	@echo "make fuzz            100,000 broken logs of each format to the readers, in pieces of 10 minutes a"
 	@echo "                     format; it continues where it stopped (two hours for all)"
+	@echo "make kills           kill -9 of 50 trainings, and of 50 triages and their trials (half an hour)"
 	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
 	@echo "make cost            CPU time of the monitor per training step, in microseconds"
 	@echo "make check-cost      CPU time of a sample check's comparison, in milliseconds"
@@ -28,6 +29,7 @@ help:
 	@echo "make bench-images    docs/benchmarks/images.md: detectors on convolutional GANs (a minute)"
 	@echo "make bench-embeddings docs/benchmarks/embeddings.md: descriptions of images compared, on the samples"
 	@echo "                     of those GANs (make zoo-images first; 3 minutes)"
+	@echo "make bench-overhead  docs/benchmarks/overhead.md: what callbacks add to a fit (20 minutes; it resumes)"
 	@echo "make zoo-images      train and record those of them that are missing; needs KERAS_COLLAPSE_DATA"
 	@echo "                     (4 hours on 2 cores for all; it resumes)"
 	@echo "make bench-averaging how often the averaging of a log is recognised, on recorded trainings"
@@ -76,6 +78,10 @@ test: lint
 fuzz: .venv/test-ready
 	$(BIN)/python tests/fuzz/fuzz.py --seconds 600
 
+kills: .venv/test-ready
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python tests/kills/trainings.py
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python tests/kills/triages.py
+
 pictures: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python docs/pictures/make.py
 
@@ -119,6 +125,12 @@ bench-images: .venv/test-ready
 bench-embeddings: .venv/test-ready
 	$(BIN)/python tests/zoo/images/embeddings.py
 
+bench-overhead: .venv/test-ready
+	KERAS_BACKEND=jax $(BIN)/python tests/costs/overhead.py
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/overhead.py
+	KERAS_BACKEND=torch $(BIN)/python tests/costs/overhead.py
+	$(BIN)/python tests/costs/overhead_page.py
+
 notebook: .venv/test-ready
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/guide_notebook.py
 
@@ -135,7 +147,7 @@ bench-triage: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/zoo/triage_bench.py
 
 bench-triage-images: .venv/test-ready
-	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/triage_bench.py
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/zoo/images/triage/score.py
 
 triage-camel: .venv/test-ready
 	-KERAS_BACKEND=jax $(BIN)/keras-collapse triage full examples/camel_gan.py:train --preset small

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from nbclient import NotebookClient
 
 PATH = Path(__file__).parents[1] / "examples" / "04_01_gan_camel_train.ipynb"
 MINUTES = 240
+CHATTER = re.compile(r"((WARNING: All log messages before absl|I\d{4} [\d:.]+ ).*\n?)+")
+"""What TensorFlow writes when it is imported."""
 
 
 def executed(
@@ -39,10 +42,13 @@ def main() -> None:
     notebook = executed(examples, {}, os.environ)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day
-        for output in cell.get("outputs", []):
-            if "text" in output:
-                output["text"] = output["text"].replace(f"{examples}/", "")
-    nbformat.write(notebook, PATH)
+        outputs = cell.get("outputs", [])
+        outputs[:] = [one for one in outputs if not CHATTER.fullmatch(one.get("text", ""))]
+        for output in outputs:
+            if "text/markdown" in output.get("data", {}):
+                output["data"].pop("text/plain", None)  # the same, less readable
+    text = nbformat.writes(notebook).replace(f"{examples}/", "")
+    PATH.write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ README = ROOT / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.slow("jax")  # where its fits are ten seconds of compiling
+@pytest.mark.slow("jax", "torch")  # where its fits take a minute
 @pytest.mark.usefixtures("store")
 def test_every_python_block_of_the_readme_runs() -> None:
     names: dict[str, Any] = {"gan": tiny_gan(), "data": ring(256), "build": tiny_gan}

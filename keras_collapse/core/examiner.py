@@ -91,36 +91,45 @@ class Examiner:
         self._known: dict[int, dict[tuple[str, int], tuple[Severity, bool]]] = {}
 
     def _sort_detectors(self) -> None:
-        self._of_blocks = [d for d in self.detectors if isinstance(d, BlockDetector)]
-        for detector in self._of_blocks[1:]:
-            if detector.row_steps == self._of_blocks[0].row_steps:
-                detector.input = self._of_blocks[0].input
+        sharing: dict[int, list[BlockDetector]] = {}
+        for detector in self.detectors:
+            if isinstance(detector, BlockDetector):
+                sharing.setdefault(detector.row_steps, []).append(detector)
+        self._of_blocks = [(group[0].input, group) for group in sharing.values()]
+        for block_input, group in self._of_blocks:
+            for one in group:
+                one.input = block_input
         self._of_readings = [d for d in self.detectors if isinstance(d, Detector)]
-        self._each_reading = [d for d in self._of_readings if d not in self._of_blocks]
+        self._each_reading = [d for d in self._of_readings if not isinstance(d, BlockDetector)]
         self._of_probes = [d for d in self.detectors if isinstance(d, ProbeDetector)]
 
     def know_objective(self, objective: str, scale: float | None = None) -> None:
         """Take the objective of the losses once it is known; see `CrossEntropy.know`."""
         self._objective = (objective, scale)
-        for detector in self._of_blocks:
-            detector.form.know(objective, scale)
+        for block_input, _ in self._of_blocks:
+            block_input.form.know(objective, scale)
 
     def update(self, reading: Reading) -> list[Finding]:
         """Take a reading; return the findings that are new, more severe, or resolved."""
         if reading.step < self._from:  # held back until its averaging was known
             return []
         self.steps = reading.step + 1
-        self._signals.update(reading.values)
+        if not reading.values.keys() <= self._signals:
+            self._signals.update(reading.values)
         changed: list[Finding] = []
         alone = not self.sample_checks and bool(self.log_only or self.unavailable_reason)
-        for block_detector in self._of_blocks:
-            block_detector.readings_alone = alone
-            block_detector.update(reading)
-            if block_detector.has_new_block:
-                changed += self._changes(block_detector)
+        for block_input, detectors in self._of_blocks:
+            if alone != detectors[0].readings_alone:
+                for one in detectors:
+                    one.readings_alone = alone
+            if (block := block_input.take(reading)) is not None:
+                for one in detectors:
+                    one.update_block(block)
+                    changed += self._changes(one)
         for detector in self._each_reading:
             detector.update(reading)
-            changed += self._changes(detector)
+            if getattr(detector, "has_news", True):
+                changed += self._changes(detector)
         return changed
 
     def update_probe(self, probe: Probe) -> list[Finding]:
@@ -240,7 +249,7 @@ class Examiner:
         nothing = f"no failure found in {self.steps} steps"
         if self.sample_checks and self._samples_good:
             plural = "s" * (self.sample_checks > 1)
-            more = f" ({self.drawn_only} between them compared nothing)" if self.drawn_only else ""
+            more = f" ({self.drawn_only} more only drew samples)" if self.drawn_only else ""
             return Status.HEALTHY, f"{nothing} and {self.sample_checks} sample check{plural}{more}"
         if self.sample_checks:
             return Status.UNKNOWN, (

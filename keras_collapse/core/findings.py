@@ -177,6 +177,17 @@ class Verdict:
     averaging: str | None = None
     kept: Sequence[KeptGenerator] = ()
 
+    def __str__(self) -> str:
+        lines = [f"{self.status.upper()}: {self.reason}"]
+        for found in self.findings:
+            steps = f"{found.first_step} to {found.last_step}{', recovered' * found.resolved}"
+            lines.append(f"  {found.kind} ({found.severity}), steps {steps}: {found.message}")
+        return "\n".join(lines)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in a notebook's cell as `print` does."""
+        printer.text(str(self))
+
     @property
     def cause(self) -> Finding | None:
         """The first unresolved finding above ``info``; None if there is none."""

@@ -7,15 +7,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from keras_collapse.core.process.printable import printable_lines
 from keras_collapse.core.process.redaction import redact
 
 
 def warn(message: str, stacklevel: int = 2) -> None:
     """Issue a warning; where warnings are errors, print it, since it must not stop anything.
 
-    Secrets in the message, as an error's text may have them, are left out.
+    Secrets in the message, as an error's text may have them, are left out, and control characters
+    are shown as escapes.
     """
-    message = redact(message)
+    message = printable_lines(redact(message))
     try:
         warnings.warn(message, stacklevel=stacklevel + 1)
     except Warning:

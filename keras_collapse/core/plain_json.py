@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -10,14 +11,18 @@ from typing import Any
 from keras_collapse.core.advice import Driver
 from keras_collapse.core.findings import Finding, Verdict, plain_value
 
+_quoted = functools.lru_cache(maxsize=1024)(json.dumps)
+
 
 def object_of(numbers: Mapping[str, float]) -> str:
     """Names and numbers as a JSON object, faster than ``json.dumps``."""
     inside = ",".join(
-        f"{json.dumps(name)}:{number:.9g}"
-        if math.isfinite(number)
-        else f'{json.dumps(name)}:"{number}"'
-        for name, number in numbers.items()
+        [
+            f"{_quoted(name)}:{number:.9g}"
+            if math.isfinite(number)
+            else f'{_quoted(name)}:"{number}"'
+            for name, number in numbers.items()
+        ]
     )
     return f"{{{inside}}}"
 

@@ -64,6 +64,7 @@ class RunState(Listener):
         verdict: at the end; None before.
         ended: why a run ended without a verdict; empty otherwise.
         silent: seconds for which a run that is still alive has written nothing; 0 otherwise.
+        broken_lines: of the journal that is followed; what they held is missing.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,7 @@ class RunState(Listener):
         self.verdict: Verdict | None = None
         self.ended = ""
         self.silent = 0.0
+        self.broken_lines = 0
         self._first = self._first_epoch = 0  # the first ones of the latest fit
         self._began = time.time()
         self._now: float | None = None

@@ -6,17 +6,20 @@ import math
 
 from keras_collapse.core.findings import Finding, KeptGenerator, Severity, Status, Verdict
 
+GREEN, YELLOW, RED, CYAN = "#2da44e", "#bf8700", "#e5534b", "#1f8fb3"
+"""Colours that are readable on white and on black. The named ones are not: in a dark notebook,
+"red" is a dark red. A terminal of 16 colours shows the nearest of its own."""
 # A symbol with each colour, for those who do not see colours.
 STATUS_STYLE = {
-    Status.HEALTHY: ("✔", "green"),
-    Status.WARNING: ("▲", "yellow"),
-    Status.FAILED: ("✘", "red"),
-    Status.UNKNOWN: ("?", "cyan"),
+    Status.HEALTHY: ("✔", GREEN),
+    Status.WARNING: ("▲", YELLOW),
+    Status.FAILED: ("✘", RED),
+    Status.UNKNOWN: ("?", CYAN),
 }
 SEVERITY_STYLE = {
-    Severity.INFO: ("i", "cyan"),
-    Severity.WARNING: ("▲", "yellow"),
-    Severity.FAILED: ("✘", "red"),
+    Severity.INFO: ("i", CYAN),
+    Severity.WARNING: ("▲", YELLOW),
+    Severity.FAILED: ("✘", RED),
 }
 
 

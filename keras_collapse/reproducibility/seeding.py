@@ -63,6 +63,10 @@ class SeedReport:
         lines = [f"  {name + ':':<10}{'; '.join(items) or 'nothing'}" for name, items in lists]
         return "\n".join([f"Seed {self.seed}", *lines])
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show it in a notebook's cell as `print` does."""
+        printer.text(str(self))
+
 
 @dataclass(slots=True)
 class _LastSeeding:

@@ -111,15 +111,17 @@ def _survey(table: _Table, names: SignalNames) -> _Survey:
     decimals = dict.fromkeys(places, 0)
     usual: set[int] = set()  # decimals of the last column, of all rows but the last
     last_line, last = 0, None
+    width, rounded = len(table.columns), True
     for line, cells in table:
         found.rows += 1
-        if last is not None and len(last) == len(table.columns) and len(usual) < 2:
+        if len(usual) < 2 and last is not None and len(last) == width:
             usual.add(decimals_of(last[-1]))
         last_line, last = line, cells
-        if max(decimals.values()) < FULL_PRECISION:
+        if rounded:
             for key, place in places.items():
-                if place < len(cells):
-                    decimals[key] = max(decimals[key], decimals_of(cells[place]))
+                if place < len(cells) and (count := decimals_of(cells[place])) > decimals[key]:
+                    decimals[key] = count
+                    rounded = rounded and count < FULL_PRECISION
     if last is not None and table.is_cut:
         shorter = len(last) < len(table.columns)
         if shorter or (len(usual) == 1 and decimals_of(last[-1]) not in usual):
@@ -155,14 +157,13 @@ class _Rows:
         self._epochs = None if self.per_epoch else epoch_column
 
     def __iter__(self) -> Iterator[LogRow]:
-        columns, last = self._table.columns, None
+        width, places, last = len(self._table.columns), list(self._places.items()), None
         for count, (line, cells) in enumerate(self._table):
             if count == self._count:
                 return
-            if len(cells) != len(columns):
+            if len(cells) != width:
                 raise self._error(
-                    line,
-                    f" has {len(cells)} cells, the header has {len(columns)}. Correct the line.",
+                    line, f" has {len(cells)} cells, the header has {width}. Correct the line."
                 )
             step = count if self._counted is None else self._whole(line, cells, self._counted)
             if last is not None and step <= last:
@@ -173,11 +174,11 @@ class _Rows:
                 )
             last = step
             epoch = None if self._epochs is None else self._whole(line, cells, self._epochs)
-            log = {}
-            for key, place in self._places.items():
-                number = self._number(line, key, cells[place])
-                if number is not None:
-                    log[key] = number
+            try:
+                log = {key: float(cells[place]) for key, place in places}
+            except ValueError:  # a cell is empty, or broken
+                numbers = {key: self._number(line, key, cells[place]) for key, place in places}
+                log = {key: number for key, number in numbers.items() if number is not None}
             yield LogRow(step, epoch, log, self._rounding)
 
     def _number(self, line: int, column: str, cell: str) -> float | None:
@@ -193,7 +194,10 @@ class _Rows:
 
     def _whole(self, line: int, cells: Sequence[str], column: str) -> int:
         """The cell as an integer."""
-        number = self._number(line, column, cells[self._table.columns.index(column)])
+        cell = cells[self._table.columns.index(column)]
+        if len(cell) < 16 and cell.isdecimal():
+            return int(cell)
+        number = self._number(line, column, cell)
         if number is None or number % 1 != 0 or abs(number) > LARGEST_STEP:
             raise self._error(line, f": {column!r} should be a whole number. Received: {number}.")
         return int(number)
@@ -208,6 +212,9 @@ def decimals_of(text: str) -> int:
     >>> decimals_of("0.125"), decimals_of("1.25e-3")
     (3, 5)
     """
+    decimals = text[text.find(".") + 1 :]
+    if decimals.isdecimal():  # no exponent; without a point all of the text
+        return len(decimals) if len(decimals) < len(text) else 0
     mantissa, _, exponent = text.strip().lower().partition("e")
     shift = int(exponent) if len(exponent) < 6 and _is_whole(exponent) else 0
     return max(len(mantissa.partition(".")[2]) - shift, 0)

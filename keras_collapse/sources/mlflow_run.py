@@ -12,6 +12,7 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.core.readings.signals import SIGNALS, recognise_names
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.sources.journal_run import read_run
@@ -64,8 +65,8 @@ def read_mlflow_run(
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    client = mlflow.MlflowClient(tracking_uri)
     try:
+        client = mlflow.MlflowClient(tracking_uri)
         run = client.get_run(run_id)
         if signals is None and any(f.path == FILE_NAME for f in client.list_artifacts(run_id)):
             folder = tempfile.mkdtemp()
@@ -76,7 +77,7 @@ def read_mlflow_run(
             return replace(found, rows=downloaded, kept=())  # the weights stay where the run was
         return _of_metrics(client, run, signals)
     except (MlflowException, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = redact(" ".join(str(error).split()))[:200]
         raise InputError(
             f"cannot read run {run_id!r} from MLflow ({reason}). Give a run's id, and "
             "--tracking-uri or MLFLOW_TRACKING_URI."

@@ -24,7 +24,7 @@ MOST_SHARES = 5000
 """Different accuracies of a log that are kept: more than any batch size that is tried can give."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for each step
 class LogRow:
     """One line of a log, by log key: the arguments of `Reader.read`."""
 

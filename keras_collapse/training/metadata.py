@@ -14,6 +14,7 @@ import numpy as np
 from keras_collapse.core.guard import guarded
 from keras_collapse.core.process.redaction import redacted
 from keras_collapse.training.networks.discovery import Networks, optimizers_of
+from keras_collapse.training.networks.keras_internals import compile_arguments
 from keras_collapse.training.probe.real_data import arrays_of, fit_given
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "keras_collapse")
@@ -31,10 +32,7 @@ def metric_names(model: keras.Model) -> set[str]:
     there.
     """
     names = {metric.name for metric in model.metrics}
-    try:
-        config = model.get_compile_config() or {}
-    except Exception:  # something that compile was given cannot be serialised
-        config = {}
+    config = compile_arguments(model)
     given = [config.get("metrics"), config.get("weighted_metrics")]
     compiled = {name for one in given for name in _names_in(one)}
     outputs = getattr(model, "output_names", None) or ()
@@ -42,7 +40,7 @@ def metric_names(model: keras.Model) -> set[str]:
 
 
 def _names_in(metrics: Any) -> Iterator[str]:
-    """The names of the metrics in a part of a compile config."""
+    """The names of the metrics in an argument of ``compile``, serialised or not."""
     if isinstance(metrics, str):
         yield metrics
     elif isinstance(metrics, list | tuple):
@@ -53,6 +51,8 @@ def _names_in(metrics: Any) -> Iterator[str]:
         yield from _names_in(config.get("name") if isinstance(config, dict) else config)
     elif isinstance(metrics, dict):  # by output
         yield from _names_in(list(metrics.values()))
+    elif metrics is not None:
+        yield str(getattr(metrics, "name", None) or getattr(metrics, "__name__", ""))
 
 
 def facts_of(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
 from keras_collapse.core.guard import guarded
+from keras_collapse.core.process.printable import printable
 
 OnFailure = str | Callable[[Finding], object]
 
@@ -64,11 +65,8 @@ class Reaction:
         if finding.severity is not Severity.FAILED or finding.resolved:
             return
         if self._verbose:
-            print(
-                f"\nkeras-collapse: {finding.kind} since step {finding.first_step}. "
-                f"{finding.message}",
-                flush=True,
-            )
+            what = f"{finding.kind} since step {finding.first_step}. {finding.message}"
+            print(f"\nkeras-collapse: {printable(what)}", flush=True)
         if callable(self._on_failure):
             guarded(self._on_failure, self._on_failure, finding)
         elif self._on_failure == "stop":

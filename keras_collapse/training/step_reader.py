@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
+from keras_collapse.core.guard import warn
 from keras_collapse.core.readings.inference import Averaging
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
@@ -64,7 +64,7 @@ class StepReader:
                 self.warn_of_missing_names()
             return False
         for question in names.questions:
-            warnings.warn(f"CollapseMonitor: {question}", stacklevel=2)
+            warn(f"CollapseMonitor: {question}", stacklevel=2)
         self.objective = names.objective
         of_metrics = set(names.keys.values()) & set(means)
         settings = ReaderSettings(
@@ -99,14 +99,12 @@ class StepReader:
         if self._reader is None:
             if self._no_signal and self._nameless <= PATIENCE:
                 self._nameless = PATIENCE + 1
-                warnings.warn(
-                    f"CollapseMonitor has nothing to assess: {self._no_signal}", stacklevel=2
-                )
+                warn(f"CollapseMonitor has nothing to assess: {self._no_signal}", stacklevel=2)
             return
         absent = self._reader.absent
         if absent and absent != self._absent:
             self._absent = absent
-            warnings.warn(
+            warn(
                 f"signals: no log has held {', '.join(map(repr, absent))} so far. "
                 f"Received: {', '.join(self._reader.received)}.",
                 stacklevel=2,

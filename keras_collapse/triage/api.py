@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.process.redaction import redact
 from keras_collapse.triage.command import run_triage
 from keras_collapse.triage.options import FOLDER, Options
 from keras_collapse.triage.plans import Value
@@ -57,15 +58,25 @@ def triage(
     if unknown:
         known = ", ".join(sorted(Options.__dataclass_fields__.keys() - {*OWN, "out"}))
         raise InputError(f"unknown option {unknown[0]!r}. Give one of: {known}.")
-    name = train.rpartition(":")[0] if isinstance(train, str) else train.__name__
-    folder = Path(out) if out is not None else Path(FOLDER) / f"{Path(name).stem}-{Path(plan).stem}"
+    name = train if isinstance(train, str) else train.__name__
+    stem = Path(name.rpartition(":")[0] or name).stem
+    folder = Path(out) if out is not None else Path(FOLDER) / f"{stem}-{Path(plan).stem}"
     if not isinstance(train, str):
         folder.mkdir(parents=True, exist_ok=True)
         train = target_of(train, folder)
     given = [f"{key}={value}" for key, value in (params or {}).items()]
+    call = _call(plan, name, {"params": params, "out": out, **options})
     words = {key: _as_typed(value) for key, value in options.items()}
     asked = Options(plan, train, param=given, out=folder, **words)
-    return run_triage(asked, Console(), f"kc.triage({plan!r}, ...) again")[0]
+    return run_triage(asked, Console(), call)[0]
+
+
+def _call(plan: str, train: str, options: Mapping[str, Any]) -> str:
+    """Return the call as Python, without secrets."""
+    what = train if train.isidentifier() else repr(train)
+    values = {name: str(v) if isinstance(v, Path) else v for name, v in options.items()}
+    words = [f"{name}={v!r}" for name, v in values.items() if v is not None]
+    return redact(f"kc.triage({', '.join([repr(plan), what, *words])})")
 
 
 def _as_typed(value: Any) -> Any:

@@ -6,15 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 
+MOST_BYTES, MOST_VALUES = 1_000_000, 100_000
+"""Bytes, and values, of the largest plan file that is read."""
 Value = bool | int | float | str
 """The value of a parameter or of a change."""
 
@@ -192,23 +196,58 @@ def _invalid(name: str, error: ValidationError) -> InputError:
 
 def _from_file(path: Path, params: Mapping[str, Value]) -> Plan:
     try:
-        text = path.read_text(encoding="utf-8")
+        with open_regular(path) as file:
+            encoded = file.read(MOST_BYTES + 1)
+        if len(encoded) > MOST_BYTES:
+            raise InputError(f"{str(path)!r} has more than {MOST_BYTES:,} bytes: this is no plan.")
+        text = encoded.decode("utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError(
             f"no such plan: {str(path)!r}. Give one of {', '.join(NAMES)}, or a YAML file."
         ) from None
     try:
-        raw = yaml.safe_load(text)
+        raw = _plain(text, path)
         if not isinstance(raw, dict):
             raise InputError(f"{str(path)!r} is not a plan: it needs steps and trials.")
         plan = Plan(**{"name": path.stem, **raw})
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         words = " ".join(str(error).split())
         raise InputError(f"{str(path)!r} is not valid YAML ({words}).") from None
     except ValidationError as error:
         raise _invalid(str(path), error) from None
     trials = [t.model_copy(update={"params": {**t.params, **params}}) for t in plan.trials]
     return require_distinct(plan.model_copy(update={"trials": tuple(trials)}))
+
+
+def _plain(text: str, path: Path) -> Any:
+    """Return what a YAML text holds.
+
+    Raises:
+        InputError: its aliases repeat so much that it has more than `MOST_VALUES`.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values_in(node, {}) > MOST_VALUES:
+            raise InputError(
+                f"{str(path)!r} has more than {MOST_VALUES:,} values, once its aliases are "
+                "replaced by what they stand for: this is no plan."
+            )
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _values_in(node: yaml.Node, known: dict[int, float]) -> float:
+    """Count the values of a node; those of one that contains itself are infinitely many."""
+    if id(node) not in known:
+        known[id(node)] = inf
+        inside = node.value if isinstance(node, yaml.CollectionNode) else []
+        children = [child for one in inside for child in (one if isinstance(one, tuple) else [one])]
+        known[id(node)] = 1 + sum(_values_in(child, known) for child in children)
+    return known[id(node)]
 
 
 def trial_id(trial: TrialConfig, steps: int, provenance: Mapping[str, Any]) -> str:

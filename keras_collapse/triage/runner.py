@@ -122,9 +122,11 @@ class Runner:
         spec, plan, parallel = self.spec, self.spec.plan, self.executor.parallel
         forecast = Forecast(self._checks, parallel, spec.go_on)
         self._spending = Spending(spec.budget, forecast)
-        left = forecast.left([(t, forecast.steps(plan.steps), 0) for t in plan.trials])
+        jobs = [self._job(trial, plan.steps, False) for trial in plan.trials]
+        new = [job.trial for job in jobs if _finished(job) is None]
+        left = forecast.left([(trial, forecast.steps(plan.steps), 0) for trial in new])
         budget = str(spec.budget) if spec.budget != Budget() else ""
-        self.view.say(announcement(len(plan.trials), left, parallel, spec.full, budget))
+        self.view.say(announcement(len(new), left, parallel, spec.full, budget))
         samples = preflight.samples_per_epoch(self._checks[0])
         epoch = max(samples // plan.target, 1) if samples else None
         self.view.say(explained(plan.steps, self._longest(plan.steps), epoch))

@@ -18,7 +18,7 @@ from keras_collapse.triage.trial.outcome import SETTLED
 SCHEMA = 1
 
 
-@dataclass
+@dataclass(repr=False)
 class TriageResult:
     """How a triage ended.
 
@@ -41,6 +41,13 @@ class TriageResult:
     cures: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = ()
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        found, folder = self.diagnosis, str(self.spec.folder)
+        return (
+            f"<TriageResult {found.root_cause!r}, confidence {found.confidence}, "
+            f"{len(self.results)} trials in {folder!r}>"
+        )
 
     def _repr_markdown_(self) -> str:
         """The report, for a notebook."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import pytest
 
 from keras_collapse.core.errors import InputError
@@ -161,4 +163,41 @@ def test_a_healthy_verdict_counts_the_checks_that_compared_nothing() -> None:
         if step % 50 == 0:
             examiner.update_probe(Probe(step, {"fake": 32.0} | (good if step % 100 == 0 else {})))
     assert examiner.verdict().status == "healthy"
-    assert "10 sample checks (10 between them compared nothing)" in examiner.verdict().reason
+    assert "10 sample checks (10 more only drew samples)" in examiner.verdict().reason
+
+
+def test_a_printed_verdict_is_what_a_notebook_shows() -> None:
+    examiner = Examiner()
+    examiner.report(Finding("divergence", Severity.FAILED, 3, 9, "The loss is infinite."))
+    verdict = examiner.verdict()
+    first, second = str(verdict).splitlines()
+    assert first == f"FAILED: {verdict.reason}"
+    assert second == "  divergence (failed), steps 3 to 9: The loss is infinite."
+    shown: list[str] = []
+
+    class Printer:
+        text = shown.append
+
+    verdict._repr_pretty_(Printer(), False)
+    assert shown == [str(verdict)]
+
+
+def test_a_reading_with_nothing_new_builds_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step must cost the same whatever was found before it."""
+    examiner = Examiner()
+    for step in range(400):  # D pinned, and a divergence that stays
+        examiner.update(Reading(step, 1, {"d_acc_real": 1.0, "d_acc_fake": 0.0, "g_loss": nan}))
+    assert {f.kind for f in examiner.verdict().findings} >= {"discriminator_pinned", "divergence"}
+    built = []
+    init = Finding.__init__
+
+    def count(self: Finding, *args: object, **kwargs: object) -> None:
+        built.append(args)
+        init(self, *args, **kwargs)
+
+    monkeypatch.setattr(Finding, "__init__", count)
+    for step in range(400, 424):  # the block is complete at the next one
+        examiner.update(Reading(step, 1, {"d_acc_real": 1.0, "d_acc_fake": 0.0, "g_loss": nan}))
+    assert built == []
+    last = {f.kind: f.last_step for f in examiner.verdict().findings}
+    assert (last["discriminator_pinned"], last["divergence"]) == (399, 423)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import train_on_batch_loop
+from tiny import slow_where_compiled
 from train_on_batch_loop import main, table
 
 import keras_collapse as kc
@@ -68,6 +69,7 @@ def test_two_lines_cure_it() -> None:
     assert main(["--cure", "--steps", "2"]) == 0
 
 
+@slow_where_compiled
 def test_the_cure_gives_a_d_with_batch_norm_no_second_mode(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,7 +14,8 @@ import pytest
 from rich.console import Console
 
 from keras_collapse.core.findings import Finding, Severity, Status, Verdict
-from keras_collapse.outputs.printable import printable
+from keras_collapse.core.guard import warn
+from keras_collapse.core.process.printable import printable
 from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.outputs.report.triage_report import markdown
 from keras_collapse.outputs.run_state import RunState
@@ -157,6 +158,22 @@ def test_the_report_of_a_triage_holds_none() -> None:
     }  # fmt: skip
     row = {"name": EVIL, "purpose": EVIL, "verdict": EVIL, "why": EVIL, "steps": 1, "seconds": "1"}
     assert_clean(markdown(found, [row], EVIL))
+
+
+def test_a_warning_of_ours_holds_none() -> None:
+    with pytest.warns(UserWarning, match="message") as caught:
+        warn(f"message {EVIL}")
+    assert_clean(str(caught[0].message))
+
+
+@pytest.mark.backend("torch")
+def test_what_is_printed_while_training_holds_none(capsys: pytest.CaptureFixture[str]) -> None:
+    from keras_collapse.training.on_failure import Reaction
+
+    Reaction("warn", verbose=1).to(finding(), lambda: None, lambda: None)
+    text = capsys.readouterr().out
+    assert "message" in text
+    assert_clean(text)
 
 
 def test_other_text_is_left_alone() -> None:

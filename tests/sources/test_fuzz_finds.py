@@ -177,8 +177,8 @@ def test_a_case_is_always_the_same() -> None:
 
 
 def test_a_fault_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search itself: a reader that fails on every step above 0 is found, once."""
-    monkeypatch.setattr("keras_collapse.sources.csv_log.LARGEST_STEP", "none")
+    """The search itself: a reader that fails on every file with a header is found, once."""
+    monkeypatch.setattr("keras_collapse.sources.csv_log.STEP_COLUMNS", None)
     assert fuzz("csv", cases=12, seed=0, folder=tmp_path, seconds=60) == 1
     assert len((tmp_path / "csv.finds.jsonl").read_text().splitlines()) == 1
     assert (tmp_path / "csv.next").read_text() == "12"

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from programs import networks
 from states import EPOCH, States, arrays, drawn_data, equal
 from test_loops import steps, values
-from tiny import once, ring, tiny_gan, weights
+from tiny import once, ring, slow_where_compiled, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.detectors.sample_quality import bad, quality
@@ -155,6 +155,7 @@ def test_a_save_that_fails_is_reported_once_and_leaves_whole_files(tmp_path: Pat
     assert not list((tmp_path / "run").glob("*part*"))
 
 
+@slow_where_compiled
 def test_a_train_on_batch_loop_keeps_its_best_too(tmp_path: Path) -> None:
     def loop(keep: bool) -> tuple[kc.CollapseMonitor, Any]:
         kc.seed_everything(2)

@@ -73,6 +73,22 @@ def test_without_compiled_metrics_there_are_those_of_the_model_only() -> None:
 
 
 @once
+@pytest.mark.parametrize("private", [True, False])
+def test_names_are_read_without_keras_serialiser_where_that_is_possible(
+    private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It imports TensorFlow on every backend: seconds."""
+    model = Compiled()
+    model.compile(optimizer="sgd", metrics=["mae", keras.metrics.BinaryAccuracy(name="d_acc")])
+    given: Any = None  # has no names
+    if not private:
+        model._compile_config = None
+        given = {"metrics": ["mae", {"class_name": "Mean", "config": {"name": "d_acc"}}]}
+    monkeypatch.setattr(Compiled, "get_compile_config", lambda _: given, raising=False)
+    assert {"mae", "d_acc"} <= metric_names(model)
+
+
+@once
 def test_a_secret_attribute_is_not_a_fact() -> None:
     gan = tiny_gan()
     gan.api_key, gan.hf_token, gan.latent_words = "hunter2", "hunter2", 3

@@ -94,6 +94,7 @@ def test_a_leaking_gan_fails_with_discriminator_pinned(capsys: pytest.CaptureFix
     assert "FAILED" in said
 
 
+@slow_where_compiled
 def test_the_journal_gives_the_same_verdict_as_the_run() -> None:
     monitor = quiet()
     fit(tiny_gan(), monitor, 20)
@@ -111,6 +112,7 @@ def test_readings_are_the_batches_own_numbers() -> None:
     assert [r.step for r in ear.readings] == list(range(60))
 
 
+@slow_where_compiled
 @pytest.mark.oldest_keras
 def test_epoch_means_are_undone() -> None:
     ear = fit(tiny_gan(), quiet(), 4)
@@ -236,6 +238,7 @@ def test_several_fits_are_one_run_with_one_count_of_steps() -> None:
     assert kc.diagnose(monitor.run_dir) == monitor.verdict
 
 
+@slow_where_compiled
 @pytest.mark.oldest_keras
 def test_one_monitor_on_two_models_keeps_two_runs() -> None:
     monitor = quiet()
@@ -246,6 +249,7 @@ def test_one_monitor_on_two_models_keeps_two_runs() -> None:
     assert monitor.verdict.steps == 48
 
 
+@slow_where_compiled
 def test_two_monitors_on_one_fit_do_not_meet() -> None:
     gan, first, second = tiny_gan("leak"), quiet(), quiet()
     with warnings.catch_warnings():
@@ -257,6 +261,7 @@ def test_two_monitors_on_one_fit_do_not_meet() -> None:
         assert [f.kind for f in monitor.verdict.findings] == ["discriminator_leak"]
 
 
+@slow_where_compiled
 def test_a_step_that_fails_at_once_leaves_the_next_fit_watched() -> None:
     gan, monitor = tiny_gan(), quiet()
     with pytest.raises(Exception, match=r"(?s)."):
@@ -276,6 +281,7 @@ def test_a_deep_copy_is_a_fresh_monitor_with_the_same_arguments() -> None:
     assert (fresh.verdict.steps, fresh.run_dir) == (0, None)
 
 
+@slow_where_compiled
 @pytest.mark.oldest_keras
 def test_initial_epoch_counts_the_steps_before_it() -> None:
     ear = fit(tiny_gan(), quiet(), 5, initial_epoch=3)

@@ -12,7 +12,7 @@ import pytest
 from programs import networks
 from states import EPOCH, States, arrays, drawn_data, equal
 from test_loops import steps
-from tiny import LeastSquares, once, tiny_gan, weights
+from tiny import LeastSquares, once, slow_where_compiled, tiny_gan, weights
 
 import keras_collapse as kc
 from keras_collapse.core.findings import Finding, Severity
@@ -167,6 +167,7 @@ def test_a_wiring_fault_is_no_reason_to_go_back() -> None:
     assert not rollbacks(monitor)
 
 
+@slow_where_compiled
 def test_a_train_on_batch_loop_is_rolled_back_too() -> None:
     kc.seed_everything(2)
     g, d, gan = parts = networks()

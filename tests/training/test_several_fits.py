@@ -96,6 +96,7 @@ def test_without_a_monitor_that_is_reported_when_the_fit_begins() -> None:
     assert ear.events == []
 
 
+@slow_where_compiled
 def test_a_model_with_a_monitor_and_an_output_is_garbage_collected() -> None:
     def trained() -> weakref.ReferenceType[Any]:
         gan = tiny_gan()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,37 @@ def test_a_broken_plan_is_one_line(tmp_path: Path, text: str, said: str) -> None
     with pytest.raises(InputError, match=said) as error:
         load(str(path), PlanSettings(), {})
     assert "\n" not in str(error.value)
+
+
+def test_a_plan_may_repeat_itself_by_aliases(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("trials:\n  - &one {seed: 1, batch_size: 8}\n  - {<<: *one, seed: 2}\n")
+    assert [trial.seed for trial in load(str(path), PlanSettings(), {}).trials] == [1, 2]
+
+
+def test_a_plan_that_grows_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+        for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    path = tmp_path / "mine.yaml"
+    for text in (bomb, "trials: &a [*a]", "a: &a {<<: *a}"):
+        path.write_text(text)
+        with pytest.raises(InputError, match="more than 100,000 values"):
+            load(str(path), PlanSettings(), {})
+    path.write_text("[" * 5000)
+    with pytest.raises(InputError, match="not valid YAML"):
+        load(str(path), PlanSettings(), {})
+    path.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(InputError, match="more than 1,000,000 bytes"):
+        load(str(path), PlanSettings(), {})
+
+
+def test_a_plan_that_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.yaml")
+    for path in (tmp_path / "mine.yaml", Path("/dev/zero")):
+        with pytest.raises(InputError, match="not a regular file"):
+            load(str(path), PlanSettings(), {})
 
 
 def test_a_name_that_is_no_plan_lists_them() -> None:

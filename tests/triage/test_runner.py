@@ -26,6 +26,7 @@ def run(
     name: str = "full",
     stronger: dict[str, bool] | None = None,
     budget: Budget = Budget(),  # noqa: B008  # it is frozen
+    view: View = View(),  # noqa: B008  # it does nothing
 ) -> TriageResult:
     folder.mkdir(exist_ok=True)
     code = folder / "gan.py"
@@ -33,7 +34,7 @@ def run(
     plan = load(name, NUMBERS, {})
     spec = TriageSpec(f"{code}:train", plan, folder / "out", "jax", name == "full", stronger or {},
                       budget=budget)  # fmt: skip
-    return Runner(spec, executor, View()).run()
+    return Runner(spec, executor, view).run()
 
 
 def rates_ratio(trial: TrialConfig) -> bool:
@@ -72,6 +73,39 @@ def test_the_cause_is_named_and_its_cure_tried(
         assert not used & cured
 
 
+def test_a_change_that_fixes_most_seeds_is_tried_with_six(tmp_path: Path) -> None:
+    """A GAN may fail with some seeds after its fault is gone."""
+    executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed == 123)
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "learning_rate_ratio"
+    assert found.diagnosis.rule == "one change fixes most seeds"
+    assert "3 of 3 (29% to 100%) unchanged, 1 of 6" in found.diagnosis.statement
+    assert found.diagnosis.confidence == pytest.approx(0.952)
+
+
+def test_a_change_that_fixes_half_of_the_seeds_is_no_cause(tmp_path: Path) -> None:
+    executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed % 2 == 1)
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "inconclusive"
+    [said] = [part for part in found.diagnosis.statement.split(". ") if "Not fixed by" in part]
+    assert "D's learning rate 1e-05 → 0.002 (3 of 6 (12% to 88%) failed)" in said
+    keys = [trial.key for trial in executor.ran]
+    assert len(keys) == len(set(keys)) <= 30
+
+
+def test_the_announcement_counts_only_trials_that_are_left(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Lines(View):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    executor = Simulated(lambda t: False)
+    run(tmp_path, executor, "plan-a")
+    run(tmp_path, executor, "plan-b", view=Lines())
+    assert any(line.startswith("About 4 trials, ") for line in said), said
+
+
 def test_what_a_loop_leaves_undecided_is_run_anew_and_longer(tmp_path: Path) -> None:
     asked: list[int] = []
 
@@ -84,6 +118,7 @@ def test_what_a_loop_leaves_undecided_is_run_anew_and_longer(tmp_path: Path) -> 
             return super().run(jobs, on_progress)
 
     found = run(tmp_path, Slow(lambda t: None), "plan-a")
+    assert repr(found) == f"<TriageResult 'none', confidence 0.5, 3 trials in '{tmp_path}/out'>"
     assert asked == [100, 100, 100, 1600, 1600, 1600]
     assert found.diagnosis.root_cause == "none"
     assert "1600 steps or more" in found.diagnosis.statement

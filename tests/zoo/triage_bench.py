@@ -208,6 +208,9 @@ class Together:
     def __init__(self, fault: Fault, pool: Pool) -> None:
         self.fault, self.pool = fault, pool
 
+    def settle(self, checks: Sequence[TrialResult]) -> str:
+        return ""
+
     def run(self, jobs: Sequence[Job], on_progress: object) -> Iterator[TrialResult]:
         if not jobs:
             return

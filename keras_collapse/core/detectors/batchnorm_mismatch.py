@@ -71,11 +71,8 @@ class BatchNormMismatch(PersistentCondition):
 
     kind = "batchnorm_mismatch"
 
-    def update(self, reading: Reading) -> None:
-        self.steps_assessed += reading.steps
-        super().update(reading)
-
     def holds(self, block: Reading) -> bool | None:
+        self.steps_assessed += block.steps
         return has_two_faces(block, self.form.normalised(block))
 
     def describe(self, episode: Episode) -> Finding | None:

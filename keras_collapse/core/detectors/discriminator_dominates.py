@@ -61,11 +61,8 @@ class DiscriminatorDominates(PersistentCondition):
 
     kind = "discriminator_dominates"
 
-    def update(self, reading: Reading) -> None:
-        self.steps_assessed += reading.steps
-        super().update(reading)
-
     def holds(self, block: Reading) -> bool | None:
+        self.steps_assessed += block.steps
         if has_two_faces(block, self.form.normalised(block)):
             return False  # G is not beaten, but fools D in its own step: batchnorm_mismatch
         names = ("d_acc_real", "d_acc_fake")

@@ -62,11 +62,8 @@ class DiscriminatorFooled(PersistentCondition):
 
     kind = "discriminator_fooled"
 
-    def update(self, reading: Reading) -> None:
-        self.steps_assessed += reading.steps
-        super().update(reading)
-
     def holds(self, block: Reading) -> bool | None:
+        self.steps_assessed += block.steps
         if (
             self.row_steps > 1
         ):  # a row may be the epoch's last batch only, and a batch proves nothing

@@ -101,7 +101,6 @@ class DiscriminatorPinned(PersistentCondition):
     ) -> None:
         super().__init__(row_steps)
         self.bands = {"d_loss": d_loss_band, "d_acc": d_acc_band, "g_acc": g_acc_band}
-        self._farthest = 0.0  # of the block's single accuracies, from 50 %
         self._losses_only = False
         self._separates = False  # in the latest sample check
 
@@ -111,15 +110,8 @@ class DiscriminatorPinned(PersistentCondition):
         if separation is not None:
             self._separates = separation >= SEPARATES
 
-    def update(self, reading: Reading) -> None:
-        d_acc = reading.get("d_acc")
-        if d_acc is not None:
-            self._farthest = max(self._farthest, abs(d_acc - 0.5))
-        super().update(reading)
-
     def holds(self, block: Reading) -> bool | None:
         answer = self._judge(block)
-        self._farthest = 0.0
         if answer is not None:
             self.steps_assessed += block.steps
         return answer
@@ -150,7 +142,8 @@ class DiscriminatorPinned(PersistentCondition):
                     "D's accuracy is rounded or averaged too coarsely to judge"
                 )
                 return None
-            return self._farthest <= EXACT
+            accuracies = (one.get("d_acc") for one in self.input.parts)
+            return all(abs(one - 0.5) <= EXACT for one in accuracies if one is not None)
         return self._judge_by_losses(block)
 
     def _judge_by_losses(self, block: Reading) -> bool | None:

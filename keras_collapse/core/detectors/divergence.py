@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from keras_collapse.core.advice import IN_A_LOOP, IN_A_STEP, Line
@@ -43,6 +43,9 @@ class Divergence:
     Losses may stay finite where G draws NaN behind a clip or a relu. So a divergence is resolved
     only when whatever showed it, losses or samples, has been finite for a while.
 
+    Attributes:
+        has_news: whether its findings changed with the latest reading.
+
     >>> detector = Divergence()
     >>> detector.update(Reading(0, 1, {"d_loss": 0.7}))
     >>> detector.update(Reading(1, 1, {"d_loss": float("nan")}))
@@ -60,43 +63,54 @@ class Divergence:
         self._wild: dict[str, tuple[int, int]] = {}  # signal: (first step, readings in a row)
         self._closed = closed()
         self._open: Finding | None = None
+        self._last_step = 0  # at which it showed
+        self._ordinary: dict[str, float] = {}  # sizes below which a signal needs no closer look
+        self.has_news = False
         self._quiet: dict[str, int] = {}  # what shows it: steps or checks since it last did
 
     def update(self, reading: Reading) -> None:
         """Take the next reading."""
         self.steps_assessed += reading.steps
-        found = None
+        found: tuple[int, str, float] | None = None
         for signal, value in reading.values.items():
-            if not math.isfinite(value):
-                found = found or self._describe(reading, reading.first_step, signal, value)
-            elif signal.endswith("acc") or "_acc_" in signal:
+            if abs(value) < self._ordinary.get(signal, 0.0):  # neither NaN nor infinity is
                 continue
+            if not math.isfinite(value):
+                found = found or (reading.first_step, signal, value)
+            elif signal.endswith("acc") or "_acc_" in signal:
+                self._ordinary[signal] = math.inf
             elif self._exploded(reading, signal, abs(value)):
-                found = found or self._describe(reading, self._wild[signal][0], signal, value)
-        self._follow("losses", reading.step, reading.steps, found)
+                found = found or (self._wild[signal][0], signal, value)
+        if found is None:
+            self._quieten("losses", reading.steps)
+        else:
+            self._see("losses", reading.step, lambda: self._describe(reading, *found))
 
     def update_probe(self, probe: Probe) -> None:
         """Take the next probe: more samples that are not finite than are is a divergence."""
         lost, drawn = probe.get("not_finite"), probe.get("fake")
         if lost is None and drawn is None:
             return
-        found = None
-        if (lost or 0.0) > (drawn or 0.0):  # a sample check may leave out a few
-            found = Finding(
-                kind=self.kind,
-                severity=Severity.FAILED,
-                first_step=probe.step,
-                last_step=probe.step,
-                message="The training has diverged: G draws samples that are not finite.",
-                evidence={"signal": "samples", "not_finite": lost},
-                advice=_ADVICE["not finite"],
-            )
-        self._follow("samples", probe.step, 1, found)
+        if (lost or 0.0) <= (drawn or 0.0):  # a sample check may leave out a few
+            self._quieten("samples", 1)
+            return
+        found = Finding(
+            kind=self.kind,
+            severity=Severity.FAILED,
+            first_step=probe.step,
+            last_step=probe.step,
+            message="The training has diverged: G draws samples that are not finite.",
+            evidence={"signal": "samples", "not_finite": lost},
+            advice=_ADVICE["not finite"],
+        )
+        self._see("samples", probe.step, lambda: found)
 
     @property
     def findings(self) -> Sequence[Finding]:
         """See `Detector`."""
-        return [*self._closed, self._open] if self._open else list(self._closed)
+        if self._open is None:
+            return list(self._closed)
+        return [*self._closed, replace(self._open, last_step=self._last_step)]
 
     def _exploded(self, reading: Reading, signal: str, size: float) -> bool:
         seen = self._seen.get(signal, 0)
@@ -106,7 +120,10 @@ class Divergence:
             self._seen[signal] = seen + reading.steps
         if size < EXPLOSION * scale:
             self._wild.pop(signal, None)
+            if seen >= EARLY_STEPS:
+                self._ordinary[signal] = EXPLOSION * scale
             return False
+        self._ordinary.pop(signal, None)
         first, count = self._wild.get(signal, (reading.first_step, 0))
         self._wild[signal] = (first, count + 1)
         return count + 1 >= SUSTAINED
@@ -127,15 +144,22 @@ class Divergence:
             advice=_ADVICE["exploded" if exploded else "not finite"],
         )
 
-    def _follow(self, source: str, step: int, count: int, found: Finding | None) -> None:
-        """Take what ``count`` more steps (or sample checks) of a source showed."""
-        if found is not None:
-            self._quiet[source] = 0
-            self._open = found if self._open is None else replace(self._open, last_step=step)
-        elif source in self._quiet and self._open is not None:
-            self._quiet[source] += count
-            if self._quiet[source] >= RESOLVES_AFTER[source]:
-                del self._quiet[source]
-            if not self._quiet:
-                self._closed.append(replace(self._open, resolved=True))
-                self._open = None
+    def _see(self, source: str, step: int, describe: Callable[[], Finding]) -> None:
+        """Take a step (or sample check) at which a source showed the divergence."""
+        self._quiet[source] = 0
+        self._last_step = step
+        self.has_news = self._open is None
+        if self._open is None:
+            self._open = describe()
+
+    def _quieten(self, source: str, count: int) -> None:
+        """Take a step (or sample check) at which it did not; it stands for so many."""
+        self.has_news = False
+        if source not in self._quiet or self._open is None:
+            return
+        self._quiet[source] += count
+        if self._quiet[source] >= RESOLVES_AFTER[source]:
+            del self._quiet[source]
+        if not self._quiet:
+            self._closed.append(replace(self._open, last_step=self._last_step, resolved=True))
+            self._open, self.has_news = None, True

@@ -57,11 +57,8 @@ class NonConvergence(BlockDetector):
         self._relapses: deque[int] = deque(maxlen=RELAPSES)
         self._recurring: Finding | None = None
 
-    def update(self, reading: Reading) -> None:
-        self.steps_assessed += reading.steps
-        super().update(reading)
-
     def update_block(self, block: Reading) -> None:
+        self.steps_assessed += block.steps
         loss = self.form.normalised(block)
         if loss is None:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import final
 
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.detectors.sample_quality import bad
@@ -31,6 +32,7 @@ class BlockInput:
     Attributes:
         form: whether D's loss is a cross-entropy, and in which form.
         block_steps: steps of the readings in a block, at least.
+        parts: the readings of the latest block.
     """
 
     def __init__(self, row_steps: int = 1) -> None:
@@ -40,6 +42,10 @@ class BlockInput:
         self._blocks = Blocks(self.block_steps)
         self._latest: Reading | None = None
         self._block: Reading | None = None
+
+    @property
+    def parts(self) -> Sequence[Reading]:
+        return self._blocks.parts
 
     def take(self, reading: Reading) -> Reading | None:
         """Return the block that a reading completes, else None; the same for each detector."""
@@ -58,7 +64,6 @@ class BlockDetector(ABC):
 
     Attributes:
         input: the blocks, which detectors that see the same readings may share.
-        has_new_block: whether the latest reading completed one.
         samples_bad: whether the latest sample check was bad; None before a decisive one.
         readings_alone: whether nobody compares samples with the data, as behind a log.
     """
@@ -70,7 +75,6 @@ class BlockDetector(ABC):
         self.unavailable_reason = ""
         self.row_steps = row_steps
         self.input = BlockInput(row_steps)
-        self.has_new_block = False
         self.samples_bad: bool | None = None
         self.readings_alone = False
         self._closed = closed()
@@ -80,10 +84,9 @@ class BlockDetector(ABC):
         """Whether D's loss is a cross-entropy, and in which form."""
         return self.input.form
 
+    @final
     def update(self, reading: Reading) -> None:
-        block = self.input.take(reading)
-        self.has_new_block = block is not None
-        if block is not None:
+        if (block := self.input.take(reading)) is not None:
             self.update_block(block)
 
     def update_probe(self, probe: Probe) -> None:

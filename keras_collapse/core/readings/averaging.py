@@ -23,11 +23,12 @@ BOUNDARY_ROWS = 8
 """Rows of a new epoch before deciding whether the mean was reset."""
 ROWS_KEPT = 48
 """Rows before a new epoch that are compared with those."""
+NO_COUNTS: Mapping[str, int] = {}
 RESOLUTION = 0.005
 """Largest uncertainty of a reading: a sixth of the width of the triage guide's D loss band."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Total:
     """A logged row, and how many numbers the means of each network are over."""
 
@@ -78,6 +79,8 @@ class Unaverager:
 
     def push(self, row: SignalRow) -> list[Reading]:
         """Take a row; return the readings whose uncertainty is now at most `RESOLUTION`."""
+        if self._resets_known and not self.held:
+            return self._undo(row)
         self.held.append(row)
         return self._advance(closing=False)
 
@@ -140,7 +143,7 @@ class Unaverager:
         last = self._skipped or self._previous
         if self.averaging not in (Averaging.EPOCH, Averaging.RUN):
             steps = row.step - last.row.step if last else 1
-            self._previous = _Total(row, {})
+            self._previous = _Total(row, NO_COUNTS)
             return [Reading(row.step, steps, row.values, row.rounding, before=0, after=steps)]
         if self._origin is None:
             self._origin = origin_of([row])

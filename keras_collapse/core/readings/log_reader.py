@@ -68,6 +68,8 @@ class Reader:
         self._means = frozenset(means) if means is not None else None
         self._own: deque[tuple[int, dict[str, float]]] = deque()  # batches' own numbers, by step
         self._relative_rounding = relative_rounding
+        self._rounding: Mapping[str, float] | None = None
+        self._rounding_errors: Mapping[str, float] = {}
         self._undo = Unaverager(averaging, origin)
         self._opening: list[SignalRow] = []  # the rows the averaging was recognised from
         self._form_known = False
@@ -114,28 +116,29 @@ class Reader:
             self._learn_names(logs)
         if self.names is None:  # a row of empty cells
             return []
-        values: dict[str, float] = {}
-        errors: dict[str, float] = {}
-        own: dict[str, float] = {}
-        for signal, key in self.names.keys.items():
-            if key not in logs:
-                continue
-            number = float(logs[key])
-            if self._means is not None and key not in self._means:
-                own[signal] = number
-                continue
-            values[signal] = number
-            errors[signal] = (
-                abs(number) * self._relative_rounding
-                if rounding is None
-                else rounding.get(key, 0.0)
-            )
-        if own:
-            self._own.append((step, own))
-        row = SignalRow(step, values, errors, epoch)
+        keys = self.names.keys
+        values = {signal: float(logs[key]) for signal, key in keys.items() if key in logs}
+        if self._means is not None:
+            own = {s: values.pop(s) for s in list(values) if keys[s] not in self._means}
+            if own:
+                self._own.append((step, own))
+        row = SignalRow(step, values, self._errors(values, rounding), epoch)
         if not self._form_known:
             self._opening.append(row)
         return self._finish(self._undo.push(row))
+
+    def _errors(
+        self, values: Mapping[str, float], rounding: Mapping[str, float] | None
+    ) -> Mapping[str, float]:
+        """The largest error of each of a row's numbers."""
+        if rounding is None:
+            relative = self._relative_rounding
+            return {signal: abs(number) * relative for signal, number in values.items()}
+        if rounding is not self._rounding:  # a file has one for all rows
+            assert self.names is not None
+            self._rounding = rounding
+            self._rounding_errors = {s: rounding.get(k, 0.0) for s, k in self.names.keys.items()}
+        return self._rounding_errors
 
     def _learn_names(self, logs: Mapping[str, float]) -> None:
         """Search new log keys for signals; a signal that is known keeps its key."""
@@ -145,6 +148,7 @@ class Reader:
         if self.names is not None:
             found = SignalNames({**found.keys, **self.names.keys}, found.objective, found.questions)
         self.names = found
+        self._rounding = None
 
     def _add_own(self, reading: Reading) -> Reading:
         """Add the means of the signals that were logged per batch, over the reading's steps."""
@@ -201,7 +205,7 @@ class Reader:
             self._form_known = True
             self.shared_halves = self._find_shared_halves()
             self._opening = self._opening[:1]
-        if self.summed is None:
+        if self.summed is None and _HALVES[1][0] in readings[-1].values:
             self.summed = self._is_sum(readings)
         self._last_step = readings[-1].step
         if self.shared_halves or self.summed:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each step, and freezing makes that slower
 class SignalRow:
     """The signals of one line of a log, as logged, before un-averaging.
 
@@ -24,7 +24,7 @@ class SignalRow:
     epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """The mean of each signal over ``steps`` training steps that end with ``step``.
 
@@ -88,18 +88,17 @@ def merge(readings: Sequence[Reading]) -> Reading:
     for left, right in pairwise(readings):
         shared = left.after == right.before
         inner += right.inner + (0 if shared else left.after + right.before)
+    steps = sum([one.steps for one in readings])
     values: dict[str, float] = {}
+    for signal in dict.fromkeys(chain.from_iterable([one.values for one in readings])):
+        having = [one for one in readings if signal in one.values]
+        covered = steps if len(having) == len(readings) else sum([one.steps for one in having])
+        values[signal] = sum([one.values[signal] * one.steps for one in having]) / covered
     rounding: dict[str, float] = {}
-    covered: dict[str, int] = {}
-    for one in readings:
-        for signal, value in one.values.items():
-            values[signal] = values.get(signal, 0.0) + value * one.steps
-            covered[signal] = covered.get(signal, 0) + one.steps
-        for signal, error in one.rounding.items():
-            rounding[signal] = max(rounding.get(signal, 0.0), error)
-    for signal, steps in covered.items():
-        values[signal] /= steps
-    steps = sum(r.steps for r in readings)
+    for errors in {id(one.rounding): one.rounding for one in readings}.values():
+        for signal, error in errors.items():
+            if error > rounding.get(signal, -1.0):
+                rounding[signal] = error
     return Reading(last.step, steps, values, rounding, first.before, last.after, inner)
 
 
@@ -107,6 +106,9 @@ class Blocks:
     """Merges readings into blocks of at least ``steps`` training steps.
 
     A block's accuracy is less noisy than a batch's. Detectors of levels assess blocks.
+
+    Attributes:
+        parts: the readings of the latest block.
 
     >>> blocks = Blocks(steps=2)
     >>> blocks.add(Reading(0, 1, {"d_acc": 1.0})) is None
@@ -117,6 +119,7 @@ class Blocks:
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
+        self.parts: Sequence[Reading] = ()
         self._open: list[Reading] = []
         self._covered = 0
 
@@ -126,6 +129,6 @@ class Blocks:
         self._covered += reading.steps
         if self._covered < self.steps:
             return None
-        block = merge(self._open)
+        self.parts = self._open
         self._open, self._covered = [], 0
-        return block
+        return merge(self.parts)

@@ -45,11 +45,10 @@ class UpdateCounts:
         parts: dict[str, dict[str, float]] = {}
         for signal, value in row.values.items():
             parts.setdefault(signal[0], {})[signal] = value
-        exact = all(
-            row.rounding.get(s, 0.0) <= EXACT * max(abs(v), EXACT) for s, v in row.values.items()
-        )
         for name, values in parts.items():
-            self._networks.setdefault(name, _Network()).add(values, steps, exact)
+            if name not in self._networks:
+                self._networks[name] = _Network()
+            self._networks[name].add(values, steps, row)
         return {name: network.updates for name, network in self._networks.items()}
 
 
@@ -61,12 +60,13 @@ class _Network:
     moved: bool = False  # since the reset
     in_a_row: int = 0  # rows with an update
 
-    def add(self, values: Mapping[str, float], steps: int, exact: bool) -> None:
+    def add(self, values: Mapping[str, float], steps: int, row: SignalRow) -> None:
         gap, self.steps = steps - self.steps, steps
-        first, repeats, self.last = not self.last, exact and self.last == values, values
+        first, repeats = not self.last, self.last == values and _is_exact(row)
+        self.last = values
         always = self.in_a_row >= EVERY_STEP
         if first:
-            empty = exact and not any(values.values())  # Keras' mean over nothing is 0
+            empty = not any(values.values()) and _is_exact(row)  # Keras' mean over nothing is 0
             self.updates = 0 if empty and not always else gap
         elif not repeats:
             self.updates += gap
@@ -76,3 +76,10 @@ class _Network:
             self.in_a_row = 0
         elif always:
             self.updates += gap
+
+
+def _is_exact(row: SignalRow) -> bool:
+    """Whether a row's numbers were written in full."""
+    return all(
+        row.rounding.get(s, 0.0) <= EXACT * max(abs(v), EXACT) for s, v in row.values.items()
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.journal import FILE_NAME, record_of
+from keras_collapse.core.journal import FILE_NAME, BrokenLine, record_of
 from keras_collapse.core.process.identity import lives
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.records import (
@@ -104,6 +104,8 @@ class JournalFollower:
                 state.on_epoch(record.step, record.epoch, record.rates)
             case FindingChanged():
                 state.on_finding(record.finding)
+            case BrokenLine():
+                state.broken_lines += 1
             case RunEnded():
                 state.on_verdict(record.verdict, None)
                 self._ended_by = record.ended_by

@@ -14,13 +14,16 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Verdict
 from keras_collapse.core.journal import FILE_NAME
 from keras_collapse.core.process.termination import Ending
+from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.records import Record, RunEnded, parse
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import best_tags, cause_tags, description
 from keras_collapse.outputs.mlflow import rest
+from keras_collapse.outputs.mlflow.budget import ReadingPoints
 from keras_collapse.outputs.mlflow.outbox import END, Outbox
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
 from keras_collapse.outputs.style import SEVERITY, SYMBOL
+from keras_collapse.sources.mlflow_run import READINGS
 
 SAMPLE_TABLE = "sample_checks.csv"
 """Artifact with all statistics of all sample checks."""
@@ -93,7 +96,12 @@ def put_end(
 
 
 def end_early(
-    outbox: Outbox, thread: SenderThread, run_dir: Path, probes: Sequence[Probe], ending: Ending
+    outbox: Outbox,
+    thread: SenderThread,
+    run_dir: Path,
+    probes: Sequence[Probe],
+    points: ReadingPoints,
+    ending: Ending,
 ) -> None:
     """End the run of a fit that never reached its end, with the verdict so far.
 
@@ -102,10 +110,13 @@ def end_early(
         thread: sends the outbox.
         run_dir: the run's folder.
         probes: all sample checks.
+        points: the readings that were not put yet.
         ending: how the fit ended.
     """
     if thread.fault:
         return
+    if (point := points.rest()) is not None:
+        put_reading(outbox, point)
     verdict = verdict_so_far(run_dir)
     if verdict is not None:
         put_verdict(outbox, run_dir, verdict, probes)
@@ -113,6 +124,12 @@ def end_early(
     put_end(outbox, run_dir, ending.status, ending.reason, abandoned=ending.terminated)
     if not thread.finish() and ending.terminated:
         rest.start()  # the process dies without its exit handlers
+
+
+def put_reading(outbox: Outbox, reading: Reading) -> None:
+    """Put a reading: its metrics at the last of its steps."""
+    named = {READINGS + signal: float(value) for signal, value in reading.values.items()}
+    outbox.put("metrics", step=reading.step, values=named)
 
 
 def verdict_so_far(run_dir: Path) -> Verdict | None:

@@ -15,11 +15,19 @@ from typing import Any
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity, Verdict
+from keras_collapse.core.process.printable import printable
 from keras_collapse.core.process.termination import EarlyEnd, Ending
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.markdown import cause_tags
-from keras_collapse.outputs.mlflow.end_of_run import end_early, put_end, put_verdict, verdict_tags
+from keras_collapse.outputs.mlflow.budget import ReadingPoints
+from keras_collapse.outputs.mlflow.end_of_run import (
+    end_early,
+    put_end,
+    put_reading,
+    put_verdict,
+    verdict_tags,
+)
 from keras_collapse.outputs.mlflow.outbox import BEGIN, Outbox
 from keras_collapse.outputs.mlflow.runs import run_link
 from keras_collapse.outputs.mlflow.sender_thread import SenderThread
@@ -35,22 +43,24 @@ class MLflowLogger(Subscriber):
     """Logs what the `CollapseMonitor` of the same ``fit`` measures to MLflow.
 
     - Parameters: hyperparameters, seed, versions, device; the data's digest as the run's dataset.
-    - Metrics: every reading at its step (``readings/d_loss``, …); after each sample check the eight
+    - Metrics: the readings at their steps (``readings/d_loss``, …), every step's as long as sending
+      them fits the budget, else means over as few steps as do; after each sample check the eight
       statistics that the verdict rests on (``samples/…``; all others are in the artifact
       ``sample_checks.csv``); epoch and learning rates (``training/…``); CPU, memory and GPU use
       (``system/…``); ``collapse.severity`` (0 healthy, 1 unknown, 2 warning, 3 failed).
-    - Images: the sample grids, as one series next to the readings.
+    - Images: the sample grids that fit the budget, as one series next to the readings.
     - Tags: ``collapse.verdict``, ``collapse.cause``, ``collapse.first_step``. The run's description
       is the verdict in words with the first and the latest samples.
-    - Artifacts: the journal, the networks' summaries, the last sample grid.
+    - Artifacts: the journal, which has every step, the networks' summaries, the last sample grid.
 
     It logs to the run that is active when ``fit`` begins and leaves it open. Without one it creates
     a run and ends it: FINISHED, FAILED after an exception, KILLED after Ctrl-C or SIGTERM.
 
-    The training itself sends nothing. Everything is written to the run's folder, from where a
-    thread sends it, so a slow or missing server costs at most 2 seconds at the end of ``fit``. What
-    it has not received then is sent in the background, also after the program has ended; if that
-    fails it waits for ``keras-collapse sync``.
+    The budget is 2 % of the training's time, and of half a minute at least, so that short trainings
+    are sent in full. The training itself sends nothing. Everything is written to the run's folder,
+    from where a thread sends it, so a slow or missing server costs at most 2 seconds at the end of
+    ``fit``. What it has not received then is sent in the background, also after the program has
+    ended; if that fails it waits for ``keras-collapse sync``.
 
     Args:
         run_id: an existing run to continue: its steps are not logged again.
@@ -96,6 +106,7 @@ class MLflowLogger(Subscriber):
         self._early: EarlyEnd | None = None
         self._run_dir = Path()
         self._probes: list[Probe] = []
+        self._points: ReadingPoints | None = None
 
     @property
     def run_id(self) -> str | None:
@@ -130,12 +141,15 @@ class MLflowLogger(Subscriber):
         if self._outbox is None or run_dir != self._run_dir:
             self._open(run_dir)
         assert self._outbox is not None
+        assert self._points is not None
         if self._lost:
             return
         if self._thread is None or not self._thread.go_on():
             self._thread = SenderThread(self._outbox)
         self._put(BEGIN)
-        end = functools.partial(end_early, self._outbox, self._thread, run_dir, self._probes)
+        end = functools.partial(
+            end_early, self._outbox, self._thread, run_dir, self._probes, self._points
+        )
         self._early = EarlyEnd(self, end)
         self._put_facts(facts)
         if not self._thread.is_alive():
@@ -144,7 +158,8 @@ class MLflowLogger(Subscriber):
     def on_reading(self, reading: Reading) -> None:
         if self._thread is not None:
             self._thread.system.step = reading.step
-        self._put_metrics(reading.step, READINGS, reading.values)
+        if self._points is not None and (point := self._points.add(reading)) is not None:
+            self._put_metrics(point.step, READINGS, point.values)
 
     def on_probe(self, probe: Probe) -> None:
         self._probes.append(probe)
@@ -157,7 +172,7 @@ class MLflowLogger(Subscriber):
     def on_samples(self, step: int, images: Any) -> None:
         from PIL import Image
 
-        if self._outbox is None or self._lost:
+        if self._outbox is None or self._lost or not self._outbox.budgets["image"].allows(1):
             return
         try:
             path = self._outbox.path_for(f"samples-{step}.png")
@@ -181,22 +196,24 @@ class MLflowLogger(Subscriber):
             self._thread.end_lost(verdict_tags(verdict))
             return
         try:
+            if self._points is not None and (point := self._points.rest()) is not None:
+                put_reading(self._outbox, point)
             put_verdict(self._outbox, self._run_dir, verdict, self._probes)
             put_end(self._outbox, self._run_dir, "FINISHED")
         except OSError as error:
             self._abandon(error)
         if self._thread.finish():
             if link := self.link():
-                print(f"keras-collapse: this run in MLflow: {link}", flush=True)
+                print(f"keras-collapse: this run in MLflow: {printable(link)}", flush=True)
         elif self._lost:
             self._thread.end_lost(verdict_tags(verdict))
         else:
-            print(
-                f"keras-collapse: {self._outbox.waiting()} items wait for MLflow "
-                f"({self._thread.trouble[:200] or 'it is slow'}). They are sent in the background. "
-                f"If that fails: keras-collapse sync {shlex.quote(str(self._run_dir))}",
-                flush=True,
+            why = self._thread.trouble[:200] or "it is slow"
+            what = (
+                f"{self._outbox.waiting()} items wait for MLflow ({why}). They are sent in the "
+                f"background. If that fails: keras-collapse sync {shlex.quote(str(self._run_dir))}"
             )
+            print(f"keras-collapse: {printable(what)}", flush=True)
 
     # -- the outbox ------------------------------------------------------------------------
 
@@ -222,6 +239,7 @@ class MLflowLogger(Subscriber):
             temporary = Path(tempfile.mkdtemp(prefix="keras-collapse-"))
             self._outbox = Outbox.new(temporary, **state)
             self._outbox.run_dir = run_dir
+        self._points = ReadingPoints(self._outbox.budgets["metrics"])
 
     def _put(self, kind: str, **fields: Any) -> None:
         if self._outbox is None or self._lost:

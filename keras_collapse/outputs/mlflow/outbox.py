@@ -29,6 +29,7 @@ from keras_collapse.core.process import heartbeat
 from keras_collapse.core.process.heartbeat import seconds_since, works
 from keras_collapse.core.process.identity import this_process
 from keras_collapse.core.process.redaction import redact
+from keras_collapse.outputs.mlflow.budget import budgets
 
 FOLDER = "mlflow"
 """Name of the outbox in the run's folder."""
@@ -53,6 +54,7 @@ class Outbox:
         state: what the sender knows: ``tracking_uri``, ``run_id``, ``own`` (whether the run is ours
             to end), ``sent`` (bytes of the items that have arrived), and more.
         run_dir: the run's folder; only files in it may be sent.
+        budgets: what may still be put, by kind of item; see `Budget`.
 
     Raises:
         OSError: the folder cannot be created or written to.
@@ -62,6 +64,7 @@ class Outbox:
     def __init__(self, folder: Path, **state: Any) -> None:
         self.folder = folder
         self.run_dir = folder.parent
+        self.budgets = budgets()
         self._lock = threading.RLock()  # a SIGTERM handler may put while the same thread puts
         folder.mkdir(parents=True, exist_ok=True)
         if state:
@@ -103,6 +106,8 @@ class Outbox:
         line = (json.dumps(item, default=str) + "\n").encode()
         with self._lock:
             self._file.append(line)
+            if kind in self.budgets:
+                self.budgets[kind].put(size_of(item))
 
     def path_for(self, name: str) -> Path:
         """Return where a file that belongs to an item is to be saved.
@@ -224,6 +229,11 @@ class Outbox:
         # A kill inside `clear` leaves the position of items that are gone.
         sent = int(self.state["sent"])
         return sent if sent <= size else 0
+
+
+def size_of(item: Item) -> int:
+    """Return how much an item counts in its budget: its metrics, or 1."""
+    return len(item["values"]) if item["kind"] == "metrics" else 1
 
 
 def outboxes(folder: Path) -> list[Path]:

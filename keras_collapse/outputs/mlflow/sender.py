@@ -22,7 +22,7 @@ from keras_collapse.core.guard import warn
 from keras_collapse.core.process.redaction import redact
 from keras_collapse.outputs.mlflow.delivery import Delivery
 from keras_collapse.outputs.mlflow.mlflow_internals import latest_metrics
-from keras_collapse.outputs.mlflow.outbox import REFUSED, Item, Outbox, OutboxError
+from keras_collapse.outputs.mlflow.outbox import REFUSED, Item, Outbox, OutboxError, size_of
 from keras_collapse.outputs.mlflow.runs import LONGEST_TAG, find_or_make
 from keras_collapse.outputs.mlflow.writer import claim, is_anothers, one_at_a_time, writer_of
 
@@ -104,7 +104,13 @@ class Sender:
                 return
             delivery.unsure = self._unsure
             delivery.superseded = self.superseded
-            delivery.deliver(items)
+            began, done = time.thread_time(), 0
+            try:
+                delivery.deliver(items)
+                done = sum(map(size_of, items))
+            finally:
+                if budget := self.outbox.budgets.get(items[0]["kind"]):
+                    budget.sent(done, time.thread_time() - began)
         except (Unreachable, OutboxError):
             self._unsure = True
             raise

@@ -11,7 +11,7 @@ from keras_collapse.core.process.heartbeat import Heartbeat
 from keras_collapse.core.process.identity import lives
 from keras_collapse.core.process.redaction import redact
 from keras_collapse.core.readings.signals import SIGNALS
-from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
+from keras_collapse.outputs.mlflow.end_of_run import put_end, put_reading, put_verdict
 from keras_collapse.outputs.mlflow.outbox import FOLDER, Outbox, OutboxError, outboxes
 from keras_collapse.outputs.mlflow.sender import Sender, Unreachable
 from keras_collapse.outputs.mlflow.writer import may_still_run
@@ -115,7 +115,6 @@ def _end_killed(outbox: Outbox, run_dir: Path) -> None:
         known = outbox.last_step([READINGS + signal for signal in SIGNALS])
         for reading in examined.readings:  # the last ones were still held back
             if reading.step > known:
-                named = {READINGS + signal: value for signal, value in reading.values.items()}
-                outbox.put("metrics", step=reading.step, values=named)
+                put_reading(outbox, reading)
         put_verdict(outbox, run_dir, examined.verdict, run.probes)
     put_end(outbox, run_dir, "KILLED", KILLED)

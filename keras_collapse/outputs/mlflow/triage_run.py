@@ -1,7 +1,8 @@
 """A triage as a parent run in MLflow: ``python -m keras_collapse.outputs.mlflow.triage_run``.
 
-It runs in a process of its own, so that the triage does not load MLflow: ``open`` prints the run as
-JSON, ``close`` logs the report, the tags and the artifacts to it, ``stop`` ends it early.
+It runs in a process of its own, so that the triage does not load MLflow. Its standard input is a
+list in JSON, of what to do and with what: ``open`` prints the run as JSON, ``close`` logs the
+report, the tags and the artifacts to it, ``stop`` ends it early.
 """
 
 from __future__ import annotations
@@ -93,10 +94,15 @@ def how_to_view(run: Mapping[str, str]) -> str:
 
 
 def _call(*arguments: str) -> str:
-    command = [sys.executable, "-m", "keras_collapse.outputs.mlflow.triage_run", *arguments]
+    command = [sys.executable, "-m", "keras_collapse.outputs.mlflow.triage_run"]
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
     done = subprocess.run(
-        command, env={**patience, **os.environ}, capture_output=True, text=True, check=False
+        command,
+        input=json.dumps(arguments),  # others can read the arguments of a process
+        env={**patience, **os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
@@ -191,7 +197,7 @@ def _end_orphans(client: Any, parent: str) -> None:
 
 
 def main() -> None:
-    what, *rest = sys.argv[1:]
+    what, *rest = json.load(sys.stdin)
     if what == "open":
         _open(*rest)
     elif what == "stop":

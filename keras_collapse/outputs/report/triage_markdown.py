@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_collapse.outputs.printable import printable_lines
+from keras_collapse.core.process.printable import printable_lines
 from keras_collapse.outputs.report.triage_words import (
     CONFOUNDED,
     GLOSSARY,
@@ -73,7 +73,8 @@ def markdown(found: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], comman
     lines += _guide_lines(found["guide"])
     if rows:
         lines += ["", "The loss curves and samples of the trials are in report.html."]
-    lines += ["", "## Reproduce", "", "```sh", command, "```", ""]
+    language = "python" if command.startswith("kc.") else "sh"
+    lines += ["", "## Reproduce", "", f"```{language}", command, "```", ""]
     lines += ["## Words", "", *(f"- **{word}**: {text}" for word, text in GLOSSARY.items()), ""]
     return "\n".join(map(printable_lines, lines))
 

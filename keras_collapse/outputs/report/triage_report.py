@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader
 
 from keras_collapse.core.atomic_files import write
 from keras_collapse.core.errors import InputError
-from keras_collapse.outputs.printable import for_template, printable
+from keras_collapse.core.process.printable import printable
+from keras_collapse.outputs.printable import for_template
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
 from keras_collapse.outputs.report.run_report import write_run_report
 from keras_collapse.outputs.report.triage_charts import triage_charts

@@ -17,7 +17,7 @@ RESULT_WORDS = {True: "yes", False: "no", None: "undecided"}
 NO_TRIAL = "None was run: the fault was seen in the check before the first one."
 CONFOUNDED = (
     "Plan B as the guide prints it tries the smallest batch size with one seed, and step 3 asks "
-    "whether it always works. Trials that would separate the two:"
+    "whether it always works. Trials that would tell:"
 )
 """Why the guide's Plan B alone does not decide."""
 GLOSSARY = {

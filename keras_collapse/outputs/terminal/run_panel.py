@@ -18,11 +18,13 @@ from keras_collapse.core.detectors.discriminator_pinned import (
     ONE_SIDED,
 )
 from keras_collapse.core.findings import Severity, Status
-from keras_collapse.outputs.printable import printable
+from keras_collapse.core.process.printable import printable
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import (
+    RED,
     SEVERITY_STYLE,
     STATUS_STYLE,
+    YELLOW,
     clock,
     in_ascii,
     is_ascii,
@@ -117,7 +119,10 @@ class LivePanel(JupyterMixin):
             said = self.state.ended or (
                 f"nothing written for {clock(self.state.silent)}: a long step, or it was killed"
             )
-            yield _line(Text(f"▲ {printable(said)}", "bold yellow"), width)
+            yield _line(Text(f"▲ {printable(said)}", f"bold {YELLOW}"), width)
+        if self.state.broken_lines:
+            said = f"broken lines of the journal, which were skipped: {self.state.broken_lines}"
+            yield _line(Text(f"▲ {said}", YELLOW), width)
 
     def _progress(self) -> Iterator[str]:
         state = self.state
@@ -143,8 +148,8 @@ class LivePanel(JupyterMixin):
                 continue
             inside = within(curve.values[-1], bands)
             row = Text(f"{name:<{NAME_WIDTH}}")
-            row.append(f"{number(curve.last):>7}", "bold red" if inside else "bold")
-            row.append("! " if inside else "  ", "bold red")
+            row.append(f"{number(curve.last):>7}", f"bold {RED}" if inside else "bold")
+            row.append("! " if inside else "  ", f"bold {RED}")
             row.append_text(sparkline(curve.values, room, bands, limits, plain))
             yield _line(row, width)
             drawn += 1

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.outputs.printable import printable
+from keras_collapse.core.process.printable import printable
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_collapse.core.findings import Finding, Severity, Verdict
-from keras_collapse.outputs.printable import printable, printable_verdict
+from keras_collapse.core.process.printable import printable
+from keras_collapse.outputs.printable import printable_verdict
 from keras_collapse.outputs.style import (
     SEVERITY_STYLE,
     STATUS_STYLE,

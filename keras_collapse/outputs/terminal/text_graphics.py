@@ -10,6 +10,8 @@ import numpy as np
 from rich.style import Style
 from rich.text import Text
 
+from keras_collapse.outputs.style import CYAN, RED
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "_.-=+*%#"
 RAMP = " .:-=+*#%@"
@@ -52,9 +54,9 @@ def sparkline(
     scaled = (means - low) / max(high - low, 1e-9) * (len(blocks) - 1) + 0.5
     places = np.clip(np.nan_to_num(scaled), 0, len(blocks) - 1).astype(int)
     cells = [
-        (blocks[place], "bold red" if within(mean, bands) else "cyan")
+        (blocks[place], f"bold {RED}" if within(mean, bands) else CYAN)
         if np.isfinite(mean)
-        else ("x", "bold red")
+        else ("x", f"bold {RED}")
         for place, mean in zip(places.tolist(), means.tolist(), strict=True)
     ]
     for style, some in itertools.groupby(cells, key=lambda cell: cell[1]):
@@ -72,7 +74,7 @@ def mark_line(step: int, last: int, width: int, symbol: str, words: str) -> Text
     place = min(int(width * step / max(last + 1, 1)), width - 1)
     after = place + 2 + len(words) <= width
     line = f"{' ' * place}{symbol} {words}" if after else f"{words} {symbol}".rjust(place + 1)
-    return Text(line, "bold red")
+    return Text(line, f"bold {RED}")
 
 
 def thumbnails(picture: np.ndarray, width: int, height: int, plain: bool) -> list[Text]:

@@ -15,14 +15,14 @@ from rich.text import Text
 
 from keras_collapse.core.findings import Status
 from keras_collapse.core.plain_json import count_of
-from keras_collapse.outputs.printable import printable
-from keras_collapse.outputs.style import STATUS_STYLE, clock
+from keras_collapse.core.process.printable import printable
+from keras_collapse.outputs.style import GREEN, STATUS_STYLE, clock
 from keras_collapse.outputs.terminal.screens import Screen, screen_for
 
 # A symbol accompanies each colour, for readers who cannot see colours; other states are "!".
 STYLE = {
     **{str(status): style for status, style in STATUS_STYLE.items()},
-    "done": ("✔", "green"),
+    "done": ("✔", GREEN),
     "undecided": STATUS_STYLE[Status.UNKNOWN],
     "waiting": ("·", "dim"),
     "stopped": ("■", "dim"),

@@ -12,8 +12,8 @@ from rich.live import Live
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Status
 from keras_collapse.core.journal import FILE_NAME
+from keras_collapse.core.process.printable import printable
 from keras_collapse.outputs.followers.journal import JournalFollower
-from keras_collapse.outputs.printable import printable
 from keras_collapse.outputs.run_state import RunState
 from keras_collapse.outputs.style import STATUS_STYLE, in_ascii, is_ascii
 from keras_collapse.outputs.terminal.run_panel import LivePanel
@@ -74,7 +74,8 @@ class WatchedRun:
         status, reason = state.status
         why = state.ended or ("nothing written lately" if state.silent else reason)
         total = f"/{state.steps}" if state.steps else ""
-        return f"{STATUS_STYLE[status][0]} {why}, step {state.step + 1}{total}"
+        broken = f", broken lines: {state.broken_lines}" if state.broken_lines else ""
+        return f"{STATUS_STYLE[status][0]} {why}, step {state.step + 1}{total}{broken}"
 
     @property
     def problem(self) -> bool:

@@ -73,10 +73,6 @@ class FitLoop:
     def begin(self, params: Mapping[str, Any]) -> None:
         """Begin a fit with the callback parameters that Keras gave."""
         self.running, self._fresh, self._params, self._open_epoch = True, True, params, None
-        if self._every == "epoch" and not self._waits:
-            self._waits = guarded(waiting_callbacks, waiting_callbacks) or []
-            if self._waits:
-                warn(f"CollapseMonitor: {WAITS.format(' and '.join(self._waits))}", 6)
         model = self._get_model()
         self.should_stop = False
         self._model = weakref.proxy(model)
@@ -86,6 +82,7 @@ class FitLoop:
         networks = find_networks(model)
         look_for = functools.partial(find_data, networks, *self._given, model)
         facts = facts_of(model, params, networks)
+        self._name_who_waits(str(facts.get("device", "")))
         step = self._steps.next_step
         owners = [model, *networks.found, *optimizers_of(model).values()]
         self._session.begin(
@@ -93,6 +90,13 @@ class FitLoop:
         )
         self._session.see_setting(Setting(Driver.FIT))
         self._watch.begin(self._model, networks, step)
+
+    def _name_who_waits(self, device: str) -> None:
+        """Name the callbacks, once, for which Keras waits for a device that is not the CPU."""
+        if self._every == "epoch" and not self._waits and "cpu" not in device.lower():
+            self._waits = guarded(waiting_callbacks, waiting_callbacks) or []
+            if self._waits:
+                warn(f"CollapseMonitor: {WAITS.format(' and '.join(self._waits))}", 7)
 
     def has_just_begun(self, params: Any) -> bool:
         """Whether the fit with these callback parameters has begun, and no epoch of it has."""

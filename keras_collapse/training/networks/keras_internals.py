@@ -43,6 +43,21 @@ def _global_state() -> tuple[Any, str]:
     return global_state, str(GLOBAL_SEED_GENERATOR)
 
 
+def compile_arguments(model: keras.Model) -> dict[str, Any]:
+    """The arguments that a model was compiled with, by name; empty if there are none.
+
+    Private: ``Model._compile_config.config``. Fallback: the public, serialised form, which costs an
+    import of TensorFlow (seconds) on every backend where it is installed.
+    """
+    found = getattr(getattr(model, "_compile_config", None), "config", None)
+    if isinstance(found, dict):
+        return found
+    try:
+        return model.get_compile_config() or {}
+    except Exception:  # something that compile was given cannot be serialised
+        return {}
+
+
 def tensorflow_generator() -> random.Random | None:
     """The generator that TensorFlow's eager operations draw their seeds from.
 

@@ -8,6 +8,7 @@ from typing import Any
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Finding
 from keras_collapse.core.guard import guarded
+from keras_collapse.core.process.printable import printable
 from keras_collapse.core.records import SamplesChecked, SamplesUnavailable
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.probe.held_out import Data
@@ -92,9 +93,8 @@ class SampleChecks:
         self._journal.write(SamplesUnavailable(why))
         if self._verbose and why not in ("", self._printed):
             self._printed = why
-            print(
-                f"keras-collapse: cannot compare samples with the training data: {why}.", flush=True
-            )
+            what = f"cannot compare samples with the training data: {printable(why)}."
+            print(f"keras-collapse: {what}", flush=True)
 
     def _switch_off(self, _: object) -> None:
         self._prober = None

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_collapse.core.findings import ROLLED_BACK, Finding, Severity
+from keras_collapse.core.process.printable import printable
 
 ROLLBACKS = 3
 """Rollbacks of a run. Each goes on with fresh noise and other batches; a failure that returns after
@@ -100,7 +101,7 @@ class Rollback:
     def _print(self, message: str) -> None:
         if self._verbose and message not in self._printed:
             self._printed.add(message)
-            print(f"keras-collapse: {message}.", flush=True)
+            print(f"keras-collapse: {printable(message)}.", flush=True)
 
 
 def trained(*models: Any) -> list[Any]:

@@ -26,14 +26,16 @@ def guide_tables(evidence: Evidence, plan: Plan, found: Diagnosis) -> dict[str, 
         ``plan_a`` and ``plan_b``: rows of ``seed``, ``batch_size``, ``expected`` or ``purpose``,
         and ``result``; ``step_3``: rows of ``evidence``, ``root_cause``, ``solution`` and
         ``match``, which is ``matches`` or why the row does not; ``tie_breakers``: names of trials
-        that Plan B lacks.
+        that Plan B lacks; none for a wiring fault.
     """
     case = Case(evidence, plan, ())
+    # No seed and no batch size tells more about a fault in the code.
+    missing = tie_breakers(case.baseline, plan) if found.root_cause != "wiring" else []
     return {
         "plan_a": _plan_a(case),
         "plan_b": _plan_b(case),
         "step_3": _step_3(case, found),
-        "tie_breakers": [trial.name for trial in tie_breakers(case.baseline, plan)],
+        "tie_breakers": [trial.name for trial in missing],
     }
 
 

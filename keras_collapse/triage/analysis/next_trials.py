@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
 from keras_collapse.triage.analysis.candidates import Candidate, trials_with
-from keras_collapse.triage.analysis.case import tie_breakers
+from keras_collapse.triage.analysis.case import MOST_SEEDS, tie_breakers
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.analysis.rules import TOO_SHORT, UNDECIDED
@@ -17,8 +17,6 @@ CONFIRMED = 3
 """Seeds on which a change must work before it is named: 3 of 3 failed against 0 of 3 is 0.95."""
 AT_A_TIME = 3
 """Changes to usual settings that are tested before looking whether one helps."""
-MOST_SEEDS = 6
-"""Most seeds at the smallest and at the target batch size; 3 of 6 failed against 0 of 6 is 0.91."""
 
 
 def next_trials(
@@ -62,14 +60,19 @@ def next_trials(
 def _changed(
     evidence: Evidence, plan: Plan, candidates: Sequence[Candidate], large: Evidence
 ) -> list[TrialConfig]:
-    """Test changes on one failing seed, some at a time; then those that fixed it on more seeds."""
+    """Test changes on one failing seed, some at a time; then those that fixed it on more seeds.
+
+    A GAN may fail with some seeds after its fault is gone too. So a change that fixes most of three
+    seeds is tested on new ones, before usual settings are changed.
+    """
     base, target = plan.trials[0], plan.target
     failing = [seed for seed, failed in large.by_seed.items() if failed]
     tested = [one for one in candidates if trials_with(evidence, one, target).results]
     fixes = [one for one in tested if trials_with(evidence, one, target).rate.none]
     untested = [one for one in candidates if one not in tested]
     unusual = [one for one in untested if one.oddness > 0]
-    if untested and (unusual or not fixes):
+    partly = [one for one in tested if _fixes_most(trials_with(evidence, one, target))]
+    if untested and (unusual or not (fixes or partly)):
         some = unusual or untested[:AT_A_TIME]
         return [candidate.trial(base, failing[0], target) for candidate in some]
     more = []
@@ -79,7 +82,19 @@ def _changed(
             known = {result.trial.seed for result in after.results}
             rest = [seed for seed in failing if seed not in known][: CONFIRMED - len(known)]
             more += [candidate.trial(base, seed, target) for seed in rest]
+    if more:
+        return more
+    for candidate in partly:
+        known = {result.trial.seed for result in trials_with(evidence, candidate, target).results}
+        seeds = new_seeds(evidence, MOST_SEEDS - len(known))
+        more += [candidate.trial(base, seed, target) for seed in seeds]
     return more
+
+
+def _fixes_most(after: Evidence) -> bool:
+    """Return whether a change fixed most of its seeds, not all, and is worth more of them."""
+    seeds = {result.trial.seed for result in after.results}
+    return CONFIRMED <= len(seeds) < MOST_SEEDS and 0 < 2 * after.rate.failed < after.rate.of
 
 
 def new_seeds(evidence: Evidence, count: int) -> list[int]:

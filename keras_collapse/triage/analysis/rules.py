@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from keras_collapse.triage.analysis import guide_table
 from keras_collapse.triage.analysis.candidates import Candidate, trials_with
-from keras_collapse.triage.analysis.case import NAMED, Case, tie_breakers
+from keras_collapse.triage.analysis.case import MOST_SEEDS, NAMED, Case, tie_breakers
 from keras_collapse.triage.analysis.diagnosis import Diagnosis, wiring_diagnosis, wiring_fault
-from keras_collapse.triage.analysis.evidence import Evidence, fisher_confidence
+from keras_collapse.triage.analysis.evidence import Evidence, Rate, fisher_confidence
 from keras_collapse.triage.plans import Plan
 from keras_collapse.triage.trial.outcome import SETTLED
 
@@ -139,7 +139,7 @@ def _one_change(case: Case) -> Diagnosis | None:
     for candidate in case.candidates:
         after = trials_with(case.all, candidate, case.target)
         seeds = after.by_seed.keys() & before.by_seed.keys()
-        if not seeds or after.rate.failed:
+        if not seeds or (after.rate.failed and not _fixes_most(after.rate)):
             continue
         confidence = fisher_confidence(before.rate, after.rate)
         if confidence >= NAMED:
@@ -152,7 +152,7 @@ def _one_change(case: Case) -> Diagnosis | None:
     return Diagnosis(
         candidate.cause,
         confidence,
-        "one change fixes the training",
+        f"one change fixes {'most seeds' if after.rate.failed else 'the training'}",
         f"Seeds that failed: {before.rate} unchanged, {after.rate} with {candidate.words}.",
         case.evidence(
             before, after, test="Fisher's exact test, unchanged against changed",
@@ -162,6 +162,11 @@ def _one_change(case: Case) -> Diagnosis | None:
         candidate=candidate,
         alternatives=alternatives,
     )  # fmt: skip
+
+
+def _fixes_most(rate: Rate) -> bool:
+    """Return whether so many seeds were tried, and so few failed, that one may stand for chance."""
+    return rate.of >= MOST_SEEDS and 2 * rate.failed < rate.of
 
 
 def _works_at_target(case: Case) -> Diagnosis | None:
@@ -191,7 +196,11 @@ def _catches_half(seeds: int) -> float:
 def _inconclusive(case: Case) -> Diagnosis:
     after = {c.words: trials_with(case.all, c, case.target) for c in case.candidates}
     untested = [one for one in case.candidates if not after[one.words].decided]
-    failing = [change for change, trials in after.items() if trials.rate.failed]
+    failing = [
+        change if trials.rate.all else f"{change} ({trials.rate} failed)"
+        for change, trials in after.items()
+        if trials.rate.failed
+    ]
     rates = ", ".join(f"{rate} at batch size {size}" for size, rate in case.rates().items())
     words = f"Seeds that failed: {rates}."
     words += f" Not fixed by: {'; '.join(failing)}." if failing else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mlflow
 import pytest
 
+from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.followers import mlflow as follower_module
 from keras_collapse.outputs.followers.mlflow import MLflowFollower
 from keras_collapse.outputs.mlflow.mlflow_internals import latest_metrics
@@ -53,3 +54,13 @@ def test_the_latest_metrics_are_found_without_mlflows_private_attribute(
     assert known == {("d_loss", 2, AUTOLOG), ("readings/d_loss", 47, OURS)}
     del run.data._metric_objs
     assert {(m.key, m.step, m.value) for m in latest_metrics(store, run)} == known
+
+
+def test_a_password_in_an_error_of_mlflow_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(uri: str) -> None:
+        raise mlflow.MlflowException(f"cannot reach {uri}")
+
+    monkeypatch.setattr(mlflow, "MlflowClient", fail)
+    with pytest.raises(InputError, match=r"postgresql://\*\*\*@db/mlflow") as error:
+        read("mlflow:a1b2", tracking_uri="postgresql://me:hunter2@db/mlflow")
+    assert "hunter2" not in str(error.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,10 +17,12 @@ from mlflow import MlflowClient
 
 from keras_collapse.core.findings import Status, Verdict
 from keras_collapse.core.process.heartbeat import STALE_SECONDS
+from keras_collapse.outputs.mlflow import sender as sender_module
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_verdict
 from keras_collapse.outputs.mlflow.outbox import BEGIN, FOLDER, STATE, Outbox, OutboxError
 from keras_collapse.outputs.mlflow.sender import Sender
 from keras_collapse.outputs.mlflow.sync import sync
+from keras_collapse.outputs.mlflow.writer import writer_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
@@ -67,9 +70,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("begins_at", [4, 8])
+@pytest.mark.parametrize(("begins_at", "set_back"), [(4, 0), (8, 0), (8, 3600)])
 def test_sync_after_a_resume_leaves_the_finished_run_alone(
-    store: MlflowClient, begins_at: int
+    store: MlflowClient, begins_at: int, set_back: int
 ) -> None:
     """Steps 6 to 9 wait in the killed training's outbox when the resumed one trains again."""
     here = str(Path(__file__).parent)
@@ -78,7 +81,8 @@ def test_sync_after_a_resume_leaves_the_finished_run_alone(
         env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    second = outbox_of(Path("second"), "second")
+    began = int((time.time() - set_back) * 1000)  # by a clock that was set back meanwhile
+    second = outbox_of(Path("second"), "second", began=began)
     train(second, begins_at, 19)
     finish(second, Path("second"))
     (run,) = store.search_runs(["0"])
@@ -165,6 +169,41 @@ def test_a_run_that_a_living_training_writes_is_not_continued(
     assert second.state["run_id"] != run.info.run_id
     assert steps(store, run.info.run_id) == list(range(6))
     assert steps(store, second.state["run_id"]) == list(range(4))
+
+
+def begin(name: str, uri: str, started: Any, found: Any) -> None:
+    """A training that looks for its run, slowly, while another one does."""
+    mlflow.set_tracking_uri(uri)
+    look = sender_module.find_or_make
+
+    def look_slowly(*arguments: Any) -> Any:
+        answer = look(*arguments)
+        time.sleep(0.5)
+        return answer
+
+    sender_module.find_or_make = look_slowly
+    outbox = outbox_of(Path(name), name)
+    started.wait(60)
+    Sender(outbox).connect()
+    found.put((name, outbox.state["run_id"]))
+    started.wait(60)  # both live until both have looked
+
+
+def test_of_two_trainings_that_start_at_once_one_continues_the_run(store: MlflowClient) -> None:
+    before = store.create_run("0", run_name="mine").info.run_id
+    store.set_terminated(before, "KILLED")
+    context = multiprocessing.get_context("fork")
+    started, found = context.Barrier(2), context.Queue()
+    uri = mlflow.get_tracking_uri()
+    both = [context.Process(target=begin, args=(n, uri, started, found)) for n in ("one", "two")]
+    for process in both:
+        process.start()
+    runs = dict(found.get(timeout=60) for _ in both)
+    for process in both:
+        process.join(60)
+    assert len(set(runs.values())) == 2
+    (continues,) = [name for name, run_id in runs.items() if run_id == before]
+    assert writer_of(store.get_run(before))["token"] == continues
 
 
 def test_a_second_training_in_one_run_folder_has_an_outbox_of_its_own(

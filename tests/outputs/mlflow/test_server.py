@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -49,6 +50,8 @@ class Server:
     def start(self) -> None:
         self._process = subprocess.Popen(
             self._command,
+            # jobs, such as evaluating traces, would take five more processes
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -132,14 +135,35 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     assert sum(p.stat().st_size for p in (monitor.run_dir / "mlflow").glob("items*")) == 0
 
 
-@once
-def test_a_server_that_never_answers_does_not_hold_up_the_training(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+STOPPED = """
+import http.server, os, signal
+server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print(server.server_port, flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@contextlib.contextmanager
+def silent_server(stopped: bool) -> Iterator[str]:
+    """A server that accepts connections and never answers; stopped, or busy for ever."""
+    if stopped:
+        with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+            process.kill()
+        return
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(50)
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+
+@once
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_server_that_never_answers_does_not_hold_up_the_training(
+    capsys: pytest.CaptureFixture[str], stopped: bool
+) -> None:
+    with silent_server(stopped) as address:
         gan, logger = tiny_gan(), kc.MLflowLogger(tracking_uri=address)
         monitor = kc.CollapseMonitor(verbose=0)
         gan.fit(ring(64), batch_size=32, epochs=1, verbose=0)  # compiled before it is timed

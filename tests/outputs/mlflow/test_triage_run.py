@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import mlflow
 import pytest
 
+from keras_collapse.outputs.mlflow import triage_run
 from keras_collapse.outputs.mlflow.runs import PARENT
 from keras_collapse.outputs.mlflow.triage_run import close_run, open_run
 
@@ -52,3 +54,20 @@ def test_the_parent_names_verdict_and_cause_and_a_resumed_one_does_so_once(
     note = found.data.tags["mlflow.note.content"]
     assert note.startswith("# Triage of gan.py:train&#58; weak discriminator")
     assert "curves.png" not in note
+
+
+def test_an_address_with_a_password_is_no_argument_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    called = []
+
+    def run(command: list[str], **more: object) -> subprocess.CompletedProcess[str]:
+        called.append((command, more))
+        answer = {"run_id": "a", "experiment_id": "0", "tracking_uri": "http://me:hunter2@host"}
+        return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
+
+    monkeypatch.setattr(triage_run.subprocess, "run", run)
+    open_run("plan-b", tmp_path, "http://me:hunter2@host")
+    ((command, more),) = called
+    assert "hunter2" not in str(command)
+    assert "hunter2" in str(more["input"])

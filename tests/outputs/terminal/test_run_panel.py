@@ -27,6 +27,7 @@ from keras_collapse.core.records import (
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.followers.journal import JournalFollower
 from keras_collapse.outputs.run_state import Curve, RunState
+from keras_collapse.outputs.style import CYAN, GREEN, RED, YELLOW
 from keras_collapse.outputs.terminal.run_panel import LivePanel
 from keras_collapse.outputs.terminal.text_graphics import sparkline, thumbnails
 from keras_collapse.outputs.terminal.watch import watch, watched_run
@@ -103,7 +104,7 @@ def test_where_only_ascii_can_be_shown_nothing_else_is() -> None:
 
 def test_suspicious_values_are_red() -> None:
     line = sparkline([0.6, 0.73], 2, bands=((0.72, 0.75),))
-    assert [str(span.style) for span in line.spans] == ["cyan", "bold red"]
+    assert [str(span.style) for span in line.spans] == [CYAN, f"bold {RED}"]
 
 
 def test_samples_of_any_form_become_characters() -> None:
@@ -160,6 +161,16 @@ def test_the_journal_is_read_on_as_it_grows(journal: Journal) -> None:
     assert not state.ended
 
 
+def test_it_says_when_lines_are_broken(journal: Journal) -> None:
+    journal.flush()
+    with journal.path.open("a") as file:
+        file.write('{"record": "logs", "st\n' * 3)
+    found = watched_run(journal.folder)
+    found.read()
+    assert "broken lines: 3" in found.line
+    assert "skipped: 3" in drawn(found.state)
+
+
 def test_it_says_when_a_run_was_killed(journal: Journal) -> None:
     text = journal.path.read_text().replace(f'"pid":{this_process()["pid"]}', '"pid":4194305')
     journal.path.write_text(text)
@@ -190,3 +201,15 @@ def test_a_run_that_has_ended_is_shown_with_its_verdict(journal: Journal) -> Non
     assert watch(watched_run(journal.folder.parent), console) is True
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert said.splitlines() == ["✘ discriminator_pinned since step 300, step 60/100"]
+
+
+@pytest.mark.parametrize("colour", [GREEN, YELLOW, RED, CYAN])
+def test_colours_are_readable_on_white_and_on_black(colour: str) -> None:
+    def light(shade: int) -> float:  # WCAG 2.1, relative luminance
+        part = shade / 255
+        return part / 12.92 if part <= 0.03928 else float(((part + 0.055) / 1.055) ** 2.4)
+
+    red, green, blue = (light(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    assert 1.05 / (luminance + 0.05) >= 3
+    assert (luminance + 0.05) / 0.05 >= 3

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tiny import once, ring, tiny_gan
+from tiny import once, ring, slow_where_compiled, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -41,6 +41,7 @@ def fitted(folder: Path, epochs: int = 2, given: Any = None, **of_fit: Any) -> d
     return dict(checks[-1].values)
 
 
+@slow_where_compiled
 def test_the_validation_data_of_a_fit_are_held_out_samples(tmp_path: Path) -> None:
     none = fitted(tmp_path / "none")
     assert "d_score_held_out" not in none
@@ -108,6 +109,7 @@ def test_a_d_that_knows_its_data_by_heart_is_measured() -> None:
     assert copies["copied_share"] > 0.5
 
 
+@slow_where_compiled
 def test_its_own_error_costs_only_these_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

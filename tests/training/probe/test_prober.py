@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tiny import ring, tiny_gan
+from tiny import ring, slow_where_compiled, tiny_gan
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -178,6 +178,7 @@ def test_real_samples_of_another_shape_are_not_compared() -> None:
     assert "shape (3,) and G's (2,)" in looking.unavailable_reason
 
 
+@slow_where_compiled
 def test_why_samples_are_not_compared_is_said_once_and_stands_in_the_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +237,7 @@ def test_features_that_are_no_numbers_cost_the_comparison_only(tmp_path: Path) -
     assert "what features() returns must be numbers" in reason
 
 
+@slow_where_compiled
 def test_a_slow_machine_checks_the_same_samples_at_the_same_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from programs import BATCH, ONES, REAL, ZEROS, latents, networks, toggling
+from tiny import slow_where_compiled
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -78,6 +79,7 @@ def test_readings_are_each_batchs_own_numbers() -> None:
     )
 
 
+@slow_where_compiled
 def test_running_means_are_said_to_be_what_they_are() -> None:
     monitor = quiet()
     g, d, gan = parts = networks()
@@ -104,6 +106,7 @@ def test_the_loop_is_trained_to_the_same_bits_and_sees_the_same_numbers() -> Non
     assert all(np.array_equal(a, b) for a, b in zip(bare, watched, strict=True))
 
 
+@slow_where_compiled
 def test_a_loop_gets_journal_seeds_and_mlflow(store: MlflowClient, tmp_path: Path) -> None:
     kc.seed_everything(4)
     g, d, gan = parts = networks()

@@ -87,6 +87,7 @@ def test_a_trial_keeps_what_it_was_and_is_the_same_to_the_bit(tmp_path: Path) ->
     assert Path(best).exists()
 
 
+@pytest.mark.backend("jax")
 def test_an_undecided_trial_goes_on_from_where_it_is(tmp_path: Path) -> None:
     short = job(tmp_path, "train", TrialConfig(seed=7, batch_size=64), longest=64, epochs=8)
     [found] = run([short])

@@ -1,0 +1,204 @@
+"""What callbacks cost a ``fit``: ``make bench-overhead``.
+
+    KERAS_BACKEND=jax python tests/costs/overhead.py [--seconds 330] [--rounds 30]
+
+A round runs the same ``fit`` once with each of the callbacks, at two lengths, in random order, in
+one process; a callback is used again in the next round. Records are kept in
+``tests/costs/overhead/BACKEND.json``, so that a second call goes on where the first one stopped;
+``overhead_page.py`` makes docs/benchmarks/overhead.md from them.
+
+Callbacks that send from a thread are waited for, so that their CPU time counts in full; the wall
+time is that of ``fit`` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib.util
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+import keras
+import ring_gan
+from overhead_page import BUSY, EPOCH_STEPS, FIRST, LENGTHS, LONGER_WAIT, RECORDS, WAIT, Record
+from rich.console import Console
+
+import keras_collapse as kc
+from keras_collapse.outputs.mlflow import budget
+
+BATCH = 128
+STORE = "sqlite:///mlflow.db"
+SLOW = (FIRST, "MlflowCallback")
+SLOW_EVERY = 4
+"""Rounds of which one measures those that take seconds, too."""
+WITH_MLFLOW = "monitor, MLflow"
+DRAIN_SECONDS = 60.0
+"""Longest wait for a thread that still sends after a fit."""
+
+
+class Empty(keras.callbacks.Callback):
+    """What any callback with a batch hook costs."""
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        pass
+
+
+class Busy(Empty):
+    """A known cost, of which the measurement must find what it is."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        until = time.thread_time() + self.seconds
+        while time.thread_time() < until:
+            pass
+
+
+def monitor(folder: Path) -> kc.CollapseMonitor:
+    return kc.CollapseMonitor(run_dir=folder / "run", verbose=0)
+
+
+def readings_only(folder: Path) -> kc.CollapseMonitor:
+    made = monitor(folder)
+    made._session.check_samples = lambda step: None  # else there is one at each epoch's end
+    return made
+
+
+def panel(folder: Path) -> kc.LiveMonitor:
+    terminal = (folder / "terminal").open("w")
+    return kc.LiveMonitor(Console(file=terminal, force_terminal=True, width=120, height=40))
+
+
+def mlflows_own(_: Path) -> Any:
+    from mlflow.keras import MlflowCallback
+
+    return MlflowCallback(log_every_epoch=False, log_every_n_steps=1)
+
+
+MAKE: dict[str, Callable[[Path], list[Any]]] = {
+    "nothing": lambda folder: [],
+    "an empty callback": lambda folder: [Empty()],
+    WAIT: lambda folder: [Busy(BUSY)],
+    LONGER_WAIT: lambda folder: [Busy(2 * BUSY)],
+    FIRST: lambda folder: [monitor(folder)],
+    "monitor, readings": lambda folder: [readings_only(folder)],
+    "monitor": lambda folder: [monitor(folder)],
+    "monitor, panel": lambda folder: [monitor(folder), panel(folder)],
+    WITH_MLFLOW: lambda folder: [monitor(folder), kc.MLflowLogger(tracking_uri=STORE)],
+    "CSVLogger": lambda folder: [keras.callbacks.CSVLogger(folder / "log.csv")],
+    "TensorBoard": lambda folder: [keras.callbacks.TensorBoard(folder / "tb", update_freq=1)],
+    "MlflowCallback": lambda folder: [mlflows_own(folder)],
+}
+
+
+def variants() -> list[str]:
+    """Return the names of those that can be measured here."""
+    names = list(MAKE)
+    if keras.backend.backend() != "tensorflow":
+        names.remove("TensorBoard")
+    if importlib.util.find_spec("mlflow") is None:
+        names.remove("MlflowCallback")
+    return names
+
+
+@contextlib.contextmanager
+def mlflow_run(name: str) -> Iterator[None]:
+    """An active MLflow run for MLflow's own callback; its start and end count too."""
+    if name != "MlflowCallback":
+        yield
+        return
+    import mlflow
+
+    mlflow.set_tracking_uri(STORE)
+    with mlflow.start_run():
+        yield
+    mlflow.flush_async_logging()
+
+
+def spent() -> tuple[float, float]:
+    """Return CPU seconds of this thread, and of the process with its children."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.thread_time(), time.process_time() + children.ru_utime + children.ru_stime
+
+
+def measure(gan: Any, points: Any, name: str, epochs: int, callbacks: list[Any]) -> Record:
+    """Run one fit; return its seconds."""
+    gc.collect()
+    before, began = spent(), time.perf_counter()
+    with mlflow_run(name):
+        gan.fit(
+            points, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks
+        )
+        fitted = time.perf_counter() - began
+    wall = time.perf_counter() - began if name == "MlflowCallback" else fitted
+    main = time.thread_time() - before[0]
+    for thread in threading.enumerate():
+        if thread.name == "keras-collapse-mlflow":
+            thread.join(DRAIN_SECONDS)
+    return {
+        "variant": name,
+        "epochs": epochs,
+        "wall": wall,
+        "main": main,
+        "all": spent()[1] - before[1],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=330.0, help="stop after this time")
+    parser.add_argument("--rounds", type=int, default=30)
+    options = parser.parse_args()
+    until = time.monotonic() + options.seconds
+    path = RECORDS / f"{keras.backend.backend()}.json"
+    rounds: list[list[Record]] = json.loads(path.read_text()) if path.exists() else []
+    budget.LEAST_SECONDS = 0.0  # what is granted once to each run would pay for the whole fit
+    keras.utils.set_random_seed(0)
+    gan, _ = ring_gan.build(seed=0)
+    points = ring_gan.draw(EPOCH_STEPS * BATCH)
+    every = [(name, n) for name in variants() for n in LENGTHS if name != FIRST or n == LENGTHS[0]]
+    shuffle = random.Random(len(rounds)).shuffle
+    callbacks: dict[str, list[Any]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        os.chdir(temporary)
+        warm = False
+        while len(rounds) < options.rounds and time.monotonic() < until:
+            order = [one for one in every if one[0] not in SLOW or len(rounds) % SLOW_EVERY == 0]
+            shuffle(order)
+            records = []
+            for name, epochs in order:
+                if name not in callbacks or name == FIRST:
+                    callbacks[name] = MAKE[name](Path(tempfile.mkdtemp(dir=temporary)))
+                elif name == WITH_MLFLOW:  # else what is saved in other fits could be spent here
+                    callbacks[name][1] = kc.MLflowLogger(tracking_uri=STORE)
+                records.append(measure(gan, points, name, epochs, callbacks[name]))
+            if warm:  # the first round compiles and imports
+                rounds.append(records)
+                path.parent.mkdir(exist_ok=True)
+                path.write_text("[\n" + ",\n".join(json.dumps(_short(r)) for r in rounds) + "\n]\n")
+            warm = True
+            took = sum(record["wall"] for record in records)
+            print(f"{len(rounds)} of {options.rounds} rounds, {took:.1f} s", flush=True)
+
+
+def _short(records: list[Record]) -> list[Record]:
+    return [{k: round(v, 5) if isinstance(v, float) else v for k, v in r.items()} for r in records]
+
+
+if __name__ == "__main__":
+    main()
