@@ -189,7 +189,8 @@ class _Rows:
             if not cell.strip():
                 return None
             raise self._error(
-                line, f": column {column!r} should hold a number. Received: {cell.strip()[:80]!r}."
+                line,
+                f": column {column[:80]!r} should hold a number. Received: {cell.strip()[:80]!r}.",
             ) from None
 
     def _whole(self, line: int, cells: Sequence[str], column: str) -> int:
@@ -199,7 +200,9 @@ class _Rows:
             return int(cell)
         number = self._number(line, column, cell)
         if number is None or number % 1 != 0 or abs(number) > LARGEST_STEP:
-            raise self._error(line, f": {column!r} should be a whole number. Received: {number}.")
+            raise self._error(
+                line, f": {column[:80]!r} should be a whole number. Received: {number}."
+            )
         return int(number)
 
     def _error(self, line: int, message: str) -> InputError:

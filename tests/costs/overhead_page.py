@@ -166,7 +166,8 @@ def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
         "file) after the fit has ended. `MLflowLogger` may take 2 % of the training's time, and "
         "that of half a minute at once; this grant is left out here, or it would pay for these "
         "short fits. What is left is the start of a run in MLflow, and what belongs to an epoch. "
-        "`CSVLogger` writes a line an epoch only.",
+        "`CSVLogger` writes a line an epoch only. MLflow's own callback, and the first fit of a "
+        "monitor, take seconds and are measured in one round of four.",
         "",
     ]
     for backend, rounds in records.items():

@@ -45,6 +45,7 @@ TRIALS = 6
 PLAN = "steps: 64\ntrials:\n" + "".join(
     f"  - {{seed: {seed}, batch_size: 32}}\n" for seed in range(TRIALS)
 )
+SAID = Path("said.txt")
 LATEST = 25.0
 """Seconds after which a kill comes at the latest: some trials have ended by then."""
 ORPHAN_SECONDS = 5.0
@@ -56,9 +57,8 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
         sys.executable, "-m", "keras_collapse.cli", "triage", "plan.yaml", "my_gan.py:train",
         "--no-continue", "--device", "cpu", "--no-mlflow", "--out", str(folder),
     ]  # fmt: skip
-    return subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with SAID.open("wb") as said:
+        return subprocess.Popen(command, start_new_session=True, stdout=said, stderr=said)
 
 
 def results(folder: Path) -> dict[str, tuple[int, str]]:
@@ -105,6 +105,7 @@ def triage(folder: Path, kills: int, chance: random.Random) -> Counter[str]:
     while True:
         runner = start(folder)
         counted["commands"] += 1
+        kills_before = counted["kills of a trial"]
         until = time.monotonic() + chance.uniform(0, LATEST)
         while runner.poll() is None:
             made = counted["kills of a trial"] + counted["kills of a runner"]
@@ -118,12 +119,15 @@ def triage(folder: Path, kills: int, chance: random.Random) -> Counter[str]:
         before = now
         if runner.returncode in (0, 1) and all(how == "done" for _, how in now.values()):
             break
-        if runner.returncode == 2:
+        if runner.returncode == 2 and counted["kills of a trial"] > kills_before:
+            counted["commands that ended since their first trial was killed"] += 1
+        elif runner.returncode == 2:
+            print(SAID.read_text(errors="replace"))
             counted["wrong: the command could not do its work"] += 1
-            break
+            return counted
         if counted["commands"] > 10 * kills + 10:
             counted["wrong: it never ends"] += 1
-            break
+            return counted
     found = json.loads((folder / "triage.json").read_text())
     counted["trials done"] += len(before)
     if len(found["trials"]) != TRIALS or len(before) != TRIALS:

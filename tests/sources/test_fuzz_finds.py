@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from paths import TESTS
 
+from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.followers.journal import JournalFollower
 from keras_collapse.outputs.report.run_context import sample_grids
 from keras_collapse.outputs.run_state import RunState
-from keras_collapse.sources import RunContext, read
+from keras_collapse.sources import RunContext, diagnose, read
 
 sys.path.insert(0, str(TESTS / "fuzz"))
 from broken_inputs import FORMATS, made
@@ -162,6 +163,13 @@ def test_a_broken_picture_is_left_out(tmp_path: Path, name: str) -> None:
     assert state.picture is None
     (tmp_path / "samples.png").write_bytes(PICTURES[name] + bytes(400_000))  # to be made smaller
     assert not [*sample_grids(RunContext(tmp_path))]
+
+
+def test_a_column_with_a_long_name_is_named_in_short(tmp_path: Path) -> None:
+    (tmp_path / "run.csv").write_text(f"step,d_loss,g_loss{'[' * 3000}\n0,0.7,0.7\n1,0.7,x\n")
+    with pytest.raises(InputError, match="should hold a number") as error:
+        diagnose(tmp_path / "run.csv")
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize("kind", FORMATS)
