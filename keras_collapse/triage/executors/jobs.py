@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -16,6 +17,9 @@ from keras_collapse.reproducibility import seeded_process
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.out_of_memory import out_of_memory
 from keras_collapse.triage.plans import TrialConfig
+
+RUNNER = "KERAS_COLLAPSE_RUNNER"
+"""The environment variable with the ID of the process that started a trial."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Executor(Protocol):
 def environment(
     seed: int, given: Mapping[str, str], threads: int, cache: Path | None
 ) -> dict[str, str]:
-    """Return the environment of a trial: seeds, determinism, threads, memory growth.
+    """Return the environment of a trial that this process starts: seeds, threads, memory growth.
 
     Args:
         seed: of the trial.
@@ -92,6 +96,7 @@ def environment(
         chosen.setdefault(name, str(threads))
     chosen.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     chosen.setdefault("MPLBACKEND", "Agg")
+    chosen[RUNNER] = str(os.getpid())
     if cache is not None:  # JAX compiles the same step for every seed: once is enough
         chosen.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
         chosen.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

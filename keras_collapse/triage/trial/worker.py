@@ -26,6 +26,7 @@ from keras_collapse.core.journal import read_journal
 from keras_collapse.core.records import Fingerprint, FitStarted, SamplesChecked, StepLogs
 from keras_collapse.core.samples.probe import APART, Probe
 from keras_collapse.triage import results
+from keras_collapse.triage.executors.jobs import RUNNER
 from keras_collapse.triage.plans import TrialConfig
 from keras_collapse.triage.trial import gpu_memory
 from keras_collapse.triage.trial.outcome import succeeded
@@ -226,7 +227,7 @@ def _combined(weights: Sequence[Sequence[str]]) -> str:
 
 def _end_with_parent() -> None:
     """End this process when its runner is gone, since the next runner repeats the trial."""
-    parent = os.getppid()
+    parent = int(os.environ.get(RUNNER, os.getppid()))  # it may be gone already
 
     def watch() -> None:
         while os.getppid() == parent:
