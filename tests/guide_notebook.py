@@ -37,9 +37,13 @@ def executed(
     return notebook
 
 
-def main() -> None:
-    examples = PATH.parent
-    notebook = executed(examples, {}, os.environ)
+def cleaned(notebook: nbformat.NotebookNode, folder: Path) -> str:
+    """Return an executed notebook as text, without what belongs to the machine.
+
+    Args:
+        notebook: see `executed`.
+        folder: in which it ran.
+    """
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times of day
         outputs = cell.get("outputs", [])
@@ -47,8 +51,12 @@ def main() -> None:
         for output in outputs:
             if "text/markdown" in output.get("data", {}):
                 output["data"].pop("text/plain", None)  # the same, less readable
-    text = nbformat.writes(notebook).replace(f"{examples}/", "")
-    PATH.write_text(text.rstrip() + "\n", encoding="utf-8")
+    return nbformat.writes(notebook).replace(f"{folder}/", "").rstrip() + "\n"
+
+
+def main() -> None:
+    notebook = executed(PATH.parent, {}, os.environ)
+    PATH.write_text(cleaned(notebook, PATH.parent), encoding="utf-8")
 
 
 if __name__ == "__main__":
