@@ -45,7 +45,7 @@ help:
 	@echo "make triage-cost     time and memory of the runner itself on a thousand instant trials (a minute)"
 	@echo "make gpu             docs/benchmarks/gpu.md, on a machine with an NVIDIA GPU: bits, cost of watching,"
 	@echo "                     Plan A and B at full size; DATA=camels.npy for real drawings, WHEELS=FOLDER"
-	@echo "                     without a network (an hour; it resumes, tests/gpu/bench.py --part a to d)"
+	@echo "                     without a network (an hour; it resumes, tests/gpu/gpu_bench.py --part a to d)"
 	@echo "make rehearse-gpu    the same, tiny, on the CPU, without the page (20 minutes)"
 
 .venv/bin/python:
@@ -167,10 +167,10 @@ triage-cost: .venv/test-ready
 	@touch $@
 
 gpu: .venv/gpu-ready
-	$(BIN)/python tests/gpu/bench.py --limit 36000 $(if $(DATA),--data $(DATA))
+	$(BIN)/python tests/gpu/gpu_bench.py --limit 36000 $(if $(DATA),--data $(DATA))
 
 rehearse-gpu: .venv/test-ready
-	$(BIN)/python tests/gpu/bench.py --rehearse --limit 36000
+	$(BIN)/python tests/gpu/gpu_bench.py --rehearse --limit 36000
 
 clean:
 	rm -rf .venv collapse_runs collapse_triage mlruns mlflow.db

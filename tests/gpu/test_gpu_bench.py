@@ -12,8 +12,8 @@ from paths import ROOT, TESTS
 
 sys.path.insert(0, str(TESTS / "gpu"))
 
-import bench
-from page import interval, page
+import gpu_bench as bench
+from gpu_page import interval, page
 
 WHERE = {"device": "H200", "on_gpu": True, "version": "jax 0.10, Keras 3.15", "parameters": 1564994}
 STEP_MS = {"nothing": 10.0, "readings": 10.1, "monitor": 10.4, "everything": 10.8, "keras": 12.0,

@@ -32,7 +32,7 @@ from data import load
 from gans import FAMILIES, Fault, ImageGAN
 from judge import oracle
 from labels import check_label
-from page import page
+from triage_page import page
 
 import keras_collapse as kc
 from keras_collapse.core.atomic_files import write_json

@@ -11,7 +11,7 @@ Records = Mapping[str, Mapping[str, Any]]
 
 HEAD = """# On a GPU
 
-Made by `make gpu` ([`bench.py`](../../tests/gpu/bench.py)), from the camel GAN of the triage guide
+Made by `make gpu` ([`gpu_bench.py`](../../tests/gpu/gpu_bench.py)), from the guide's camel GAN
 ([`camel_gan.py`](../../examples/camel_gan.py)): {parameters} trainable parameters, trained on
 {source}. Devices: {devices}. Versions: {versions}.
 """

@@ -1,8 +1,8 @@
 """What only a GPU shows, measured and written to docs/benchmarks/gpu.md: ``make gpu``.
 
-    python tests/gpu/bench.py                    all four parts, for JAX and PyTorch
-    python tests/gpu/bench.py --part a           one of them, in less than nine minutes
-    python tests/gpu/bench.py --rehearse         all of it, tiny, on the CPU, without the page
+    python tests/gpu/gpu_bench.py                    all four parts, for JAX and PyTorch
+    python tests/gpu/gpu_bench.py --part a           one of them, in less than nine minutes
+    python tests/gpu/gpu_bench.py --rehearse         all of it, tiny, on the CPU, without the page
 
 Each measurement is a record in a folder, and what is recorded is not measured again. A part that
 has reached its limit ends with status 3: the same command goes on.
@@ -27,7 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from page import page
+from gpu_page import page
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
