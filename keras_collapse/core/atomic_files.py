@@ -163,7 +163,7 @@ class LineFile:
         """
         if os.getpid() != self._pid:
             return
-        if len(self._unwritten) + len(lines) <= MOST_UNWRITTEN:
+        if not self._unwritten or len(self._unwritten) + len(lines) <= MOST_UNWRITTEN:
             self._unwritten += lines
         while self._unwritten:
             written = os.write(self._file, self._unwritten)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_collapse.core.atomic_files import write
+from keras_collapse.core import atomic_files
+from keras_collapse.core.atomic_files import LineFile, write
 from keras_collapse.core.errors import InputError
 
 
@@ -95,3 +96,27 @@ def test_a_write_that_fails_is_one_line_and_leaves_nothing_half_written(tmp_path
     assert "already written are kept" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "before"
+
+
+def test_lines_that_are_more_than_is_kept_for_a_full_disk_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic_files, "MOST_UNWRITTEN", 8)
+    file = LineFile(tmp_path / "lines")
+    file.append(b"a line of twenty-two\n")
+    file.append(b"another\n")
+    assert (tmp_path / "lines").read_bytes() == b"a line of twenty-two\nanother\n"
+
+
+def test_on_a_full_disk_no_more_than_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic_files, "MOST_UNWRITTEN", 8)
+    file = LineFile(tmp_path / "lines")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        for line in (b"first\n", b"second\n"):
+            with pytest.raises(OSError, match="full"):
+                file.append(line)
+    file.append(b"3\n")
+    assert (tmp_path / "lines").read_bytes() == b"first\n3\n"

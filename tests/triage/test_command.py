@@ -131,8 +131,11 @@ def test_ctrl_c_prints_the_command_that_goes_on_and_closes_its_runs(
     asked = command("plan-a", f"{code}:train", "--batch-sizes", "32", "--steps", 2000,
                     "--device", "cpu", "--tracking-uri", uri, "--out", "out")  # fmt: skip
     with (tmp_path / "said.txt").open("wb") as said:
+        # A shell's background jobs ignore Ctrl-C, and so would their children.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         running = subprocess.Popen(asked, env=os.environ | QUICK, start_new_session=True,
                                    stdout=said, stderr=subprocess.STDOUT)  # fmt: skip
+        signal.signal(signal.SIGINT, before)
         deadline = time.monotonic() + 600
         while not list((tmp_path / "out" / "trials").glob("*/progress.json")):
             assert time.monotonic() < deadline
