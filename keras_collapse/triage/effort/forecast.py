@@ -28,6 +28,7 @@ class Forecast:
         self._start = max(median(starts), 0.0) if starts else 0.0
         self._ratios: list[float] = []  # of how long trials took to what the checks predicted
         self._correction = 1.0
+        self._taken: list[int] = []  # steps of the trials that ended
 
     def ended(self, result: TrialResult) -> None:
         """Take a trial that has ended: the next are predicted from it as well."""
@@ -35,10 +36,12 @@ class Forecast:
         if result.ended == "done" and result.steps and predicted > 0:
             self._ratios.append(result.seconds / predicted)
             self._correction = median(self._ratios)
+            self._taken.append(result.steps)
 
     def steps(self, steps: int) -> int:
-        """Return how many steps a trial of that many is likely to take."""
-        return max(steps, SETTLED) if self._goes_on else steps
+        """Return how many steps a trial of that many is likely to take: as those that ended."""
+        likely = round(median(self._taken)) if self._taken else SETTLED
+        return max(steps, likely) if self._goes_on else steps
 
     def seconds(self, trial: TrialConfig, steps: int, done: int = 0) -> float:
         """Return how long a trial takes from its step ``done`` on.
