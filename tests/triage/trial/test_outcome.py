@@ -35,7 +35,7 @@ def test_bad_samples_are_a_failure_only_once_a_working_gan_would_have_settled() 
     assert succeeded("unknown", BAD, 400) is None
     assert succeeded("unknown", BAD, SETTLED) is False
     assert not over("warning", BAD, 400)
-    assert not over("warning", BAD, SETTLED)  # two of 75 healthy trainings recover later
+    assert not over("warning", BAD, SETTLED)  # two of 82 healthy trainings recover later
     assert over("warning", BAD, CONFIRMED)
 
 

@@ -16,7 +16,7 @@ from runs import Run, load_runs
 
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.samples.probe import Probe
-from keras_collapse.triage.trial.outcome import SETTLED, succeeded
+from keras_collapse.triage.trial.outcome import SETTLED, early_stop, succeeded
 
 LENGTHS = (320, 480, 640, 960, 1280, 1600)
 WORDS = {True: "good", False: "bad", None: "undecided"}
@@ -37,6 +37,19 @@ def outcomes(run: Run) -> dict[int, str]:
     return found
 
 
+def stopped(run: Run) -> bool:
+    """Whether a trial with these readings and checks would be stopped as failed."""
+    examiner = Examiner()
+    examiner.know_objective(run.objective)
+    for reading, probe in run.seen():
+        examiner.update(reading)
+        if probe is not None:
+            examiner.update_probe(probe)
+        if early_stop(examiner.verdict().findings, reading.step):
+            return True
+    return False
+
+
 def main() -> None:
     groups = {
         "healthy": [run for run in load_runs() if run.label == "healthy"],
@@ -47,6 +60,7 @@ def main() -> None:
         for length in LENGTHS:
             counts = Counter(end[length] for end in ends)
             print(f"{name:8} {length:5} steps: {dict(counts)}")
+        print(f"{name:8} stopped as failed: {sum(map(stopped, runs))} of {len(runs)}")
 
 
 if __name__ == "__main__":
