@@ -122,8 +122,7 @@ class Runner:
         spec, plan, parallel = self.spec, self.spec.plan, self.executor.parallel
         forecast = Forecast(self._checks, parallel, spec.go_on)
         self._spending = Spending(spec.budget, forecast)
-        jobs = [self._job(trial, plan.steps, False) for trial in plan.trials]
-        new = [job.trial for job in jobs if _finished(job) is None]
+        new = [t for t in plan.trials if _finished(self._folder(t, plan.steps, False)) is None]
         left = forecast.left([(trial, forecast.steps(plan.steps), 0) for trial in new])
         budget = str(spec.budget) if spec.budget != Budget() else ""
         self.view.say(announcement(len(new), left, parallel, spec.full, budget))
@@ -192,7 +191,7 @@ class Runner:
     ) -> list[TrialResult]:
         """Return the trials' results, in their order; run only those without a result."""
         jobs = {job.trial.key: job for job in (self._job(t, steps, is_check) for t in trials)}
-        done = {key: _finished(job) for key, job in jobs.items()}
+        done = {key: _finished(job.folder) for key, job in jobs.items()}
         self.view.begin(list(jobs.values()))
         for key, result in done.items():
             if result is not None:
@@ -232,10 +231,13 @@ class Runner:
             [(j.trial, forecast.steps(j.steps), done.get(j.folder, 0)) for j in jobs]
         )
 
+    def _folder(self, trial: TrialConfig, steps: int, is_check: bool) -> Path:
+        name = trial_id(trial, steps, {**self._provenance, "check": is_check})
+        return self.spec.folder.resolve() / ("checks" if is_check else "trials") / name
+
     def _job(self, trial: TrialConfig, steps: int, is_check: bool) -> Job:
         spec = self.spec
-        name = trial_id(trial, steps, {**self._provenance, "check": is_check})
-        folder = spec.folder.resolve() / ("checks" if is_check else "trials") / name
+        folder = self._folder(trial, steps, is_check)
         first = self._checks[0] if self._checks else None
         samples = preflight.samples_per_epoch(first) if first else None
         most = steps if is_check or steps > spec.plan.steps else self._longest(steps)
@@ -259,9 +261,9 @@ class Runner:
         return Job(trial, folder, steps, timeout, is_check)
 
 
-def _finished(job: Job) -> TrialResult | None:
+def _finished(folder: Path) -> TrialResult | None:
     """Return the result of an earlier command; None for a killed trial, which is run again."""
-    found = results.read_result(job.folder)
+    found = results.read_result(folder)
     return found if found is not None and found.ended != "killed" else None
 
 
