@@ -15,10 +15,8 @@ Exits with 1 if anything of this does not hold.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
-import random
 import signal
 import sys
 import tempfile
@@ -32,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras
 import mlflow
+from counts import options, told
 from tiny import ring, tiny_gan
 
 import keras_collapse as kc
@@ -135,11 +134,7 @@ def _check_mlflow(folder: Path, uri: str, logs: list[int]) -> Counter[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    chance = random.Random(options.seed)
+    kills, chance = options(__doc__)
     counted: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)
@@ -147,15 +142,11 @@ def main() -> int:
         mlflow.MlflowClient(uri).search_experiments()  # the store is made once
         mlflow.set_tracking_uri(uri)
         tiny_gan().fit(ring(64), batch_size=32, verbose=0)  # what is loaded late, once for all
-        for number in range(options.kills):
+        for number in range(kills):
             after, from_begin = chance.uniform(0.0, LATEST), number % BEGINNINGS == 0
             counted += kill_one(Path(temporary) / f"run-{number}", uri, after, from_begin)
-            print(f"{number + 1} of {options.kills} killed", end="\r", flush=True)
-    wrong = {name: count for name, count in counted.items() if name.startswith("wrong")}
-    for name, count in counted.items():
-        print(f"{count:8,}  {name}")
-    print("nothing was wrong" if not wrong else f"wrong: {wrong}")
-    return 1 if wrong else 0
+            print(f"{number + 1} of {kills} killed", end="\r", flush=True)
+    return told(counted)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ Exits with 1 if anything of this does not hold.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -28,19 +27,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import psutil
+from counts import options, told
+from ring_program import CODE
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-CODE = f"""
-import sys
-sys.path.insert(0, {str(EXAMPLES)!r})
-import ring_gan
-
-def train(trial):
-    gan, points = ring_gan.build(trial.params.get("fault"), trial.seed)
-    gan.fit(points[:1024], batch_size=trial.batch_size, epochs=trial.epochs,
-            verbose=0, callbacks=trial.callbacks)
-"""
 TRIALS = 6
 PLAN = "steps: 64\ntrials:\n" + "".join(
     f"  - {{seed: {seed}, batch_size: 32}}\n" for seed in range(TRIALS)
@@ -136,28 +128,16 @@ def triage(folder: Path, kills: int, chance: random.Random) -> Counter[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    chance = random.Random(options.seed)
+    kills, chance = options(__doc__)
     counted: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)
         Path("my_gan.py").write_text(CODE)
         Path("plan.yaml").write_text(PLAN)
-        while (made := sum(n for name, n in counted.items() if name.startswith("kills"))) < (
-            options.kills
-        ):
-            counted += triage(
-                Path(temporary) / f"out-{counted['triages']}", options.kills - made, chance
-            )
+        while (made := sum(n for name, n in counted.items() if name.startswith("kills"))) < (kills):
+            counted += triage(Path(temporary) / f"out-{counted['triages']}", kills - made, chance)
             print(f"{dict(counted)}", flush=True)
-    wrong = {name: count for name, count in counted.items() if name.startswith("wrong")}
-    for name, count in counted.items():
-        print(f"{count:8,}  {name}")
-    print("nothing was wrong" if not wrong else f"wrong: {wrong}")
-    return 1 if wrong else 0
+    return told(counted)
 
 
 if __name__ == "__main__":

@@ -15,21 +15,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from paths import ROOT
+from ring_program import CODE
 
 from keras_collapse import cli
 from keras_collapse.triage.options import Options
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-CODE = f"""
-import sys
-sys.path.insert(0, {str(EXAMPLES)!r})
-import ring_gan
-
-def train(trial):
-    gan, points = ring_gan.build(trial.params.get("fault"), trial.seed)
-    gan.fit(points[:1024], batch_size=trial.batch_size, epochs=trial.epochs,
-            verbose=0, callbacks=trial.callbacks)
-"""
 QUICK = {"KERAS_BACKEND": "torch"}  # most of a short trial would be compiling
 
 
@@ -223,7 +214,7 @@ PAGES = ("docs/triage.md", "docs/reproducibility.md", "docs/clusters.md")
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_of_the_documentation_is_accepted(page: str) -> None:
-    text = (EXAMPLES.parent / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     lines = [line.split("#")[0] for block in blocks for line in block.splitlines()]
     lines += re.findall(r"`(keras-collapse \w+ [^`]+)`", text)
