@@ -33,6 +33,7 @@ class TrialConfig(BaseModel):
         params: passed to the experiment as ``trial.params``.
         changes: changes made to the GAN when its fit begins; see ``trial.interventions``.
         purpose: why the trial is run, in words.
+        altered: the parameters that differ from those of the plan; they are part of the name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,18 +44,20 @@ class TrialConfig(BaseModel):
     params: dict[str, Value] = Field(default_factory=dict)
     changes: dict[str, Value] = Field(default_factory=dict)
     purpose: str = ""
+    altered: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """The configuration in one line; trials that differ only in purpose share it."""
-        return json.dumps(self.model_dump(exclude={"purpose"}), sort_keys=True)
+        return json.dumps(self.model_dump(exclude={"purpose", "altered"}), sort_keys=True)
 
     @property
     def name(self) -> str:
         """A short description, such as ``seed 42, batch 64, repeat 2``."""
         words = [f"seed {self.seed}", f"batch {self.batch_size}"]
+        altered = {name: self.params[name] for name in self.altered if name in self.params}
         words += [f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}"
-                  for k, v in self.changes.items()]  # fmt: skip
+                  for k, v in (self.changes | altered).items()]  # fmt: skip
         return ", ".join([*words, *([f"repeat {self.repeat + 1}"] if self.repeat else [])])
 
 

@@ -80,6 +80,7 @@ class Candidate:
                 "repeat": 0,
                 "params": {**base.params, **self.params},
                 "changes": dict(self.changes),
+                "altered": tuple(self.params),
                 "purpose": f"test of {self.words}",
             }
         )

@@ -43,6 +43,7 @@ class Cure:
                 batch_size=self.batch_size,
                 params={**base.params, **self.params},
                 changes=dict(self.changes),
+                altered=tuple(self.params),
                 purpose=f"fix: {self.words}",
             )
             for seed in seeds

@@ -146,6 +146,16 @@ def test_every_change_that_cures_is_tried_as_a_cure_the_likeliest_first() -> Non
     assert [c.words for c in cures(found, evidence, PLAN)] == [o.words for o in options]
 
 
+def test_a_trial_with_another_parameter_says_so_in_its_name() -> None:
+    base = TrialConfig(seed=42, batch_size=8, params={"noise": 1.5, "width": 4})
+    offers = {"d_rate": 1e-3, "g_rate": 1e-3, "offers": dict(base.params)}
+    [quiet] = [one for one in candidates(offers, {}) if one.params]
+    trial = quiet.trial(base, 43, 8)
+    assert trial.params == {"noise": 0.0, "width": 4}
+    assert trial.name == "seed 43, batch 8, noise=0"
+    assert trial.key == trial.model_copy(update={"altered": (), "purpose": "fix"}).key
+
+
 def test_new_seeds_come_after_the_largest_and_stay_in_range() -> None:
     used = Evidence(result_of(TrialConfig(seed=s, batch_size=8), "healthy") for s in (0, 42, 123))
     assert new_seeds(used, 3) == [124, 125, 126]

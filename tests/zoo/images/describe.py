@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
+from data import Images
 from numpy.lib.stride_tricks import sliding_window_view
 
 CELLS = 4
@@ -28,10 +29,11 @@ class Description(ABC):
 
     Args:
         real: float32 (n, side, side, channels), in [-1, 1].
+        data: all of the training data, for those that learn from more of it.
     """
 
-    def __init__(self, real: np.ndarray) -> None:
-        self.learn(real)
+    def __init__(self, real: np.ndarray, data: Images) -> None:
+        self.learn(data)
         groups = self.groups(real)
         self._centres = [group.mean(axis=0) for group in groups]
         spreads = [group.std(axis=0) for group in groups]
@@ -44,7 +46,7 @@ class Description(ABC):
         parts = zip(self.groups(images), self._centres, self._scales, strict=True)
         return np.concatenate([(x - centre) / scale for x, centre, scale in parts], axis=1)
 
-    def learn(self, real: np.ndarray) -> None:  # noqa: B027  # most have nothing to learn
+    def learn(self, data: Images) -> None:  # noqa: B027  # most have nothing to learn
         """Fix what depends on the data."""
 
     @abstractmethod
@@ -55,7 +57,7 @@ class Description(ABC):
 class PrincipalAxes(Description):
     """The first 16 principal components of pixels: the same distances in fewer dimensions."""
 
-    def __init__(self, real: np.ndarray) -> None:
+    def __init__(self, real: np.ndarray, data: Images) -> None:
         flat = real.reshape(len(real), -1)
         self._centre = flat.mean(axis=0)
         self._axes = np.linalg.svd(flat - self._centre, full_matrices=False)[2][:16].T
@@ -106,9 +108,9 @@ class RealPatches(Description):
     FLAT = 0.01
     """Added to variances when patches are whitened, in units of the largest."""
 
-    def learn(self, real: np.ndarray) -> None:
+    def learn(self, data: Images) -> None:
         rng = np.random.default_rng(0)
-        some = patches(real[:256], self.SIZE, 1)
+        some = patches(data.images[:256], self.SIZE, 1)
         some = some.reshape(-1, some.shape[-1])
         some = some[rng.permutation(len(some))[: self.DRAWN]]
         self._mean = some.mean(axis=0)
@@ -139,8 +141,8 @@ class RandomConvolutions(Description):
 
     WIDTHS = (24, 48)
 
-    def learn(self, real: np.ndarray) -> None:
-        rng, channels, self._filters = np.random.default_rng(0), real.shape[-1], []
+    def learn(self, data: Images) -> None:
+        rng, channels, self._filters = np.random.default_rng(0), data.shape[-1], []
         for width in self.WIDTHS:
             kernel = rng.normal(size=(9 * channels, width)) / np.sqrt(9 * channels)
             self._filters.append(kernel.astype("float32"))

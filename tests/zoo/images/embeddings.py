@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
-from data import load
+from data import Images, load
 from describe import (
     ColoursAndGradients,
     ColoursGradientsDetail,
@@ -31,6 +31,7 @@ from describe import (
 from labels import KINDS
 from plan import plan
 from runs import load_runs
+from trained import Categories, Rotations
 from trainings import SAMPLES
 
 from keras_collapse.core.samples.diversity import Diversity, RealSample
@@ -48,6 +49,8 @@ CANDIDATES: dict[str, type[Description] | None] = {
     "wavelet packets": WaveletPackets,
     "patches of the data as filters": RealPatches,
     "random convolutions": RandomConvolutions,
+    "a network trained to tell rotations": Rotations,
+    "a network trained to tell the categories": Categories,
 }
 STATISTICS: dict[str, Callable[[Diversity], float]] = {
     "Wasserstein": lambda d: _number(d.sliced_wasserstein) / _number(d.sliced_wasserstein_baseline),
@@ -134,9 +137,10 @@ def checks() -> list[Check]:
     recorded = {run.about["number"]: run for run in load_runs()}
     found = []
     for one in plan():
-        if one.number not in recorded or not one.data.endswith("16"):
+        path = SAMPLES / f"{one.name}.npz"
+        if not (one.number in recorded and path.exists() and one.data.endswith("16")):
             continue
-        with np.load(SAMPLES / f"{one.name}.npz") as file:
+        with np.load(path) as file:
             fakes, finite = file["fakes"], file["finite"]
         labels = recorded[one.number].checks
         found += [
@@ -153,8 +157,10 @@ def take(some: Sequence[Check], describe: type[Description] | None) -> Checked:
 
     @functools.cache
     def real_sample(data: str, few: int) -> RealSample:
-        real = load(data).images[: few or None][:REAL]
-        return RealSample(real, features=describe and describe(real))
+        whole = load(data)
+        known = Images(whole.images[: few or None], whole.labels[: few or None], whole.names)
+        real = known.images[:REAL]
+        return RealSample(real, features=describe and describe(real, known))
 
     rows, spent = [], 0.0
     for one in some:

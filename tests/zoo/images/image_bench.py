@@ -86,7 +86,13 @@ def score(runs: Sequence[Run]) -> list[str]:
     ):
         ever = sum(first[id(run)] is not None for run in some)
         last = sum(ends[id(run)][2].status == "failed" for run in some)
+        while_good = sum(
+            first[id(run)] is not None and run.checks[(ends[id(run)][1] or 0) // LOOK - 1] == "good"
+            for run in some
+        )
         rows.append((f"{name} called failed at any time", interval(ever, len(some))))
+        rows.append((f"{name} called failed at a check that the oracle calls good",
+                     interval(while_good, len(some))))  # fmt: skip
         rows.append((f"{name} called failed at the end", interval(last, len(some))))
     warned = sum(ends[id(run)][2].status == "warning" for run in healthy)
     rows.append(("healthy runs with a warning at the end", interval(warned, len(healthy))))
