@@ -29,7 +29,7 @@ help:
 	@echo "make bench-images    docs/benchmarks/images.md: detectors on convolutional GANs (a minute)"
 	@echo "make bench-embeddings docs/benchmarks/embeddings.md: descriptions of images compared, on the samples"
 	@echo "                     of those GANs (make zoo-images first; 3 minutes)"
-	@echo "make bench-overhead  docs/benchmarks/overhead.md: what callbacks add to a fit (20 minutes; it resumes)"
+	@echo "make bench-overhead  docs/benchmarks/overhead.md: what callbacks add to a fit (30 minutes; it resumes)"
 	@echo "make zoo-images      train and record those of them that are missing; needs KERAS_COLLAPSE_DATA"
 	@echo "                     (4 hours on 2 cores for all; it resumes)"
 	@echo "make bench-averaging how often the averaging of a log is recognised, on recorded trainings"
@@ -129,6 +129,8 @@ bench-overhead: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/costs/overhead.py
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/overhead.py
 	KERAS_BACKEND=torch $(BIN)/python tests/costs/overhead.py
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/image_overhead.py camel
+	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/image_overhead.py dcgan64
 	$(BIN)/python tests/costs/overhead_page.py
 
 notebook: .venv/test-ready

@@ -136,13 +136,15 @@ def spent() -> tuple[float, float]:
     return time.thread_time(), time.process_time() + children.ru_utime + children.ru_stime
 
 
-def measure(gan: Any, points: Any, name: str, epochs: int, callbacks: list[Any]) -> Record:
+def measure(
+    gan: Any, data: Any, name: str, epochs: int, callbacks: list[Any], batch: int = BATCH
+) -> Record:
     """Run one fit; return its seconds."""
     gc.collect()
     before, began = spent(), time.perf_counter()
     with mlflow_run(name):
         gan.fit(
-            points, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks
+            data, batch_size=batch, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks
         )
         fitted = time.perf_counter() - began
     wall = time.perf_counter() - began if name == "MlflowCallback" else fitted
@@ -190,13 +192,14 @@ def main() -> None:
             if warm:  # the first round compiles and imports
                 rounds.append(records)
                 path.parent.mkdir(exist_ok=True)
-                path.write_text("[\n" + ",\n".join(json.dumps(_short(r)) for r in rounds) + "\n]\n")
+                path.write_text("[\n" + ",\n".join(json.dumps(short(r)) for r in rounds) + "\n]\n")
             warm = True
             took = sum(record["wall"] for record in records)
             print(f"{len(rounds)} of {options.rounds} rounds, {took:.1f} s", flush=True)
 
 
-def _short(records: list[Record]) -> list[Record]:
+def short(records: list[Record]) -> list[Record]:
+    """Round times to 10 µs."""
     return [{k: round(v, 5) if isinstance(v, float) else v for k, v in r.items()} for r in records]
 
 

@@ -30,6 +30,7 @@ TOLERANCE = 0.02
 RECORDS = Path(__file__).parent / "overhead"
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "overhead.md"
 RESAMPLES = 2000
+BACKENDS = ("jax", "tensorflow", "torch")
 CLOCKS = ("wall", "main", "all")
 TITLES = {
     "an empty callback": "an empty callback",
@@ -40,6 +41,12 @@ TITLES = {
     "CSVLogger": "Keras' `CSVLogger`",
     "TensorBoard": "Keras' `TensorBoard(update_freq=1)`",
     "MlflowCallback": "MLflow's `MlflowCallback`, every step",
+}
+SHARES = ("nothing", "monitor", "monitor, panel", "monitor, MLflow")
+"""Variants that are measured on GANs with convolutions."""
+GANS = {
+    "camel": "the small camel GAN (28 x 28 drawings, batches of 64)",
+    "dcgan64": "a DCGAN of 64 x 64 x 3 images, in batches of 32",
 }
 Estimate = tuple[float, float, float]
 """Median, and the bounds of its interval."""
@@ -125,6 +132,44 @@ def section(backend: str, rounds: Sequence[Sequence[Record]]) -> list[str]:
     return [*lines, ""]
 
 
+def shares(rounds: Sequence[Sequence[Record]], variant: str, clock: str) -> Estimate:
+    """Return what a variant adds to a fit, as a share of the fit without callbacks."""
+    paired = []
+    for records in rounds:
+        took = {record["variant"]: record[clock] for record in records}
+        paired.append(took[variant] / took["nothing"] - 1)
+    return _interval(paired)
+
+
+def share_section(backend: str, gan: str, rounds: Sequence[Sequence[Record]]) -> list[str]:
+    """Return the lines of a GAN with convolutions."""
+    nothing = [r for records in rounds for r in records if r["variant"] == "nothing"]
+    step = float(np.median([r["wall"] / r["steps"] for r in nothing]))
+    first = [
+        [r["wall"] - next(o["wall"] for o in records if o["variant"] == "monitor")]
+        for records in rounds
+        for r in records
+        if r["variant"] == FIRST
+    ]
+    lines = [
+        f"## {backend}: {GANS[gan]}",
+        "",
+        f"{len(rounds)} rounds of fits of {nothing[0]['steps']} steps. A step takes "
+        f"{step * 1e3:.1f} ms. A monitor's first fit takes {np.median(first):.1f} s more than a "
+        "later one (median).",
+        "",
+        "| callbacks | wall | main thread | all threads |",
+        "|---|---|---|---|",
+    ]
+    for variant in SHARES[1:]:
+        cells = [
+            "{:.1%} ({:.1%} to {:.1%})".format(*shares(rounds, variant, clock)).replace("-", "−")
+            for clock in CLOCKS
+        ]
+        lines.append(f"| {TITLES[variant]} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 def _first_fit(rounds: Sequence[Sequence[Record]], clock: str) -> Estimate:
     """Return what the first fit of a monitor takes more than a later one."""
     return _interval(
@@ -146,7 +191,7 @@ def _rounds_with(
 
 
 def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
-    """Return the page, given the rounds of each backend."""
+    """Return the page, given the rounds by backend, or by backend and GAN."""
     lines = [
         "# What callbacks cost",
         "",
@@ -167,19 +212,22 @@ def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
         "that of half a minute at once; this grant is left out here, or it would pay for these "
         "short fits. What is left is the start of a run in MLflow, and what belongs to an epoch. "
         "`CSVLogger` writes a line an epoch only. MLflow's own callback, and the first fit of a "
-        "monitor, take seconds and are measured in one round of four.",
+        "monitor, take seconds and are measured in one round of four. Further down are GANs with "
+        "convolutions: what a fit with callbacks takes more, as a share of the same fit without.",
         "",
     ]
-    for backend, rounds in records.items():
-        lines += section(backend, rounds)
+    for name, rounds in records.items():
+        backend, _, gan = name.partition("-")
+        lines += share_section(backend, gan, rounds) if gan else section(backend, rounds)
     return "\n".join(lines)
 
 
 def main() -> int:
+    names = [backend + of for of in ("", *(f"-{gan}" for gan in GANS)) for backend in BACKENDS]
     records = {
-        backend: json.loads((RECORDS / f"{backend}.json").read_text())
-        for backend in ("jax", "tensorflow", "torch")
-        if (RECORDS / f"{backend}.json").exists()
+        name: json.loads((RECORDS / f"{name}.json").read_text())
+        for name in names
+        if (RECORDS / f"{name}.json").exists()
     }
     PAGE.write_text(page(records), encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))

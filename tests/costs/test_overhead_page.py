@@ -46,3 +46,29 @@ def test_the_page_has_what_was_measured_and_no_more() -> None:
     assert "| an empty callback |" in text
     assert "TensorBoard" not in text.split("## jax")[1]
     assert "takes 1,5" in text.split("The first fit of a `CollapseMonitor`")[1]
+
+
+def test_shares_are_of_the_fit_without_callbacks_of_the_same_round() -> None:
+    draw, made = random.Random(0), []
+    for _ in range(20):
+        slow = draw.uniform(1, 3)  # of a busy machine, for the whole round
+        made.append(
+            [
+                {
+                    "variant": variant,
+                    "steps": 100,
+                    **dict.fromkeys(page.CLOCKS, seconds * slow),
+                }
+                for variant, seconds in (
+                    ("nothing", 10.0),
+                    ("monitor", 10.1),
+                    ("monitor, panel", 10.2),
+                    ("monitor, MLflow", 10.3),
+                    (page.FIRST, 12.1),
+                )
+            ]
+        )
+    assert page.shares(made, "monitor", "wall") == pytest.approx((0.01, 0.01, 0.01))
+    text = page.page({"torch-camel": made})
+    assert "## torch: the small camel GAN" in text
+    assert "| `CollapseMonitor` and `MLflowLogger` | 3.0% (3.0% to 3.0%) |" in text
