@@ -29,6 +29,7 @@ from describe import (
     WaveletPackets,
 )
 from labels import KINDS
+from left_out import left_out
 from plan import plan
 from runs import load_runs
 from trained import Categories, Rotations
@@ -72,7 +73,7 @@ convolutional GANs on images of 16 x 16 pixels, grey and in colour
 A sample check compares {drawn} generated images with up to {real} real ones by the distances
 between them. Which numbers should describe an image for that: its pixels, as `CollapseMonitor`
 uses them by default, or one of the descriptions in
-[`describe.py`](../../tests/zoo/images/describe.py), none of which needs a trained network? Checks
+[`describe.py`](../../tests/zoo/images/describe.py), which need no training? Checks
 {checks} of each run's 20 were repeated with each description, where all samples are
 finite. An oracle that shares nothing with them labels {good} of these checks good, {collapse} as
 complete collapse, {missing} as missing a category and {garbage} as garbage. Checks in between are
@@ -88,11 +89,15 @@ even when they are healthy. Where detail has more weight, good checks lie farthe
 (column "good checks"), so healthy runs look more like failing ones. This is not a matter of fewer
 dimensions: 16 principal components keep the coarse shape only, and good checks lie closer to the
 data, but failing ones are not told apart better for that. A missing category is the hardest
-failure to see for every description. A network trained on images like yours may do better, which is
-not measured here; `CollapseMonitor(features=...)` takes it.
+failure to see for every description.
+
+The last two descriptions are small networks that are trained on the data
+([`trained.py`](../../tests/zoo/images/trained.py)), as `CollapseMonitor(features=...)` takes them:
+one tells by how many quarter turns an image is rotated, and needs no labels; the other tells the
+categories, as the oracle does, but with weights of its own.
 
 All recorded runs are used, also those that are held out where thresholds are chosen. Intervals are
-for each description by itself; they do not account for comparing six of them.
+for each description by itself; they do not account for comparing eight of them.
 
 Each number of the first three columns is an area under the ROC curve (AUC): the probability that
 the statistic is worse for a failing check than for a good one. 0.5 is chance, 1 is perfect. All
@@ -241,7 +246,7 @@ def main(arguments: Sequence[str]) -> int:
         conclusion="\n".join(compared),
         checks=f"{', '.join(str(k + 1) for k in CHECKS[:-1])} and {CHECKS[-1] + 1}", **counts,
     )  # fmt: skip
-    page = head + "\n" + "\n".join(rows) + "\n"
+    page = "\n".join([head, *rows, "", *left_out(CANDIDATES), ""])
     if "--print" in arguments:
         print(page)
     else:
