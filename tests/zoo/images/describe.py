@@ -63,7 +63,10 @@ class PrincipalAxes(Description):
         self._axes = np.linalg.svd(flat - self._centre, full_matrices=False)[2][:16].T
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        return (images.reshape(len(images), -1) - self._centre) @ self._axes
+        return self.groups(images)[0]  # their spreads are what counts
+
+    def groups(self, images: np.ndarray) -> list[np.ndarray]:
+        return [(images.reshape(len(images), -1) - self._centre) @ self._axes]
 
 
 class ColoursAndGradients(Description):
