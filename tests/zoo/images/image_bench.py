@@ -78,6 +78,10 @@ def score(runs: Sequence[Run]) -> list[str]:
         some = [run for run in failed if run.label == label]
         hits = sum(first[id(run)] is not None for run in some)
         rows.append((f"found: {NAMES[label]}", interval(hits, len(some))))
+    dropped = [r for r in failed if r.about["fault"]["dropped"] and r.label == "missing"
+               and first[id(r)] is not None]  # fmt: skip
+    near = sum(abs(missing_at_the_end(run) - run.dropped_share) <= 0.1 for run in dropped)
+    rows.append(("share of found dropped categories within 0.1", interval(near, len(dropped))))
     silent = sum(ends[id(run)][2].status == "healthy" for run in failed)
     rows.append(("failed runs that end `healthy`", interval(silent, len(failed))))
     for name, some in (
@@ -104,6 +108,11 @@ def score(runs: Sequence[Run]) -> list[str]:
         middle, most = np.quantile(delays, [0.5, 0.95])
         rows.append(("delay in steps: median, 95th percentile", f"{middle:.0f}, {most:.0f}"))
     return [f"| {name} | {value} |" for name, value in rows]
+
+
+def missing_at_the_end(run: Run) -> float:
+    """The mean of `missing_share` over the last five checks."""
+    return float(run.probes[-5:, run.about["numbers"].index("missing_share")].mean())
 
 
 def causes(runs: Sequence[Run]) -> list[str]:

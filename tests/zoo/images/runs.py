@@ -59,6 +59,11 @@ class Run:
     def shares(self) -> list[float]:
         return [1.0] if self.about["data"] == "cats16" else self.about["shares"]
 
+    @property
+    def dropped_share(self) -> float:
+        """The share of the data that D is not shown, in the end."""
+        return sum(self.shares[k] for k in self.about["fault"]["dropped"])
+
     @functools.cached_property
     def label(self) -> str:
         return "nan" if self.first_bad >= 0 else run_label(self.judged, self.shares)
