@@ -25,7 +25,7 @@ class Trained(Description):
         for width in (16, 32):
             x = layers.Conv2D(width, 5, strides=2, padding="same")(x)
             x = layers.LeakyReLU(negative_slope=0.2)(x)
-        hidden = layers.Dense(FEATURES, activation="relu")(layers.Flatten()(x))
+        hidden = layers.Dense(FEATURES, activation="tanh")(layers.Flatten()(x))
         answers = layers.Dense(int(targets.max()) + 1, activation="softmax")(hidden)
         model = keras.Model(given, answers)
         model.compile("adam", "sparse_categorical_crossentropy")
