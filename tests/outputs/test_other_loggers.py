@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tiny import diverging_gan, once, ring, tiny_gan
 
@@ -37,6 +41,17 @@ def test_tensorboard_holds_the_very_readings_and_the_verdict() -> None:
     assert events.Images("samples")
     assert "samples/not_finite" in events.Tags()["scalars"]
     assert events.Scalars("rates/d_optimizer.learning_rate")[0].step == 3
+
+
+def test_tensorboards_files_and_threads_go_with_their_logger() -> None:
+    process = psutil.Process()
+    held = []
+    for _ in range(3):
+        fit(kc.TensorBoardLogger("tb"), tiny_gan())
+        shutil.rmtree("run")
+        gc.collect()
+        held.append((process.num_fds(), threading.active_count()))
+    assert held[0] == held[1] == held[2]
 
 
 @pytest.mark.usefixtures("offline_wandb")
