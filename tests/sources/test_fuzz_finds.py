@@ -34,7 +34,7 @@ CSV = {
     "numbers near the largest": "step,d_loss\n" + "".join(f"{i},1e308\n" for i in range(300)),
     "zero bytes": "step,d_loss\n0,0.5\n1,0\x00.5\n",
     "an epoch before the first": "epoch,batch,d_loss\n"
-    + "".join(f"{1 - (i == 12)},{i},0.{i:02d}\n" for i in range(24)),
+    + "".join(f"{1 + i // 20 - (i == 12)},{i},0.{i:02d}\n" for i in range(24)),
 }
 TEXT = {
     "a step of 5,000 digits": f"step {HUGE}: d_loss: 0.5\nstep 1: d_loss: 0.5\n",
