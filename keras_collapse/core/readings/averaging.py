@@ -84,6 +84,22 @@ class Unaverager:
         self.held.append(row)
         return self._advance(closing=False)
 
+    def pass_over(self, first_step: int, last_step: int) -> bool:
+        """Take rows without a gap that are their own readings; return False if they are not.
+
+        So it is where nothing is averaged, or where that cannot be seen.
+        """
+        if (
+            not self._decided
+            or self.held
+            or self.averaging in (Averaging.EPOCH, Averaging.RUN)
+            or self._previous is None
+            or self._previous.row.step + 1 != first_step
+        ):
+            return False
+        self._previous = _Total(SignalRow(last_step, {}), NO_COUNTS)
+        return True
+
     def close(self) -> list[Reading]:
         """Return the readings still held back at the end of a log."""
         readings = self._advance(closing=True)
