@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -154,16 +154,25 @@ class Examination:
     several_epochs: bool = False
 
 
-def examine(run: PastRun, keep_readings: bool = True) -> Examination:
+def examine(
+    run: PastRun,
+    keep_readings: bool = True,
+    on_readings: Callable[[Sequence[Reading]], None] | None = None,
+) -> Examination:
     """Turn a past run into readings and pass them to the detectors, as for a live run.
 
     Where the numbers do not show how they were averaged, they are assessed both as single batches'
     and as running means, and a verdict needs that both agree.
 
+    Args:
+        run: the run.
+        keep_readings: whether to return the readings; those of a long run take much memory.
+        on_readings: called with the next readings, some at a time.
+
     Raises:
         InputError: no row contains a signal, or a log key that was given for one.
     """
-    found = _examine(run, run.settings, keep_readings)
+    found = _examine(run, run.settings, keep_readings, on_readings)
     diverged = any(finding.kind == "divergence" for finding in found.verdict.findings)
     if found.verdict.averaging is not None or diverged:  # NaN is NaN in any mean
         return found
@@ -188,7 +197,12 @@ def _words(verdict: Verdict) -> str:
     return f"{verdict.status}: {_kind_of(verdict)}" if verdict.cause else str(verdict.status)
 
 
-def _examine(run: PastRun, settings: Mapping[str, Any], keep_readings: bool) -> Examination:
+def _examine(
+    run: PastRun,
+    settings: Mapping[str, Any],
+    keep_readings: bool,
+    on_readings: Callable[[Sequence[Reading]], None] | None = None,
+) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     objective = run.objective or _objective_of(run, settings.get("signals"))
     row_steps = EPOCH_STEPS if run.per_epoch else 1
@@ -210,6 +224,8 @@ def _examine(run: PastRun, settings: Mapping[str, Any], keep_readings: bool) -> 
                 examiner.update(reading)
         if keep_readings:
             found += readings
+        if on_readings is not None:
+            on_readings(readings)
         while probes and probes[0].step <= row.step:
             examiner.update_probe(probes.popleft())
         while rollbacks and rollbacks[0] <= row.step:
