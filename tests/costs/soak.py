@@ -1,6 +1,6 @@
 """An hour of trainings with all outputs, whose memory must stay flat: ``make soak``.
 
-    KERAS_BACKEND=torch python tests/costs/soak.py [--minutes 60] [--leak KIND] [--folder build/soak]
+    KERAS_BACKEND=torch python tests/costs/soak.py [--minutes 60] [--leak KIND] [--folder FOLDER]
 
 For one half of the time short trainings follow each other in one process, for the other half there
 is a single long one. Each has the monitor with ``keep_best``, the live panel, MLflow on a SQLite
@@ -161,7 +161,7 @@ class Leak(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         match self._kind:
             case "memory":
-                self._kept.append(os.urandom(1_000_000))
+                self._kept.append(os.urandom(2_000_000))
             case "threads":
                 thread = threading.Thread(target=threading.Event().wait, daemon=True)
                 thread.start()
