@@ -56,6 +56,8 @@ RECORDS = {
     '"means":null}',
     "an averaging that is none": '{"record":"reader","signals":null,"averaging":"mean","origin":0,'
     '"means":null}',
+    "an averaging of 5,000 letters": '{"record":"reader","signals":null,"averaging":"'
+    + "a" * 5000 + '","origin":0,"means":null}',
     "an origin that is huge": '{"record":"reader","signals":null,"averaging":"run","origin":1'
     + "0" * 400 + ',"means":null}',
     "an unknown driver": '{"record":"setting","driver":0}',

@@ -64,7 +64,7 @@ class Unaverager:
     def __init__(self, averaging: str | None = None, origin: int | None = None) -> None:
         known = [str(one) for one in Averaging]
         if averaging and averaging not in known:
-            raise InputError(f"averaging: use {', '.join(known)}. Received: {averaging!r}.")
+            raise InputError(f"averaging: use {', '.join(known)}. Received: {averaging!r:.80}.")
         self.averaging = Averaging(averaging) if averaging else None
         self.held: list[SignalRow] = []
         self._origin = origin
