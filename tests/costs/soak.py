@@ -161,7 +161,7 @@ class Leak(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         match self._kind:
             case "memory":
-                self._kept.append(os.urandom(2_000_000))
+                self._kept.append(os.urandom(5_000_000))
             case "threads":
                 thread = threading.Thread(target=threading.Event().wait, daemon=True)
                 thread.start()
@@ -171,7 +171,7 @@ class Leak(keras.callbacks.Callback):  # type: ignore[misc]
                 os.close(tempfile.mkstemp()[0])
             case "folder":
                 self._kept.append(None)
-                (self._folder / f"{epoch}.bin").write_bytes(bytes(2000 * len(self._kept)))
+                (self._folder / f"{epoch}.bin").write_bytes(bytes(20_000 * len(self._kept)))
 
 
 def train(
