@@ -6,7 +6,7 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint fuzz pictures memory cost check-cost report-cost diagnose-cost kills test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings bench-overhead zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
+.PHONY: demo test lint fuzz soak pictures memory cost check-cost report-cost diagnose-cost kills test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings bench-overhead zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
@@ -18,6 +18,7 @@ help:
 	@echo "                     an oracle; needs KERAS_COLLAPSE_DATA (3 hours on 2 cores; it resumes)"
 	@echo "make fuzz            100,000 broken logs of each format to the readers, in pieces of 10 minutes a"
 	@echo "                     format; it continues where it stopped (two hours for all)"
+	@echo "make soak            an hour of trainings with all outputs: memory, threads and files must stay flat"
 	@echo "make kills           kill -9 of 50 trainings, and of 50 triages and their trials (half an hour)"
 	@echo "make pictures        the pictures of README and docs (10 minutes; needs chromium)"
 	@echo "make cost            CPU time of the monitor per training step, in microseconds"
@@ -77,6 +78,9 @@ test: lint
 
 fuzz: .venv/test-ready
 	$(BIN)/python tests/fuzz/fuzz.py --seconds 600
+
+soak: .venv/test-ready
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python tests/costs/soak.py
 
 kills: .venv/test-ready
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python tests/kills/trainings.py

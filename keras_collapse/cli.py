@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.examiner import verdict_of
+from keras_collapse.core.findings import verdict_of
 from keras_collapse.outputs.terminal.exit_status import NOT_DONE, PROBLEM, exit_status, status_of
 from keras_collapse.outputs.terminal.standard_output import print_json, say, whole_output
 from keras_collapse.triage.command import triage

@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 
 from keras_collapse.core.errors import InputError
 
+CHUNK = 1 << 16
+"""Characters of a text file that are read at once."""
 MOST_CHARACTERS = 1_000_000
 """Characters of the longest line that is read. A longer one belongs to no log."""
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -114,19 +116,24 @@ class TextFile:
     path: Path
 
     def __iter__(self) -> Iterator[str]:
-        number = 0
+        number, rest = 0, ""
         with io.TextIOWrapper(open_regular(self.path), encoding="utf-8-sig") as file:
             try:
-                while line := file.readline(MOST_CHARACTERS + 1):
-                    number += 1
-                    if len(line) > MOST_CHARACTERS:
+                while part := file.read(CHUNK):
+                    *lines, rest = (rest + part).split("\n")
+                    if len(max((*lines[:1], rest), key=len)) > MOST_CHARACTERS:
+                        number += 1 if len(rest) <= MOST_CHARACTERS else len(lines) + 1
                         raise InputError(
                             f"line {number} of {str(self.path)!r} is longer than "
                             f"{MOST_CHARACTERS:,} characters: this is no log of a training."
                         )
-                    yield line
+                    number += len(lines)
+                    for line in lines:
+                        yield line + "\n"
             except UnicodeDecodeError:
                 raise InputError(f"{str(self.path)!r} is not a text file.") from None
+        if rest:
+            yield rest
 
 
 class LineFile:

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from keras_collapse.core.advice import Setting, advice_for
 from keras_collapse.core.detectors import Detector, ProbeDetector, default_detectors
+from keras_collapse.core.detectors.divergence import Divergence
 from keras_collapse.core.detectors.persistent_condition import BlockDetector
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import ROOTS, Finding, Severity, Status, Verdict
+from keras_collapse.core.readings.columns import Columns
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
@@ -117,11 +119,8 @@ class Examiner:
         if not reading.values.keys() <= self._signals:
             self._signals.update(reading.values)
         changed: list[Finding] = []
-        alone = not self.sample_checks and bool(self.log_only or self.unavailable_reason)
         for block_input, detectors in self._of_blocks:
-            if alone != detectors[0].readings_alone:
-                for one in detectors:
-                    one.readings_alone = alone
+            self._tell_whether_alone(detectors)
             if (block := block_input.take(reading)) is not None:
                 for one in detectors:
                     one.update_block(block)
@@ -131,6 +130,34 @@ class Examiner:
             if getattr(detector, "has_news", True):
                 changed += self._changes(detector)
         return changed
+
+    def update_columns(self, columns: Columns) -> list[Finding]:
+        """Take many readings, as `update` does each of them, but several times faster."""
+        if columns.first_step < self._from or not columns.values.keys() <= self._signals:
+            return [finding for reading in columns for finding in self.update(reading)]
+        self.steps = columns.first_step + len(columns)
+        changed: list[Finding] = []
+        for block_input, detectors in self._of_blocks:
+            self._tell_whether_alone(detectors)
+            for block in block_input.take_columns(columns):
+                for one in detectors:
+                    one.update_block(block)
+                    changed += self._changes(one)
+        for detector in self._each_reading:
+            if isinstance(detector, Divergence):
+                detector.update_columns(columns)
+            else:
+                for reading in columns:
+                    detector.update(reading)
+            changed += self._changes(detector)
+        return changed
+
+    def _tell_whether_alone(self, detectors: Sequence[BlockDetector]) -> None:
+        """Tell detectors that share their input whether nobody compares samples with the data."""
+        alone = not self.sample_checks and bool(self.log_only or self.unavailable_reason)
+        if alone != detectors[0].readings_alone:
+            for one in detectors:
+                one.readings_alone = alone
 
     def update_probe(self, probe: Probe) -> list[Finding]:
         """Take a probe; return the findings that are new, more severe, or resolved."""
@@ -265,13 +292,3 @@ class Examiner:
                 "accuracy on real and on fake samples, or train with CollapseMonitor()"
             )
         return Status.HEALTHY, f"{nothing}, from the log alone"
-
-
-def verdict_of(findings: Sequence[Finding]) -> Verdict:
-    """The verdict of an audit of one training step: as severe as its worst finding."""
-    worst = max((f.severity for f in findings), key=lambda severity: severity.rank, default=None)
-    status = {Severity.FAILED: Status.FAILED, Severity.WARNING: Status.WARNING}.get(
-        worst or Severity.INFO, Status.HEALTHY
-    )
-    found = ", ".join(dict.fromkeys(finding.kind for finding in findings))
-    return Verdict(status, tuple(findings), found or "no wiring fault found in one step", 1)

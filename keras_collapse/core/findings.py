@@ -236,6 +236,16 @@ class Verdict:
         return plain | {"kept": [one.to_dict() for one in self.kept]} if self.kept else plain
 
 
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The verdict of an audit of one training step: as severe as its worst finding."""
+    worst = max((f.severity for f in findings), key=lambda severity: severity.rank, default=None)
+    status = {Severity.FAILED: Status.FAILED, Severity.WARNING: Status.WARNING}.get(
+        worst or Severity.INFO, Status.HEALTHY
+    )
+    found = ", ".join(dict.fromkeys(finding.kind for finding in findings))
+    return Verdict(status, tuple(findings), found or "no wiring fault found in one step", 1)
+
+
 def plain_value(value: Any, depth: int = MOST_DEPTH) -> Any:
     """A value as JSON holds it: NaN and infinity become strings, and deep nesting is cut."""
     if isinstance(value, list | tuple):

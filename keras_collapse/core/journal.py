@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import ClassVar
 
 from keras_collapse.core.atomic_files import LineFile, open_regular
 from keras_collapse.core.errors import InputError, OtherSchema
+from keras_collapse.core.process.heartbeat import Heartbeat
 from keras_collapse.core.records import Record, RunStarted, parse
 
 FILE_NAME = "journal.jsonl"
@@ -39,7 +41,8 @@ class Journal:
     """Writes the journal of one run.
 
     What is written is always a whole number of lines, but for the last one: a kill or a full disk
-    can cut it. After a failed write the rest comes first in the next one, see `LineFile`.
+    can cut it. After a failed write the rest comes first in the next one, see `LineFile`. While it
+    is open, its `Heartbeat` in the same folder shows other machines that its process lives.
 
     Args:
         folder: the run's folder, made if missing.
@@ -64,6 +67,7 @@ class Journal:
             ) from None
         except OSError as error:
             raise self._cannot(error) from None
+        self._stop_beating = weakref.finalize(self, Heartbeat(self.folder).stop)
 
     def _cannot(self, error: OSError) -> InputError:
         return InputError(
@@ -97,6 +101,7 @@ class Journal:
         try:
             self.flush()
         finally:
+            self._stop_beating()
             self._file.close()
 
 

@@ -63,7 +63,8 @@ class RunState(Listener):
         picture: the latest samples, uint8, or None.
         verdict: at the end; None before.
         ended: why a run ended without a verdict; empty otherwise.
-        silent: seconds for which a run that is still alive has written nothing; 0 otherwise.
+        silent: seconds for which a run that may still be alive has written nothing; 0 otherwise.
+        silent_because: what its process' last sign of life says of that.
         broken_lines: of the journal that is followed; what they held is missing.
     """
 
@@ -80,6 +81,7 @@ class RunState(Listener):
         self.verdict: Verdict | None = None
         self.ended = ""
         self.silent = 0.0
+        self.silent_because = ""
         self.broken_lines = 0
         self._first = self._first_epoch = 0  # the first ones of the latest fit
         self._began = time.time()

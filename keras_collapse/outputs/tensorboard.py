@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class TensorBoardLogger(Subscriber):
     def on_run(self, facts: Mapping[str, Any]) -> None:
         if self._writer is None:
             self._writer = self._writer_of(str(self.log_dir))
+            weakref.finalize(self, self._writer.close)  # its thread would keep it open for ever
         plain = {name: value for name, value in facts.items() if name != "summary"}
         lines = [f"| {name} | {value} |" for name, value in sorted(plain.items())]
         self._text("run", "\n".join(["| | |", "|---|---|", *lines]), 0)

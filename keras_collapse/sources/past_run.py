@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from keras_collapse.core.advice import Setting
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import ROLLED_BACK, Finding, KeptGenerator, Status, Verdict
+from keras_collapse.core.readings.columns import Columns
 from keras_collapse.core.readings.inference import Averaging, batch_size_of
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.readings.reading import Reading
@@ -32,6 +34,50 @@ class LogRow:
     epoch: int | None
     logs: Mapping[str, float]
     rounding: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogColumns:
+    """Lines of a log whose steps have no gap, in columns; iterates over its `LogRow`.
+
+    Args:
+        first_step: the step of the first line.
+        epochs: of each line; None if unknown.
+        logs: log key to its numbers, one for each line, at least one.
+        rounding: log key to the largest error of each number.
+    """
+
+    first_step: int
+    epochs: Sequence[int] | None
+    logs: Mapping[str, Sequence[float]]
+    rounding: Mapping[str, float] | None = None
+
+    def __iter__(self) -> Iterator[LogRow]:
+        keys, epochs = list(self.logs), self.epochs
+        lines = zip(*self.logs.values(), strict=True)
+        for place, numbers in enumerate(lines):
+            epoch = None if epochs is None else epochs[place]
+            logs = dict(zip(keys, numbers, strict=True))
+            yield LogRow(self.first_step + place, epoch, logs, self.rounding)
+
+    @property
+    def last(self) -> LogRow:
+        """The last line."""
+        logs = {key: numbers[-1] for key, numbers in self.logs.items()}
+        step = self.first_step + len(next(iter(self.logs.values()))) - 1
+        return LogRow(step, self.epochs[-1] if self.epochs else None, logs, self.rounding)
+
+
+class BlockedRows(Iterable[LogRow], ABC):
+    """The rows of a long log, which can be read in blocks."""
+
+    @abstractmethod
+    def blocks(self) -> Iterator[LogColumns | Sequence[LogRow]]:
+        """The rows in blocks: columns where each line has all numbers."""
+
+    def __iter__(self) -> Iterator[LogRow]:
+        for block in self.blocks():
+            yield from block
 
 
 @dataclass(slots=True)
@@ -108,16 +154,25 @@ class Examination:
     several_epochs: bool = False
 
 
-def examine(run: PastRun, keep_readings: bool = True) -> Examination:
+def examine(
+    run: PastRun,
+    keep_readings: bool = True,
+    on_readings: Callable[[Sequence[Reading]], None] | None = None,
+) -> Examination:
     """Turn a past run into readings and pass them to the detectors, as for a live run.
 
     Where the numbers do not show how they were averaged, they are assessed both as single batches'
     and as running means, and a verdict needs that both agree.
 
+    Args:
+        run: the run.
+        keep_readings: whether to return the readings; those of a long run take much memory.
+        on_readings: called with the next readings, some at a time.
+
     Raises:
         InputError: no row contains a signal, or a log key that was given for one.
     """
-    found = _examine(run, run.settings, keep_readings)
+    found = _examine(run, run.settings, keep_readings, on_readings)
     diverged = any(finding.kind == "divergence" for finding in found.verdict.findings)
     if found.verdict.averaging is not None or diverged:  # NaN is NaN in any mean
         return found
@@ -142,7 +197,12 @@ def _words(verdict: Verdict) -> str:
     return f"{verdict.status}: {_kind_of(verdict)}" if verdict.cause else str(verdict.status)
 
 
-def _examine(run: PastRun, settings: Mapping[str, Any], keep_readings: bool) -> Examination:
+def _examine(
+    run: PastRun,
+    settings: Mapping[str, Any],
+    keep_readings: bool,
+    on_readings: Callable[[Sequence[Reading]], None] | None = None,
+) -> Examination:
     reader = Reader(**settings, relative_rounding=FLOAT32_ROUNDING)
     objective = run.objective or _objective_of(run, settings.get("signals"))
     row_steps = EPOCH_STEPS if run.per_epoch else 1
@@ -157,10 +217,15 @@ def _examine(run: PastRun, settings: Mapping[str, Any], keep_readings: bool) -> 
     first = row = None
     for row, readings in _read_rows(run, reader):
         first = first or row
-        for reading in readings:
-            examiner.update(reading)
+        if isinstance(readings, Columns):
+            examiner.update_columns(readings)
+        else:
+            for reading in readings:
+                examiner.update(reading)
         if keep_readings:
             found += readings
+        if on_readings is not None:
+            on_readings(readings)
         while probes and probes[0].step <= row.step:
             examiner.update_probe(probes.popleft())
         while rollbacks and rollbacks[0] <= row.step:
@@ -192,9 +257,22 @@ def _objective_of(run: PastRun, signals: Mapping[str, str] | None) -> str | None
 
 
 def _read_rows(run: PastRun, reader: Reader) -> Iterator[tuple[LogRow, Sequence[Reading]]]:
-    """Each row with the readings that it completes, then the last with those still held back."""
+    """Each row with the readings that it completes, then the last with those still held back.
+
+    Where many rows are their own readings, and nothing comes in between, only the last is returned,
+    with the readings of all.
+    """
     row = None
-    for row in run.rows:
-        yield row, reader.read(row.step, row.logs, row.epoch, row.rounding)
+    one_by_one = run.per_epoch or run.probes or run.reports
+    blocks = run.rows.blocks() if isinstance(run.rows, BlockedRows) else [run.rows]
+    for block in blocks:
+        if isinstance(block, LogColumns) and not one_by_one:
+            columns = reader.read_columns(block.first_step, block.logs, block.rounding)
+            if columns is not None:
+                row = block.last
+                yield row, columns
+                continue
+        for row in block:
+            yield row, reader.read(row.step, row.logs, row.epoch, row.rounding)
     if row is not None:
         yield row, reader.close()

@@ -216,6 +216,8 @@ class _Rows:
                 step = row.step + 1 if row else 0
             else:
                 step = line.step + (begin if line.epoch >= 0 else 0)
+            if row is not None and step < row.step:  # lines without a step had been counted on
+                step = row.step + 1
             texts = {name: line.texts[name] for name in self.wanted & line.texts.keys()}
             counted = None if survey.per_epoch or line.epoch < 0 else line.epoch
             new = LogRow(step, counted, _values(texts), _errors(texts))

@@ -1,19 +1,23 @@
-"""Time and memory of `diagnose` on a long log: python tests/costs/diagnose.py
+"""Time and memory of `diagnose` on a long log: ``make diagnose-cost``.
 
-A CSV of a million steps with two losses and two accuracies is written, then diagnosed.
+    python tests/costs/diagnose.py [ROWS]
+
+A CSV of a million steps, or of so many, with two losses and two accuracies is written, then
+diagnosed.
 """
 
 from __future__ import annotations
 
 import random
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from keras_collapse import sources
 
-ROWS = 1_000_000
+ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 
 
 def main() -> None:

@@ -1,12 +1,14 @@
 """What a report of a long run costs: ``make report-cost``.
 
 Writes a journal of 100,000 steps with the monitor's own class, and the report of it. Prints its
-seconds and size, and fails above 10 s or 2 MB.
+CPU time, the memory it took, and its size, and fails above 5 s, 50 MB or 2 MB.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -27,7 +29,7 @@ from keras_collapse.outputs.report.run_report import write_run_report
 
 STEPS = 100_000
 EPOCH = 1_000
-LIMIT_SECONDS, LIMIT_MB = 10, 2
+LIMIT_SECONDS, LIMIT_MEMORY, LIMIT_MB = 5, 50, 2
 SIGNALS = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_acc", "d_acc_real", "d_acc_fake")
 LOOKED_AT = ("missing_share", "duplicate_share", "coverage", "density", "precision", "separation",
              "distance_ratio", "sliced_wasserstein")  # fmt: skip
@@ -54,15 +56,21 @@ def write_journal(folder: Path, steps: int) -> None:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        write_journal(run, STEPS)
-        began = time.perf_counter()
+        writer = multiprocessing.Process(target=write_journal, args=(run, STEPS))
+        writer.start()  # in a process of its own, whose memory is not counted
+        writer.join()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        began = time.process_time()
         report = write_run_report(str(run))
-        seconds, size = time.perf_counter() - began, report.stat().st_size / 1e6
+        seconds, size = time.process_time() - began, report.stat().st_size / 1e6
+        memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         journal = (run / "journal.jsonl").stat().st_size / 1e6
     print(
-        f"{STEPS:,} steps, a journal of {journal:.0f} MB: report in {seconds:.1f} s, {size:.2f} MB"
+        f"{STEPS:,} steps, a journal of {journal:.0f} MB: report in {seconds:.1f} s of CPU time, "
+        f"{memory:.0f} MB more memory, {size:.2f} MB"
     )
-    return 0 if seconds < LIMIT_SECONDS and size < LIMIT_MB else 1
+    within = (seconds < LIMIT_SECONDS, memory < LIMIT_MEMORY, size < LIMIT_MB)
+    return 0 if all(within) else 1
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tiny import diverging_gan, once, ring, tiny_gan
 
@@ -37,6 +40,20 @@ def test_tensorboard_holds_the_very_readings_and_the_verdict() -> None:
     assert events.Images("samples")
     assert "samples/not_finite" in events.Tags()["scalars"]
     assert events.Scalars("rates/d_optimizer.learning_rate")[0].step == 3
+
+
+def test_tensorboards_files_and_threads_go_with_their_logger() -> None:
+    def held() -> tuple[int, int]:
+        gc.collect()
+        writers = [one for one in threading.enumerate() if "AsyncWriter" in type(one).__name__]
+        events = [one for one in psutil.Process().open_files() if "tfevents" in one.path]
+        return len(writers), len(events)
+
+    logger = kc.TensorBoardLogger("tb")
+    fit(logger, tiny_gan())
+    assert held() == (1, 1)
+    del logger
+    assert held() == (0, 0)
 
 
 @pytest.mark.usefixtures("offline_wandb")

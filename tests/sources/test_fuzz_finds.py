@@ -33,6 +33,8 @@ CSV = {
     "an exponent of 5,000 digits": f"step,d_loss\n0,1e{HUGE}\n1,0.5\n",
     "numbers near the largest": "step,d_loss\n" + "".join(f"{i},1e308\n" for i in range(300)),
     "zero bytes": "step,d_loss\n0,0.5\n1,0\x00.5\n",
+    "an epoch before the first": "epoch,batch,d_loss\n"
+    + "".join(f"{1 + i // 20 - (i == 12)},{i},0.{i:02d}\n" for i in range(24)),
 }
 TEXT = {
     "a step of 5,000 digits": f"step {HUGE}: d_loss: 0.5\nstep 1: d_loss: 0.5\n",
@@ -40,6 +42,7 @@ TEXT = {
     "a number of 5,000 digits": f"step 1: d_loss: {HUGE}\n",
     "an exponent of 5,000 digits": f"step 1: d_loss: 1e{HUGE}\n",
     "a superscript": "step 1: d_loss: 1e²\nstep ²: d_loss: 0.5\n",
+    "a line without a step": "step 1: d_loss: 0.5\nd_loss: 0.6\nstep 1: d_loss: 0.7\n",
 }
 RECORDS = {
     "an infinite step": '{"record":"logs","step":Infinity,"epoch":0,"logs":{"d_loss":0.5}}',
@@ -53,6 +56,8 @@ RECORDS = {
     '"means":null}',
     "an averaging that is none": '{"record":"reader","signals":null,"averaging":"mean","origin":0,'
     '"means":null}',
+    "an averaging of 5,000 letters": '{"record":"reader","signals":null,"averaging":"'
+    + "a" * 5000 + '","origin":0,"means":null}',
     "an origin that is huge": '{"record":"reader","signals":null,"averaging":"run","origin":1'
     + "0" * 400 + ',"means":null}',
     "an unknown driver": '{"record":"setting","driver":0}',

@@ -9,6 +9,7 @@ from dataclasses import replace
 from keras_collapse.core.advice import IN_A_LOOP, IN_A_STEP, Line
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.core.readings.columns import Columns
 from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
@@ -85,6 +86,15 @@ class Divergence:
             self._quieten("losses", reading.steps)
         else:
             self._see("losses", reading.step, lambda: self._describe(reading, *found))
+
+    def update_columns(self, columns: Columns) -> None:
+        """Take the next readings: at once where none of them is out of the ordinary."""
+        if all(size < self._ordinary.get(s, 0.0) for s, size in columns.sizes().items()):
+            self.steps_assessed += len(columns)
+            self._quieten("losses", len(columns))
+        else:
+            for reading in columns:
+                self.update(reading)
 
     def update_probe(self, probe: Probe) -> None:
         """Take the next probe: more samples that are not finite than are is a divergence."""

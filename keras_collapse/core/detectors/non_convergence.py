@@ -131,6 +131,6 @@ def swing(losses: Sequence[float]) -> tuple[float, int]:
     """
     mean = sum(losses) / len(losses)
     above = [loss > mean for loss in losses]
-    turns = sum(now != before for before, now in pairwise(above))
-    variance = sum((loss - mean) ** 2 for loss in losses) / len(losses)
+    turns = sum([now != before for before, now in pairwise(above)])
+    variance = sum([(loss - mean) ** 2 for loss in losses]) / len(losses)
     return float(variance**0.5), turns

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
 from keras_collapse.core.detectors.base import closed
 from keras_collapse.core.detectors.sample_quality import bad
 from keras_collapse.core.findings import Finding
+from keras_collapse.core.readings.columns import Columns
 from keras_collapse.core.readings.objective import CrossEntropy
 from keras_collapse.core.readings.reading import Blocks, Reading, merge
 from keras_collapse.core.samples.probe import Probe
@@ -42,18 +43,34 @@ class BlockInput:
         self._blocks = Blocks(self.block_steps)
         self._latest: Reading | None = None
         self._block: Reading | None = None
+        self._whole: Columns | None = None  # the latest block, if it was taken in whole
 
     @property
     def parts(self) -> Sequence[Reading]:
-        return self._blocks.parts
+        return self._whole if self._whole is not None else self._blocks.parts
 
     def take(self, reading: Reading) -> Reading | None:
         """Return the block that a reading completes, else None; the same for each detector."""
         if reading is not self._latest:
-            self._latest = reading
+            self._latest, self._whole = reading, None
             self.form.update(reading)
             self._block = self._blocks.add(reading)
         return self._block
+
+    def take_columns(self, columns: Columns) -> Iterator[Reading]:
+        """Return the blocks that these readings complete, as `take` does of each."""
+        at, count = 0, self.block_steps
+        while at < len(columns):
+            whole = not self._blocks.is_open and at + count <= len(columns)
+            if whole and (self.form.is_decided or "d_loss" not in columns.values):
+                self._whole = columns[at : at + count]
+                at += count
+                yield self._whole.mean()
+            else:
+                block = self.take(columns[at])
+                at += 1
+                if block is not None:
+                    yield block
 
 
 class BlockDetector(ABC):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ class Heartbeat:
     """Touches a file in a folder from a thread of its own, until it is stopped.
 
     Args:
-        folder: must exist; one that goes is not made again.
+        folder: must exist; neither it nor the file is made again if it goes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,9 +38,14 @@ class Heartbeat:
         self._stopped.set()
 
     def _beat(self) -> None:
+        made = False
         while True:
             with contextlib.suppress(OSError):
-                self._path.touch()
+                if made:
+                    os.utime(self._path)
+                else:
+                    self._path.touch()
+                    made = True
             if self._stopped.wait(BEAT_SECONDS):
                 return
 

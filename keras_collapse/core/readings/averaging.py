@@ -64,7 +64,7 @@ class Unaverager:
     def __init__(self, averaging: str | None = None, origin: int | None = None) -> None:
         known = [str(one) for one in Averaging]
         if averaging and averaging not in known:
-            raise InputError(f"averaging: use {', '.join(known)}. Received: {averaging!r}.")
+            raise InputError(f"averaging: use {', '.join(known)}. Received: {averaging!r:.80}.")
         self.averaging = Averaging(averaging) if averaging else None
         self.held: list[SignalRow] = []
         self._origin = origin
@@ -83,6 +83,22 @@ class Unaverager:
             return self._undo(row)
         self.held.append(row)
         return self._advance(closing=False)
+
+    def pass_over(self, first_step: int, last_step: int) -> bool:
+        """Take rows without a gap that are their own readings; return False if they are not.
+
+        So it is where nothing is averaged, or where that cannot be seen.
+        """
+        if (
+            not self._decided
+            or self.held
+            or self.averaging in (Averaging.EPOCH, Averaging.RUN)
+            or self._previous is None
+            or self._previous.row.step + 1 != first_step
+        ):
+            return False
+        self._previous = _Total(SignalRow(last_step, {}), NO_COUNTS)
+        return True
 
     def close(self) -> list[Reading]:
         """Return the readings still held back at the end of a log."""

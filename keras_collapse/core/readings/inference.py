@@ -180,6 +180,8 @@ def epoch_lengths(rows: Sequence[SignalRow], origin: int) -> list[int | None]:
     shortest, longest = 1, math.inf
     for row in rows:
         place, steps = (row.epoch or 0) - first, row.step - origin
+        if place < 0:  # epochs that go back have no length
+            return [None]
         shortest = max(shortest, steps // (place + 1) + 1)
         longest = min(longest, steps // place) if place > 0 else longest
     if not shortest <= longest < math.inf:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.averaging import Unaverager
+from keras_collapse.core.readings.columns import Columns
 from keras_collapse.core.readings.inference import Averaging
 from keras_collapse.core.readings.reading import Reading, SignalRow
 from keras_collapse.core.readings.signals import SignalNames, recognise_names
@@ -126,6 +127,38 @@ class Reader:
         if not self._form_known:
             self._opening.append(row)
         return self._finish(self._undo.push(row))
+
+    def read_columns(
+        self,
+        first_step: int,
+        logs: Mapping[str, Sequence[float]],
+        rounding: Mapping[str, float] | None = None,
+    ) -> Columns | None:
+        """Take the logs of steps without a gap at once, if each of them is its own reading.
+
+        Args:
+            first_step: the training step of the first one.
+            logs: log key to the numbers, one for each step.
+            rounding: see `read`.
+
+        Returns:
+            The readings; None if they depend on each other, or any is odd: then nothing has been
+            taken, and each log is to be given to `read`.
+        """
+        if self.names is None or self._means is not None or not logs.keys() <= self._known.keys():
+            return None
+        values = {signal: logs[key] for signal, key in self.names.keys.items() if key in logs}
+        has_form = not self._form_known or self.shared_halves or self.summed
+        if has_form or (self.summed is None and _HALVES[1][0] in values):
+            return None
+        if not values or not all(math.isfinite(sum(numbers)) for numbers in values.values()):
+            return None
+        last_step = first_step + len(next(iter(values.values()))) - 1
+        if not self._undo.pass_over(first_step, last_step):
+            return None
+        self._last_step = last_step
+        errors = None if rounding is None else self._errors({}, rounding)
+        return Columns(first_step, values, errors, self._relative_rounding)
 
     def _errors(
         self, values: Mapping[str, float], rounding: Mapping[str, float] | None

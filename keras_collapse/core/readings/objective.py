@@ -68,6 +68,11 @@ class CrossEntropy:
         return self._scale
 
     @property
+    def is_decided(self) -> bool:
+        """Whether further readings change nothing."""
+        return self._decided
+
+    @property
     def is_other_objective(self) -> bool:
         """Whether the objective is known, or seen in the first steps, to be another."""
         return self._other

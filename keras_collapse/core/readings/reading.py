@@ -123,6 +123,11 @@ class Blocks:
         self._open: list[Reading] = []
         self._covered = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a block has begun and is not complete."""
+        return bool(self._open)
+
     def add(self, reading: Reading) -> Reading | None:
         """Take a reading; return the block that it completes, else None."""
         self._open.append(reading)

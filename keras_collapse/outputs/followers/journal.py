@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME, BrokenLine, record_of
+from keras_collapse.core.process import heartbeat
+from keras_collapse.core.process.heartbeat import seconds_since, works
 from keras_collapse.core.process.identity import lives
 from keras_collapse.core.readings.log_reader import FLOAT32_ROUNDING, Reader
 from keras_collapse.core.records import (
@@ -134,12 +138,50 @@ class JournalFollower:
         if state.verdict is not None:
             state.ended = f"the run ended early: {self._ended_by}" if self._ended_by else ""
             return
-        if self._run is not None and lives(self._run.process) is False:
-            last = f"last record {_ago(quiet)} ago"
-            state.ended = f"its process is gone ({last}): it was killed, or crashed"
-        elif quiet > max(SILENT_SECONDS, 10 * self._usual_pause):
-            state.silent = quiet
+        state.ended = self._why_dead(quiet)
+        if not state.ended and quiet > max(SILENT_SECONDS, 10 * self._usual_pause):
+            state.silent, state.silent_because = quiet, self._why_silent()
+
+    @property
+    def _signs(self) -> tuple[Path, Path]:
+        """What the run's process changes while it lives."""
+        return self.path, self.path.with_name(heartbeat.FILE_NAME)
+
+    def _why_dead(self, quiet: float) -> str:
+        """Why the run's process is taken for dead; empty if it is not."""
+        process = self._run.process if self._run is not None else {}
+        if works(process, *self._signs):
+            return ""
+        if lives(process) is False:
+            return f"its process is gone (last record {_ago(quiet)} ago): it was killed, or crashed"
+        age = seconds_since(*self._signs) or 0.0
+        return (
+            f"no sign of life{_host(process, 'from')} for {_ago(age)}: its process was killed, or "
+            "crashed, or the machine cannot be reached"
+        )
+
+    def _why_silent(self) -> str:
+        """What its last sign of life says of a run that writes nothing."""
+        process = self._run.process if self._run is not None else {}
+        if lives(process):
+            return "a long step; its process is running"
+        age = seconds_since(self._signs[1])
+        if age is None:
+            return "a long step, or it was killed"
+        return f"a long step; it was alive {_ago(age)} ago{_host(process, 'on')}"
+
+
+def _host(process: Mapping[str, Any], preposition: str) -> str:
+    return f" {preposition} {process['host']}" if process.get("host") else ""
 
 
 def _ago(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    """A time span in the largest unit of which there are two.
+
+    >>> _ago(70), _ago(600), _ago(8000), _ago(500_000)
+    ('70 s', '10 min', '2 h', '6 days')
+    """
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -151,6 +151,7 @@ class MLflowFollower:
             default=info.start_time / 1000,
         )
         state.silent = quiet if info.status == "RUNNING" and quiet > 2 * SILENT_SECONDS else 0.0
+        state.silent_because = "a long step, or it was killed"
         if info.status in ("KILLED", "FAILED"):
             state.ended = f"{info.status}: {tags.get('collapse.ended', 'no reason recorded')}"
         elif info.status == "FINISHED" and state.verdict is None:

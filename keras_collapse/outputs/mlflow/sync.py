@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_collapse import sources
@@ -10,6 +10,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.process.heartbeat import Heartbeat
 from keras_collapse.core.process.identity import lives
 from keras_collapse.core.process.redaction import redact
+from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.readings.signals import SIGNALS
 from keras_collapse.outputs.mlflow.end_of_run import put_end, put_reading, put_verdict
 from keras_collapse.outputs.mlflow.outbox import FOLDER, Outbox, OutboxError, outboxes
@@ -108,13 +109,17 @@ def _end_killed(outbox: Outbox, run_dir: Path) -> None:
         if outbox.folder.name != FOLDER:
             raise InputError("the journal is that of an earlier training in this folder")
         run = sources.read(run_dir)
-        examined = sources.examine(run)
+        known = outbox.last_step([READINGS + signal for signal in SIGNALS])
+        late: list[Reading] = []  # they were still held back
+
+        def keep_late(readings: Sequence[Reading]) -> None:
+            late.extend(reading for reading in readings if reading.step > known)
+
+        examined = sources.examine(run, keep_readings=False, on_readings=keep_late)
     except InputError:  # it has none, or was killed before its first step
         pass
     else:
-        known = outbox.last_step([READINGS + signal for signal in SIGNALS])
-        for reading in examined.readings:  # the last ones were still held back
-            if reading.step > known:
-                put_reading(outbox, reading)
+        for reading in late:
+            put_reading(outbox, reading)
         put_verdict(outbox, run_dir, examined.verdict, run.probes)
     put_end(outbox, run_dir, "KILLED", KILLED)

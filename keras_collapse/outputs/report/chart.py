@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from keras_collapse.outputs.report.curves import Frame, ThinnedCurve
+from keras_collapse.outputs.report.long_curve import LongCurve
 from keras_collapse.outputs.report.marks import Mark, Span
 
 FEW = 40
@@ -80,28 +79,20 @@ def line_of(style: str, label: str, curve: ThinnedCurve, frame: Frame) -> Line:
     return Line(style, label, frame.line(curve), frame.shade(curve), dots, frame.non_finite(curve))
 
 
-def notes_of(
-    label: str, steps: Sequence[int], values: Sequence[float], limits: tuple[float, float]
-) -> Iterator[str]:
+def notes_of(label: str, curve: LongCurve, limits: tuple[float, float]) -> Iterator[str]:
     """Yield remarks on the values of a curve that are not finite or outside the scale.
 
     Args:
         label: the name of the curve.
-        steps: the training steps of its values.
-        values: numbers, NaN and infinity included.
+        curve: the curve.
         limits: the least and the largest value on the scale.
     """
-    numbers = np.asarray(values)
-    non_finite = np.flatnonzero(~np.isfinite(numbers))
-    if len(non_finite):
-        first = steps[non_finite[0]]
-        count = len(non_finite)
+    if curve.non_finite:
+        count, first = curve.non_finite, curve.first_non_finite
         yield f"{label}: NaN or infinite in {count:,} readings, first at step {first:,}."
-    if len(non_finite) == len(numbers):
-        return
-    finite = np.where(np.isfinite(numbers), numbers, np.nan)
-    top, bottom = int(np.nanargmax(finite)), int(np.nanargmin(finite))
-    if finite[top] > limits[1]:
-        yield f"{label} rises to {finite[top]:.3g} (step {steps[top]:,}), above this scale."
-    if finite[bottom] < limits[0]:
-        yield f"{label} falls to {finite[bottom]:.3g} (step {steps[bottom]:,}), below this scale."
+    if curve.highest is not None and curve.highest[0] > limits[1]:
+        value, step = curve.highest
+        yield f"{label} rises to {value:.3g} (step {step:,}), above this scale."
+    if curve.lowest is not None and curve.lowest[0] < limits[0]:
+        value, step = curve.lowest
+        yield f"{label} falls to {value:.3g} (step {step:,}), below this scale."

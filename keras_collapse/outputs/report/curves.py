@@ -1,4 +1,4 @@
-"""Curves of a chart: thinned without losing spikes, scaled, and converted to SVG paths.
+"""Thinned curves of a chart, scaled and converted to SVG paths.
 
 Matplotlib is used only to find round tick positions, a solved problem that needs no code of ours.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
 
 POINTS = 600
 """Largest number of drawn points of a curve; more are indistinguishable at a page's width."""
@@ -42,34 +41,6 @@ class ThinnedCurve:
     non_finite: np.ndarray
 
 
-def thinned(steps: ArrayLike, values: ArrayLike) -> ThinnedCurve:
-    """Reduce a curve to the means, minima and maxima of at most `POINTS` stretches.
-
-    Args:
-        steps: (n,), increasing.
-        values: (n,), NaN and infinity included.
-
-    >>> curve = thinned([0, 1, 2], [3.0, float("nan"), 4.0])
-    >>> curve.at.tolist(), curve.mean.tolist(), curve.non_finite.tolist()
-    ([0.0, 1.0, 2.0], [3.0, nan, 4.0], [False, True, False])
-    """
-    numbers, places = np.asarray(values, float), np.asarray(steps, float)
-    bounds = np.linspace(0, len(numbers), min(len(numbers), POINTS) + 1).astype(int)
-    starts, ends = bounds[:-1], bounds[1:] - 1
-    finite = np.isfinite(numbers)
-    known = np.add.reduceat(finite.astype(int), starts)
-    none = np.where(known == 0, np.nan, 0.0)
-    # Divided before the sum, so that the largest floats do not add up to infinity.
-    share = np.where(finite, numbers, 0.0) / np.repeat(np.maximum(known, 1), ends - starts + 1)
-    return ThinnedCurve(
-        at=(places[starts] + places[ends]) / 2,
-        mean=np.add.reduceat(share, starts) + none,
-        low=np.minimum.reduceat(np.where(finite, numbers, np.inf), starts) + none,
-        high=np.maximum.reduceat(np.where(finite, numbers, -np.inf), starts) + none,
-        non_finite=known < ends - starts + 1,
-    )
-
-
 def scale(curves: Sequence[ThinnedCurve], include: Sequence[float] = ()) -> tuple[float, float]:
     """Return the least and largest value of a chart's scale.
 
@@ -79,7 +50,8 @@ def scale(curves: Sequence[ThinnedCurve], include: Sequence[float] = ()) -> tupl
         curves: the curves that share the scale.
         include: values that must be on it.
 
-    >>> scale([thinned([0, 1], [0.0, 1.0])])
+    >>> at, values = np.array([0, 1]), np.array([0.0, 1.0])
+    >>> scale([ThinnedCurve(at, values, values, values, np.isnan(values))])
     (-0.04, 1.04)
     """
     lows = np.concatenate([curve.low[np.isfinite(curve.low)] for curve in curves])

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_collapse.core.detectors.discriminator_pinned import D_ACC_BAND, D_LOSS_BAND
 from keras_collapse.core.detectors.sample_quality import far_limit, missing_limit
 from keras_collapse.core.findings import Finding
-from keras_collapse.core.readings.objective import START_STEPS, CrossEntropy
-from keras_collapse.core.readings.reading import Reading
+from keras_collapse.core.readings.objective import CrossEntropy
 from keras_collapse.core.samples.probe import Probe
 from keras_collapse.outputs.report.chart import Band, Chart, line_of, notes_of
-from keras_collapse.outputs.report.curves import HEIGHT, Frame, log_ticks, scale, thinned, ticks
+from keras_collapse.outputs.report.curves import (
+    HEIGHT,
+    Frame,
+    ThinnedCurve,
+    log_ticks,
+    scale,
+    ticks,
+)
+from keras_collapse.outputs.report.long_curve import LongCurve, ReadingCurves
 from keras_collapse.outputs.report.marks import Mark, marks_of, spans_of
 
 
@@ -57,12 +65,12 @@ SAMPLE_CHARTS = (
 )  # fmt: skip
 SMALLEST = 1e-6
 """Smallest value on a logarithmic scale."""
-Series = dict[str, tuple[list[int], list[float]]]
-"""Name to steps and values."""
+Series = dict[str, LongCurve]
+"""The curves of signals and of sample checks' numbers, by name."""
 
 
 def run_charts(
-    readings: Sequence[Reading],
+    readings: ReadingCurves,
     probes: Sequence[Probe],
     findings: Sequence[Finding],
     row_steps: int = 1,
@@ -70,7 +78,7 @@ def run_charts(
     """Return the charts of a run over the same steps; charts without values are left out.
 
     Args:
-        readings: the run's readings.
+        readings: the curves of the run's readings.
         probes: its sample checks.
         findings: its findings, in the order in which the report numbers them.
         row_steps: the least number of training steps that one step of the readings stands for.
@@ -78,8 +86,8 @@ def run_charts(
     series = _series(readings, probes)
     if not series:
         return []
-    first = min(steps[0] for steps, _ in series.values())
-    last = max([steps[-1] for steps, _ in series.values()] + [f.last_step for f in findings])
+    first = min(curve.first_step for curve in series.values())
+    last = max([c.last_step for c in series.values()] + [f.last_step for f in findings])
     first = 0 if first < last / 10 else first  # a resumed run begins late
     bands = _bands(readings, probes, series, row_steps)
     marks = list(marks_of(findings, Frame(first, last, 0, 1)))
@@ -90,23 +98,22 @@ def run_charts(
     return [chart for chart in drawn if chart is not None]
 
 
-def _series(readings: Sequence[Reading], probes: Sequence[Probe]) -> Series:
-    """Steps and values of every signal and every number of the sample checks."""
-    found: Series = {}
-    for known, parts in ((readings, READING_CHARTS), (probes, SAMPLE_CHARTS)):
-        names = [name for part in parts for name in part.curves]
-        for name in names:
-            pairs = [(one.step, v) for one in known if (v := one.values.get(name)) is not None]
-            if pairs:
-                found[name] = ([step for step, _ in pairs], [value for _, value in pairs])
-    if max(found.get("modes_real", ([], [0.0]))[1]) <= 1:
+def _series(readings: ReadingCurves, probes: Sequence[Probe]) -> Series:
+    """The curve of every signal and of every number of the sample checks."""
+    found = readings.curves()
+    for name in (name for part in SAMPLE_CHARTS for name in part.curves):
+        pairs = [(one.step, v) for one in probes if (v := one.values.get(name)) is not None]
+        if pairs:
+            found[name] = LongCurve(*zip(*pairs, strict=True))
+    modes = found["modes_real"].highest if "modes_real" in found else None
+    if modes is None or modes[0] <= 1:
         found.pop("modes_covered", None)
         found.pop("modes_real", None)
     return found
 
 
 def _bands(
-    readings: Sequence[Reading], probes: Sequence[Probe], series: Series, row_steps: int
+    readings: ReadingCurves, probes: Sequence[Probe], series: Series, row_steps: int
 ) -> dict[str, tuple[float, float, str]]:
     """By curve: the lower and upper end of its suspicious range, and a label."""
     found = {"d_acc": (*D_ACC_BAND, "suspicious range of D's accuracy, 50 %")}
@@ -114,14 +121,14 @@ def _bands(
     missing = missing_limit(compared)
     found["missing_share"] = (missing, np.inf, f"collapsed, from {missing:g} missed")
     form = CrossEntropy(row_steps)
-    for reading in readings[:START_STEPS]:
+    for reading in readings.first:
         form.update(reading)
     if not form.is_other_objective:  # the range holds for a mean cross-entropy
         low, high = (bound / (form.scale or 1.0) for bound in D_LOSS_BAND)
         found["d_loss"] = (low, high, f"suspicious range of D's loss, {low:g} to {high:g}")
-    near = series.get("sliced_wasserstein_baseline", ([], [0.0]))[1][-1]
-    if near > 0:
-        far = far_limit(compared) * near
+    near = series.get("sliced_wasserstein_baseline")
+    if near is not None and near.last_value > 0:
+        far = far_limit(compared) * near.last_value
         found["sliced_wasserstein"] = (far, np.inf, f"far from the data, from {far:.2g}")
     return {name: band for name, band in found.items() if name in series}
 
@@ -137,9 +144,9 @@ def _chart(
     names = [n for n in part.curves if n in series and part.fallback_for.get(n) not in series]
     if not names:
         return None
-    known = {name: (steps, _log10(values) if part.logarithmic else np.asarray(values))
-             for name, (steps, values) in series.items() if name in names}  # fmt: skip
-    curves = {name: thinned(*known[name]) for name in names}
+    curves = {name: series[name].thinned() for name in names}
+    if part.logarithmic:
+        curves = {name: _logarithmic(curve) for name, curve in curves.items()}
     suspicious = [bands[name] for name in names if name in bands]
     if part.logarithmic:
         suspicious = [(*_log10([low, high]), label) for low, high, label in suspicious]
@@ -173,16 +180,24 @@ def _chart(
         ],
         description=_description(part, {name: series[name] for name in names}),
         notes=[
-            note for name in names for note in notes_of(part.curves[name], *series[name], limits)
+            note for name in names for note in notes_of(part.curves[name], series[name], limits)
         ],
     )
 
 
-def _log10(values: Sequence[float]) -> np.ndarray:
+def _log10(values: ArrayLike) -> np.ndarray:
     return np.log10(np.maximum(values, SMALLEST))
 
 
-def _description(part: Part, series: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> str:
+def _logarithmic(curve: ThinnedCurve) -> ThinnedCurve:
+    mean, low, high = map(_log10, (curve.mean, curve.low, curve.high))
+    return replace(curve, mean=mean, low=low, high=high)
+
+
+def _description(part: Part, series: Series) -> str:
     """The chart in words, for screen readers."""
-    changes = (f"{part.curves[n]} from {v[0]:.3g} to {v[-1]:.3g}" for n, (_, v) in series.items())
+    changes = (
+        f"{part.curves[name]} from {curve.first_value:.3g} to {curve.last_value:.3g}"
+        for name, curve in series.items()
+    )
     return f"{part.name} over the training's steps: {', '.join(changes)}."

@@ -17,6 +17,7 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding
 from keras_collapse.outputs.printable import for_template
 from keras_collapse.outputs.report.curves import HEIGHT, WIDTH
+from keras_collapse.outputs.report.long_curve import ReadingCurves
 from keras_collapse.outputs.report.run_charts import run_charts
 from keras_collapse.outputs.report.run_context import group_facts, sample_grids
 from keras_collapse.outputs.style import (
@@ -65,15 +66,15 @@ def html(source: str, run: PastRun) -> str:
         finalize=for_template,
     ).get_template("run.html")
     row_steps = EPOCH_STEPS if run.per_epoch else 1
-    examined, context = sources.examine(run), run.context
-    verdict = examined.verdict
+    curves, context = ReadingCurves(), run.context
+    verdict = sources.examine(run, keep_readings=False, on_readings=curves.take).verdict
     return template.render(
         source=source,
         verdict=verdict,
         symbol=STATUS_STYLE[verdict.status][0],
         symbols={severity: symbol for severity, (symbol, _) in SEVERITY_STYLE.items()},
         findings=list(_findings(verdict.findings)),
-        charts=run_charts(examined.readings, run.probes, verdict.findings, row_steps),
+        charts=run_charts(curves, run.probes, verdict.findings, row_steps),
         width=WIDTH,
         height=HEIGHT,
         step="epoch" if run.per_epoch else "training step",

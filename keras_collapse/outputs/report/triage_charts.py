@@ -10,7 +10,8 @@ from typing import Any
 from keras_collapse import sources
 from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.chart import Chart, line_of, notes_of
-from keras_collapse.outputs.report.curves import Frame, scale, thinned, ticks
+from keras_collapse.outputs.report.curves import Frame, scale, ticks
+from keras_collapse.outputs.report.long_curve import LongCurve, ReadingCurves
 
 LOSSES = {"d_loss": "D's loss", "g_loss": "G's loss"}
 STYLES = ("failed", "healthy")
@@ -23,8 +24,7 @@ class _Curve:
     trial: str
     says: str
     batch_size: int
-    steps: Sequence[int]
-    values: Sequence[float]
+    of_steps: LongCurve
 
     @property
     def style(self) -> str:
@@ -42,13 +42,13 @@ def triage_charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """
     curves = _curves_of(rows)
     every = [c for of_loss in curves.values() for c in of_loss]
-    last = max((c.steps[-1] for c in every), default=0)
+    last = max((c.of_steps.last_step for c in every), default=0)
     charts = []
     for size in sorted({c.batch_size for c in every}):
         for signal, name in LOSSES.items():
             alike = [c for c in curves[signal] if c.batch_size == size]
             if alike:
-                limits = scale([thinned(c.steps, c.values) for c in curves[signal]])
+                limits = scale([c.of_steps.thinned() for c in curves[signal]])
                 charts.append(_chart(f"{name}, batch size {size}", alike, last, limits))
     return charts
 
@@ -57,16 +57,16 @@ def _curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[_Curve]]:
     """The curves of each loss, in the order of the trials."""
     curves: dict[str, list[_Curve]] = {signal: [] for signal in LOSSES}
     for row in rows:
+        readings = ReadingCurves()
         try:
-            readings = sources.examine(sources.read(Path(row["folder"]) / "run")).readings
+            run = sources.read(Path(row["folder"]) / "run")
+            sources.examine(run, keep_readings=False, on_readings=readings.take)
         except InputError:  # the trial ended before its first step
             continue
-        for signal in LOSSES:
-            known = [(r.step, r.values[signal]) for r in readings if signal in r.values]
-            if known:
-                steps, values = zip(*known, strict=True)
-                curve = _Curve(row["name"], row["says"], row["batch_size"], steps, values)
-                curves[signal].append(curve)
+        for signal, curve in readings.curves().items():
+            if signal in LOSSES:
+                known = _Curve(row["name"], row["says"], row["batch_size"], curve)
+                curves[signal].append(known)
     return curves
 
 
@@ -76,14 +76,15 @@ def _chart(name: str, curves: Sequence[_Curve], last: int, limits: tuple[float, 
     outcomes: dict[str, dict[str, None]] = {style: {} for style in (*STYLES, OTHER)}
     for curve in curves:
         outcomes[curve.style][curve.says.replace("_", " ")] = None
-    changes = (f"{c.trial} ({c.says}) from {c.values[0]:.3g} to {c.values[-1]:.3g}" for c in curves)
+    changes = (
+        f"{c.trial} ({c.says}) from {c.of_steps.first_value:.3g} to {c.of_steps.last_value:.3g}"
+        for c in curves
+    )
     return Chart(
         name=name,
         wide=False,
         lines=[
-            line_of(
-                c.style, f"{c.trial}: {c.says.replace('_', ' ')}", thinned(c.steps, c.values), frame
-            )
+            line_of(c.style, f"{c.trial}: {c.says.replace('_', ' ')}", c.of_steps.thinned(), frame)
             for c in curves
         ],
         keys=[(style, ", ".join(says)) for style, says in outcomes.items() if says],
@@ -93,5 +94,5 @@ def _chart(name: str, curves: Sequence[_Curve], last: int, limits: tuple[float, 
         x_ticks=ticks(0, last, whole=True) if last else [(0.0, "0")],
         y_ticks=[(1 - place, label) for place, label in ticks(low, high)],
         description=f"{name} over the training steps: {', '.join(changes)}.",
-        notes=[note for c in curves for note in notes_of(c.trial, c.steps, c.values, limits)],
+        notes=[note for c in curves for note in notes_of(c.trial, c.of_steps, limits)],
     )

@@ -117,7 +117,7 @@ class LivePanel(JupyterMixin):
         yield _line(Text(" · ".join(self._progress()), "dim"), width)
         if self.state.silent or self.state.ended:
             said = self.state.ended or (
-                f"nothing written for {clock(self.state.silent)}: a long step, or it was killed"
+                f"nothing written for {clock(self.state.silent)}: {self.state.silent_because}"
             )
             yield _line(Text(f"▲ {printable(said)}", f"bold {YELLOW}"), width)
         if self.state.broken_lines:

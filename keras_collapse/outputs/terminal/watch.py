@@ -72,7 +72,9 @@ class WatchedRun:
     def line(self) -> str:
         state = self.state
         status, reason = state.status
-        why = state.ended or ("nothing written lately" if state.silent else reason)
+        why = state.ended or reason
+        if state.silent and not state.ended:
+            why = f"nothing written lately, {state.silent_because}"
         total = f"/{state.steps}" if state.steps else ""
         broken = f", broken lines: {state.broken_lines}" if state.broken_lines else ""
         return f"{STATUS_STYLE[status][0]} {why}, step {state.step + 1}{total}{broken}"

@@ -37,6 +37,20 @@ def test_the_file_is_touched_until_it_is_stopped(
     assert not is_touched()
 
 
+def test_a_file_that_was_removed_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    beat = Heartbeat(tmp_path)
+    while not (tmp_path / FILE_NAME).exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    (tmp_path / FILE_NAME).unlink()
+    time.sleep(0.2)
+    assert not (tmp_path / FILE_NAME).exists()
+    beat.stop()
+
+
 def test_another_machines_process_works_while_its_signs_are_fresh(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     assert not works(ELSEWHERE, path)

@@ -25,7 +25,8 @@ from keras_collapse.core.records import (
     SamplesChecked,
     StepLogs,
 )
-from keras_collapse.outputs.report.curves import POINTS, thinned
+from keras_collapse.outputs.report.curves import POINTS
+from keras_collapse.outputs.report.long_curve import MOST, LongCurve
 from keras_collapse.outputs.report.run_report import write_run_report
 
 VOID = {"img", "meta"}
@@ -165,11 +166,38 @@ def test_numbers_that_are_not_finite_are_left_out_and_reported(tmp_path: Path) -
 def test_thinning_loses_no_spike() -> None:
     values = np.zeros(100_000)
     values[77_777], values[99_999] = 9.0, -4.0
-    curve = thinned(range(100_000), values)
+    found = LongCurve()
+    for start in range(0, 100_000, 4000):
+        found.extend(range(start, start + 4000), values[start : start + 4000])
+    curve = found.thinned()
     assert len(curve.at) == POINTS
     assert (curve.high.max(), curve.low.min()) == (9.0, -4.0)
     assert curve.at[curve.high.argmax()] == pytest.approx(77_777, abs=100)
-    assert curve.mean.sum() == pytest.approx(values.sum() * POINTS / 100_000, rel=0.01)
+    assert found.highest == (9.0, 77_777)
+    assert found.lowest == (-4.0, 99_999)
+    assert 9 / 250 < curve.mean.max() < 9 / 100  # of about 167 steps
+
+
+def test_a_curve_that_is_read_in_parts_is_that_of_all_its_values() -> None:
+    chance = np.random.default_rng(0)
+    values = chance.normal(size=3000)
+    values[[5, 6, 7, 2000]] = np.nan, np.inf, -np.inf, np.nan
+    values[100:120] = np.nan
+    whole, parts = LongCurve(range(3000), values).thinned(), LongCurve()
+    for start, end in ((0, 7), (7, 1500), (1500, 3000)):
+        parts.extend(range(start, end), values[start:end])
+    for name in ("at", "mean", "low", "high", "non_finite"):
+        np.testing.assert_array_equal(getattr(parts.thinned(), name), getattr(whole, name))
+    assert whole.mean[3] == pytest.approx(values[15:20].mean())
+    assert (parts.non_finite, parts.first_non_finite) == (24, 5)
+
+
+def test_a_long_curve_takes_little_memory() -> None:
+    curve = LongCurve()
+    for start in range(0, 1_000_000, 5000):
+        curve.extend(range(start, start + 5000), [1.0] * 5000)
+    assert len(curve._stretches.first) <= MOST
+    assert curve.thinned().mean.tolist() == pytest.approx([1.0] * POINTS)
 
 
 def test_nothing_but_nan(tmp_path: Path) -> None:
