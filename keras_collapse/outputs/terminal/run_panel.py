@@ -34,6 +34,7 @@ from keras_collapse.outputs.terminal.text_graphics import (
     Bands,
     mark_line,
     sparkline,
+    stretched,
     thumbnails,
     within,
 )
@@ -141,6 +142,7 @@ class LivePanel(JupyterMixin):
     def _curves(self, width: int, plain: bool) -> Iterator[Text]:
         state = self.state
         room = width - NAME_WIDTH - 9
+        points = min(room, max((len(curve.values) for curve in state.curves.values()), default=0))
         drawn = 0
         for signal, name, bands, limits in ROWS:
             curve = state.curves.get(signal)
@@ -150,16 +152,17 @@ class LivePanel(JupyterMixin):
             row = Text(f"{name:<{NAME_WIDTH}}")
             row.append(f"{number(curve.last):>7}", f"bold {RED}" if inside else "bold")
             row.append("! " if inside else "  ", f"bold {RED}")
-            row.append_text(sparkline(curve.values, room, bands, limits, plain))
+            row.append_text(
+                sparkline(stretched(curve.values, points), points, bands, limits, plain)
+            )
             yield _line(row, width)
             drawn += 1
         worst = next((f for f in state.standing if f.severity is not Severity.INFO), None)
         if drawn and worst is not None and state.step > 0:
-            points = max(len(c.values) for c in state.curves.values())
             mark = mark_line(
                 worst.first_step,
                 state.step,
-                min(room, points),
+                points,
                 "^" if plain else "▴",
                 f"since step {worst.first_step}",
             )

@@ -64,6 +64,17 @@ def sparkline(
     return text
 
 
+def stretched(values: Sequence[float], length: int) -> Sequence[float]:
+    """Values, each repeated so often that there are at least that many.
+
+    >>> stretched([1, 2], 5)
+    [1, 1, 1, 2, 2]
+    """
+    if len(values) >= length:
+        return values
+    return [values[place * len(values) // length] for place in range(length)]
+
+
 def within(value: float, bands: Bands) -> bool:
     """Whether a value lies in one of the bands."""
     return any(low <= value <= high for low, high in bands)

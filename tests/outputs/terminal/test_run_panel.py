@@ -78,6 +78,13 @@ def test_it_says_how_it_is_since_when_and_what_to_do() -> None:
     assert "data missed   0.250" in text
 
 
+def test_curves_share_one_axis_of_steps() -> None:
+    """A sample check comes once an epoch, and is drawn as wide as the steps that it stands for."""
+    lines = drawn(state_of(), color_system=None).splitlines()
+    ends = {len(line.rstrip(" │┃|")) for line in lines if "D loss" in line or "data missed" in line}
+    assert len(ends) == 1
+
+
 @pytest.mark.parametrize(("width", "height"), [(60, 15), (60, 24), (80, 24), (200, 60)])
 def test_it_fits_every_terminal(width: int, height: int) -> None:
     lines = drawn(state_of(), width, height, color_system=None).splitlines()
