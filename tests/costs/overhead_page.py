@@ -48,6 +48,8 @@ GANS = {
     "camel": "the small camel GAN (28 x 28 drawings, batches of 64)",
     "dcgan64": "a DCGAN of 64 x 64 x 3 images, in batches of 32",
 }
+LEAST_ROUNDS = 5
+"""Rounds from which on they stand on the page."""
 Estimate = tuple[float, float, float]
 """Median, and the bounds of its interval."""
 
@@ -133,16 +135,22 @@ def section(backend: str, rounds: Sequence[Sequence[Record]]) -> list[str]:
 
 
 def shares(rounds: Sequence[Sequence[Record]], variant: str, clock: str) -> Estimate:
-    """Return what a variant adds to a fit, as a share of the fit without callbacks."""
+    """Return what a variant adds to a fit, as a share of the fit without callbacks.
+
+    What it adds to the main thread, which mostly waits, is a share of that fit's wall time.
+    """
     paired = []
     for records in rounds:
-        took = {record["variant"]: record[clock] for record in records}
-        paired.append(took[variant] / took["nothing"] - 1)
+        took = {record["variant"]: record for record in records}
+        whole = took["nothing"]["wall" if clock == "main" else clock]
+        paired.append((took[variant][clock] - took["nothing"][clock]) / whole)
     return _interval(paired)
 
 
 def share_section(backend: str, gan: str, rounds: Sequence[Sequence[Record]]) -> list[str]:
     """Return the lines of a GAN with convolutions."""
+    if len(rounds) < LEAST_ROUNDS:
+        return []
     nothing = [r for records in rounds for r in records if r["variant"] == "nothing"]
     step = float(np.median([r["wall"] / r["steps"] for r in nothing]))
     first = [
@@ -154,9 +162,10 @@ def share_section(backend: str, gan: str, rounds: Sequence[Sequence[Record]]) ->
     lines = [
         f"## {backend}: {GANS[gan]}",
         "",
+        "What a fit with callbacks takes more, as a share of the same fit without. "
         f"{len(rounds)} rounds of fits of {nothing[0]['steps']} steps. A step takes "
         f"{step * 1e3:.1f} ms. A monitor's first fit takes {np.median(first):.1f} s more than a "
-        "later one (median).",
+        "later one (median). The main thread's work is a share of the wall time.",
         "",
         "| callbacks | wall | main thread | all threads |",
         "|---|---|---|---|",
@@ -212,8 +221,7 @@ def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
         "that of half a minute at once; this grant is left out here, or it would pay for these "
         "short fits. What is left is the start of a run in MLflow, and what belongs to an epoch. "
         "`CSVLogger` writes a line an epoch only. MLflow's own callback, and the first fit of a "
-        "monitor, take seconds and are measured in one round of four. Further down are GANs with "
-        "convolutions: what a fit with callbacks takes more, as a share of the same fit without.",
+        "monitor, take seconds and are measured in one round of four.",
         "",
     ]
     for name, rounds in records.items():
