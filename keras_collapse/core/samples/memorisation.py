@@ -18,6 +18,9 @@ FEWEST = 24
 NEIGHBOUR = 5
 """The neighbour whose distance is the measure of a sample's own region: a few samples further than
 the second, since data may hold several copies of one sample."""
+MOST_EXPECTED = 1024
+"""Training samples whose neighbours among the others show what is usual: enough next to a few
+hundred fakes, and a quarter of the work of 4096."""
 COPY = 1 / 3
 """Ratio of the distances to the nearest training sample and to that neighbour up to which a sample
 is a copy, as Yoon et al. (2023) count them with the second neighbour."""
@@ -36,8 +39,8 @@ class TrainingSet:
     Args:
         training: all of it, finite numbers (n, d), n at most `MOST_TRAINING`.
         held_out: samples of the same kind that are not trained on, (m, d); None if there are none.
-            Without, each training sample is compared with the others instead.
-        seed: seed of the random projection of wide samples.
+            Without, `MOST_EXPECTED` training samples are compared with the others instead.
+        seed: seed of the random projection of wide samples, and of the choice of those samples.
 
     Raises:
         ValueError: there are fewer than `FEWEST` training or held-out samples.
@@ -57,9 +60,12 @@ class TrainingSet:
         self._projection = RandomProjection(training, seed)
         self._points = self._projection(training)
         self._squares = np.square(self._points).sum(axis=1)
-        own = held_out is None
-        points = self._points if held_out is None else self._projection(held_out)
-        self._expected = self._ratios(points, own)[0]
+        if held_out is None:
+            order = np.random.default_rng(seed).permutation(len(training))
+            rows = np.sort(order[:MOST_EXPECTED])
+            self._expected = self._ratios(self._points[rows], rows)[0]
+        else:
+            self._expected = self._ratios(self._projection(held_out))[0]
 
     def measure(self, fakes: NDArray[Any]) -> dict[str, float]:
         """Compare fakes (m, d) with the training data.
@@ -77,19 +83,21 @@ class TrainingSet:
         fakes = fakes[np.isfinite(fakes).all(axis=1)]
         if len(fakes) < FEWEST:
             return {}
-        ratios, nearest = self._ratios(self._projection(fakes), own=False)
+        ratios, nearest = self._ratios(self._projection(fakes))
         ratios = ratios[np.unique(nearest, return_index=True)[1]]
         if len(ratios) < FEWEST:
             return {}
         copied = float((ratios <= COPY).mean() - (self._expected <= COPY).mean())
         return {"copied_share": max(copied, 0.0), "copying_z": above(self._expected, ratios)}
 
-    def _ratios(self, points: Floats, own: bool) -> tuple[Floats, NDArray[np.intp]]:
+    def _ratios(
+        self, points: Floats, own: NDArray[np.intp] | None = None
+    ) -> tuple[Floats, NDArray[np.intp]]:
         """Of each point the ratio of its distances to neighbours 1 and 5, and the first's row.
 
         Args:
             points: (m, d), projected.
-            own: whether they are the training samples: then each is no neighbour of itself.
+            own: their rows, if they are training samples: then each is no neighbour of itself.
         """
         ratios, nearest = [], []
         at_once = max(MAX_NUMBERS // len(self._points), 1)
@@ -97,9 +105,8 @@ class TrainingSet:
             part = points[start : start + at_once]
             apart = np.square(part).sum(axis=1)[:, None] + self._squares
             apart -= 2 * part @ self._points.T  # cancels for copies, which are near 0 all the same
-            if own:
-                row = np.arange(len(part))
-                apart[row, start + row] = np.inf
+            if own is not None:
+                apart[np.arange(len(part)), own[start : start + at_once]] = np.inf
             nearest.append(apart.argmin(axis=1))
             apart.partition((0, NEIGHBOUR - 1), axis=1)
             one, other = np.sqrt(np.maximum(apart[:, [0, NEIGHBOUR - 1]], 0)).T
