@@ -94,10 +94,9 @@ failure to see for every description.
 The last two descriptions are small networks that are trained on the data
 ([`trained.py`](../../tests/zoo/images/trained.py)), as `CollapseMonitor(features=...)` takes them:
 one tells by how many quarter turns an image is rotated, and needs no labels; the other tells the
-categories, as the oracle does, but with weights of its own.
-Where the categories are known, the latter is
-the better choice for missing ones: the table at the end of this page shows that pixels cannot see one
-of ten digits or of six photographs even among real images.
+categories, as the oracle does, but with weights of its own. Where the categories are known, the
+latter is the better choice for missing ones: the table at the end of this page shows that pixels
+cannot see one of ten digits or of six kinds of photographs even among real images.
 
 All recorded runs are used, also those that are held out where thresholds are chosen. Intervals are
 for each description by itself; they do not account for comparing eight of them.

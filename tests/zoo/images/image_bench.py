@@ -62,9 +62,9 @@ Thresholds were chosen on the second part of each table (`MISSING_OF_MANY`, `FAR
 the data sets {held_data}, the families {held_families}, and the causes {held_causes}.
 
 What is mostly not found: a category of photographs, or of ten digits, that G does not draw. Its
-real samples lie among those of other categories, as pixels see them; `CollapseMonitor(features=...)`
-compares by a network of your own instead, such as a classifier of the categories
-([compared](embeddings.md)).
+real samples lie among those of other categories, as pixels see them;
+`CollapseMonitor(features=...)` compares by a network of your own instead, such as a classifier of
+the categories ([compared](embeddings.md)).
 """
 
 
