@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.process.heartbeat import at_work
 from keras_collapse.core.samples.probe import APART
 from keras_collapse.triage import preflight, results
 from keras_collapse.triage.analysis import cures
@@ -75,7 +76,7 @@ class Runner:
                 written.
         """
         self._began = time.monotonic()
-        with _locked(self.spec.folder):
+        with _locked(self.spec.folder), at_work(self.spec.folder):
             notes, fault = self._check()
             found, fixes = fault, []
             if fault is None or self.spec.despite_wiring:

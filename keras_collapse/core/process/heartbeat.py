@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_collapse.core.process.identity import lives
+from keras_collapse.core.atomic_files import write_json
+from keras_collapse.core.process.identity import lives, this_process
 
 BEAT_SECONDS = 10.0
 """Time between two signs of life."""
@@ -18,6 +20,8 @@ STALE_SECONDS = 120.0
 """Time without one after which a process that cannot be seen is taken for dead. File systems of
 several machines show a change up to a minute late."""
 FILE_NAME = "heartbeat"
+PROCESS = "process.json"
+"""The file that names the process that works in a folder, see `at_work`."""
 
 
 class Heartbeat:
@@ -48,6 +52,29 @@ class Heartbeat:
                     made = True
             if self._stopped.wait(BEAT_SECONDS):
                 return
+
+
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Let others see, while this lasts, which process works in a folder; see `was_killed`."""
+    with contextlib.suppress(OSError):
+        write_json(folder / PROCESS, this_process())
+    beat = Heartbeat(folder)
+    try:
+        yield
+    finally:
+        beat.stop()
+        with contextlib.suppress(OSError):
+            (folder / PROCESS).unlink()
+
+
+def was_killed(folder: Path) -> bool:
+    """Return whether a process was `at_work` in a folder and did not come to its end."""
+    try:
+        process = json.loads((folder / PROCESS).read_text(encoding="utf-8"))
+        return not works(process, folder / FILE_NAME)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False
 
 
 def seconds_since(*paths: Path) -> float | None:

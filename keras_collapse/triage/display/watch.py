@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.text import Text
 
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.process.heartbeat import was_killed
+from keras_collapse.outputs.style import YELLOW
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
 from keras_collapse.triage import results
 from keras_collapse.triage.plans import TrialConfig
@@ -28,10 +31,15 @@ class WatchedTriage:
         self._table = TrialsTable(Console(quiet=True))
         self._ended: set[str] = set()
         self._failed = False
+        self._lost = False
 
     @property
     def renderable(self) -> Any:
-        return self._table
+        if not self._lost or self._has_report:
+            return self._table
+        return Group(
+            self._table, Text("▲ Its runner was killed. The same command goes on.", YELLOW)
+        )
 
     def read(self) -> None:
         """Read each trial's folder.
@@ -39,6 +47,7 @@ class WatchedTriage:
         Raises:
             InputError: a trial's configuration is broken or from another version.
         """
+        self._lost = was_killed(self.folder)
         running = {}
         for path in sorted(self.folder.glob(f"trials/*/{results.CONFIGURATION}"), key=_written):
             key, folder = path.parent.name, path.parent
@@ -64,6 +73,10 @@ class WatchedTriage:
 
     @property
     def over(self) -> bool:
+        return self._has_report or self._lost
+
+    @property
+    def _has_report(self) -> bool:
         report = self.folder / TRIAGE
         last = max(map(_written, self.folder.glob(f"trials/*/{results.RESULT}")), default=0.0)
         return report.exists() and _written(report) >= last
@@ -73,9 +86,11 @@ class WatchedTriage:
         rows = self._table.rows.values()
         running = sum(row.state in ("running", "starting") for row in rows)
         line = f"{len(self._ended)} of {len(rows)} trials finished, {running} running"
-        if self.over:
+        if self._has_report:
             report = json.loads((self.folder / TRIAGE).read_text(encoding="utf-8"))
             line = f"root cause: {report['root_cause'].replace('_', ' ')}, {line}"
+        elif self._lost:
+            line = f"its runner was killed; the same command goes on, {line}"
         return line
 
     @property

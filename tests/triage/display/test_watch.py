@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from simulated import result_of
 
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
+from keras_collapse.core.process.heartbeat import at_work
 from keras_collapse.outputs.terminal.watch import watch
 from keras_collapse.triage import results
 from keras_collapse.triage.display.watch import WatchedTriage
@@ -51,6 +54,28 @@ def test_its_trials_are_a_table_that_goes_on(tmp_path: Path) -> None:
     console = Console(file=io.StringIO())
     assert watch(watched, console) is True
     assert "root cause: batch size" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_triage_whose_runner_was_killed_is_over(tmp_path: Path) -> None:
+    trial(tmp_path, 1, "healthy")
+    trial(tmp_path, 2)
+    runner = (
+        "import os, pathlib, signal\n"
+        "from keras_collapse.core.process.heartbeat import at_work\n"
+        f"with at_work(pathlib.Path({str(tmp_path)!r})):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with at_work(tmp_path):
+        watched = WatchedTriage(tmp_path)
+        watched.read()
+        assert not watched.over
+    watched.read()
+    assert not watched.over  # between two commands
+    subprocess.run([sys.executable, "-c", runner], check=False)
+    watched.read()
+    assert watched.over
+    assert "runner was killed" in watched.line
+    assert "The same command goes on" in drawn(watched)
 
 
 def test_a_broken_trial_is_one_line(tmp_path: Path) -> None:
