@@ -221,7 +221,7 @@ def watch(
 
     if mlflow is not None:
         found: terminal.Watched = terminal.watched_mlflow_run(mlflow, tracking_uri)
-    elif folder is not None and (folder / "trials").is_dir():
+    elif folder is not None and any((folder / part).is_dir() for part in ("checks", "trials")):
         from keras_collapse.triage.display.watch import WatchedTriage
 
         found = WatchedTriage(folder)

@@ -76,7 +76,7 @@ def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
 def _require_done(result: TrialResult, experiment: str) -> None:
     if result.ended != "done":
         raise InputError(
-            f"{experiment} does not run: it {_ended(result)} ({result.reason}). "
+            f"{experiment} does not run: it {_ended(result)} ({result.reason.rstrip('.')}). "
             f"Its log: {result.folder}/log.txt"
         )
 

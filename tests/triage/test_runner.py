@@ -204,7 +204,10 @@ def test_what_the_audit_finds_counts_too(tmp_path: Path) -> None:
         ({"steps": 0}, "does not use trial.callbacks"),
         ({"facts": {"steps": 1}}, "exceeds the data"),
         ({"facts": {"steps": 50}}, "ignores trial.batch_size"),
-        ({"ended": "crashed", "reason": "ValueError: no"}, "does not run: it crashed"),
+        (
+            {"ended": "crashed", "reason": "no train."},
+            r"does not run: it crashed \(no train\)\. Its",
+        ),
         ({"ended": "hung", "reason": "too long"}, "does not run: it hung"),
     ],
 )

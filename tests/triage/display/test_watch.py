@@ -12,9 +12,11 @@ import pytest
 from rich.console import Console
 from simulated import result_of
 
+from keras_collapse import cli
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
-from keras_collapse.core.process.heartbeat import at_work
+from keras_collapse.core.process.heartbeat import PROCESS, at_work
+from keras_collapse.core.process.identity import this_process
 from keras_collapse.outputs.terminal.watch import watch
 from keras_collapse.triage import results
 from keras_collapse.triage.display.watch import WatchedTriage
@@ -76,6 +78,15 @@ def test_a_triage_whose_runner_was_killed_is_over(tmp_path: Path) -> None:
     assert watched.over
     assert "runner was killed" in watched.line
     assert "The same command goes on" in drawn(watched)
+
+
+def test_a_triage_is_watched_from_its_checks_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checks").mkdir()
+    write_json(tmp_path / PROCESS, {**this_process(), "started": -60})
+    assert cli.watch(tmp_path) == 0
+    assert "0 of 0 trials finished" in capsys.readouterr().out
 
 
 def test_a_broken_trial_is_one_line(tmp_path: Path) -> None:
