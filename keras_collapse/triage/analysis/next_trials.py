@@ -63,7 +63,9 @@ def _changed(
     """Test changes on one failing seed, some at a time; then those that fixed it on more seeds.
 
     A GAN may fail with some seeds after its fault is gone too. So a change that fixes most of three
-    seeds is tested on new ones, before usual settings are changed.
+    seeds is tested on new ones, before usual settings are changed. So is one that fixes all, if the
+    unchanged GAN works with some seeds: three are no proof then. A trial that stayed undecided is
+    replaced by one with another seed.
     """
     base, target = plan.trials[0], plan.target
     failing = [seed for seed, failed in large.by_seed.items() if failed]
@@ -76,12 +78,15 @@ def _changed(
         some = unusual or untested[:AT_A_TIME]
         return [candidate.trial(base, failing[0], target) for candidate in some]
     more = []
-    for candidate in candidates:
+    wanted = CONFIRMED if large.rate.all else MOST_SEEDS
+    for candidate in fixes:
         after = trials_with(evidence, candidate, target)
-        if after.rate.none:
-            known = {result.trial.seed for result in after.results}
-            rest = [seed for seed in failing if seed not in known][: CONFIRMED - len(known)]
-            more += [candidate.trial(base, seed, target) for seed in rest]
+        known = {result.trial.seed for result in after.results}
+        rest = [seed for seed in failing if seed not in known]
+        if not large.rate.all or len(known) > after.rate.of:
+            rest += new_seeds(evidence, MOST_SEEDS)
+        count = min(wanted - after.rate.of, MOST_SEEDS - len(known))
+        more += [candidate.trial(base, seed, target) for seed in rest[: max(count, 0)]]
     if more:
         return more
     for candidate in partly:

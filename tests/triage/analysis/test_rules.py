@@ -18,7 +18,7 @@ from keras_collapse.triage.analysis.evidence import (
     fisher_confidence,
     reproducible,
 )
-from keras_collapse.triage.analysis.next_trials import new_seeds
+from keras_collapse.triage.analysis.next_trials import new_seeds, next_trials
 from keras_collapse.triage.analysis.rules import interpret
 from keras_collapse.triage.plans import Plan, PlanSettings, TrialConfig, load
 
@@ -144,6 +144,34 @@ def test_every_change_that_cures_is_tried_as_a_cure_the_likeliest_first() -> Non
     found = interpret(evidence, PLAN, options)
     assert found.evidence["also_cured_by"] == [options[1].words]
     assert [c.words for c in cures(found, evidence, PLAN)] == [o.words for o in options]
+
+
+def test_a_change_is_tried_on_more_seeds_where_three_prove_nothing() -> None:
+    """Four of six seeds fail at the target; one trial with the change stays undecided."""
+    options = candidates({"d_rate": 1e-5, "g_rate": 1e-3}, {})
+    base = TrialConfig(seed=1, batch_size=1024)
+    outcomes = ("failed", "healthy", "failed", "healthy", "failed", "failed")
+    seeds = range(1, 7)
+    unchanged = [
+        result_of(base.model_copy(update={"seed": seed, "batch_size": size}),
+                  says if size == 1024 else "failed")
+        for size in (256, 1024)
+        for seed, says in zip(seeds, outcomes, strict=True)
+    ]  # fmt: skip
+    change = options[0]
+    first = [
+        result_of(change.trial(base, seed, 1024), says)
+        for seed, says in ((1, "healthy"), (3, "healthy"), (5, "unknown"))
+    ]
+    others = [result_of(one.trial(base, 1, 1024), "failed") for one in options[1:]]
+    evidence = Evidence([*unchanged, *first, *others])
+    found = interpret(evidence, PLAN, options)
+    assert found.root_cause == "inconclusive"
+    trials, _ = next_trials(found, evidence, PLAN, options)
+    assert [trial.seed for trial in trials] == [6, 7, 8]
+    assert all(trial.changes == change.changes for trial in trials)
+    decided = Evidence([*evidence.results, *(result_of(trial, "healthy") for trial in trials)])
+    assert interpret(decided, PLAN, options).root_cause == "learning_rate_ratio"
 
 
 def test_a_trial_with_another_parameter_says_so_in_its_name() -> None:
