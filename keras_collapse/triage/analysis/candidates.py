@@ -128,22 +128,36 @@ def _rates(facts: Mapping[str, Any]) -> list[Candidate]:
         return []
     ratio = d / g
     low, high = USUAL_RATIOS
-    if ratio < low or ratio > high:
-        options = {"d_rate": g * RATIO, "g_rate": d / RATIO}
+    options: list[dict[str, float]]
+    if low <= ratio <= high:
+        odd = 0.0
+        options = [{"g_rate": g / RATE_FACTOR}, {"d_rate": d / RATE_FACTOR}]
     else:
-        options = {"g_rate": g / RATE_FACTOR, "d_rate": d / RATE_FACTOR}
-    odd = 0.0 if low <= ratio <= high else abs(math.log2(ratio / RATIO))
-    return [
-        Candidate(
-            "learning_rate_ratio",
-            f"{name[0].upper()}'s learning rate {facts[name]:.3g} → {rate:.3g}",
-            f"D's learning rate is {d:.3g}, G's {g:.3g} (ratio {ratio:.3g})",
-            f"Set {'D' if name == 'd_rate' else 'G'}'s learning rate to {rate:.3g}.",
-            {name: float(f"{rate:.6g}")},
-            oddness=odd,
-        )
-        for name, rate in options.items()
+        # Which of them is wrong is not known: D's, G's, or both.
+        odd = abs(math.log2(ratio / RATIO))
+        half = math.sqrt(ratio / RATIO)
+        options = [{"d_rate": g * RATIO}, {"g_rate": d / RATIO},
+                   {"d_rate": d / half, "g_rate": g * half}]  # fmt: skip
+    return [_rate_change(facts, rates, ratio, odd) for rates in options]
+
+
+def _rate_change(
+    facts: Mapping[str, Any], rates: Mapping[str, float], ratio: float, oddness: float
+) -> Candidate:
+    new = {name: float(f"{rate:.6g}") for name, rate in rates.items()}
+    words = [
+        f"{name[0].upper()}'s learning rate {facts[name]:.3g} → {new[name]:.3g}" for name in new
     ]
+    advice = [f"{name[0].upper()}'s learning rate to {new[name]:.3g}" for name in new]
+    return Candidate(
+        "learning_rate_ratio",
+        " and ".join(words),
+        "D's learning rate is {d_rate:.3g}, G's {g_rate:.3g}".format(**facts)
+        + f" (ratio {ratio:.3g})",
+        f"Set {' and '.join(advice)}.",
+        new,
+        oddness=oddness,
+    )
 
 
 def _dropout(facts: Mapping[str, Any]) -> list[Candidate]:
