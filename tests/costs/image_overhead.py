@@ -1,6 +1,6 @@
 """What callbacks cost GANs with convolutions, as a share of the training: ``make bench-overhead``.
 
-    KERAS_BACKEND=tensorflow python tests/costs/image_overhead.py camel [--seconds 300]
+    KERAS_BACKEND=tensorflow python tests/costs/image_overhead.py camel [--seconds 330]
 
 A round runs the same ``fit`` once with each of the callbacks, in random order, in one process.
 Records are kept as ``overhead.py`` keeps its own, and stand on the same page.
@@ -8,13 +8,10 @@ Records are kept as ``overhead.py`` keeps its own, and stand on the same page.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +21,8 @@ import camel_gan
 import keras
 import numpy as np
 from keras import layers
-from overhead import MAKE, SLOW_EVERY, STORE, WITH_MLFLOW, measure, short
-from overhead_page import FIRST, RECORDS, SHARES, Record
+from overhead import MAKE, SLOW_EVERY, STORE, WITH_MLFLOW, Rounds, measure, options_parser
+from overhead_page import FIRST, SHARES
 
 import keras_collapse as kc
 from keras_collapse.outputs.mlflow import budget
@@ -64,14 +61,10 @@ GANS: dict[str, Callable[[], tuple[camel_gan.GAN, np.ndarray, int]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options_parser()
     parser.add_argument("gan", choices=GANS)
-    parser.add_argument("--seconds", type=float, default=300.0, help="stop after this time")
-    parser.add_argument("--rounds", type=int, default=30)
     options = parser.parse_args()
-    until = time.monotonic() + options.seconds
-    path = RECORDS / f"{keras.backend.backend()}-{options.gan}.json"
-    rounds: list[list[Record]] = json.loads(path.read_text()) if path.exists() else []
+    rounds = Rounds(f"{keras.backend.backend()}-{options.gan}", options)
     budget.LEAST_SECONDS = 0.0  # what is granted once to each run would pay for the whole fit
     keras.utils.set_random_seed(0)
     gan, images, batch = GANS[options.gan]()
@@ -81,7 +74,7 @@ def main() -> None:
         callbacks = {name: MAKE[name](Path(tempfile.mkdtemp(dir=temporary))) for name in SHARES}
         for name in SHARES:  # compiles, imports and checks the wiring
             measure(gan, images, name, 1, callbacks[name], batch)
-        while len(rounds) < options.rounds and time.monotonic() < until:
+        while rounds.go_on:
             order = [*SHARES, FIRST] if len(rounds) % SLOW_EVERY == 0 else list(SHARES)
             shuffle(order)
             records = []
@@ -92,11 +85,7 @@ def main() -> None:
                     callbacks[name][1] = kc.MLflowLogger(tracking_uri=STORE)
                 records.append(measure(gan, images, name, EPOCHS, callbacks[name], batch))
                 records[-1]["steps"] = EPOCHS * -(-len(images) // batch)
-            rounds.append(records)
-            path.parent.mkdir(exist_ok=True)
-            path.write_text("[\n" + ",\n".join(json.dumps(short(r)) for r in rounds) + "\n]\n")
-            took = sum(record["wall"] for record in records)
-            print(f"{len(rounds)} of {options.rounds} rounds, {took:.1f} s", flush=True)
+            rounds.keep(records)
 
 
 if __name__ == "__main__":

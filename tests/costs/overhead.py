@@ -161,14 +161,46 @@ def measure(
     }
 
 
-def main() -> None:
+class Rounds:
+    """The rounds of a bench, kept in a file, until there are enough or the time is over.
+
+    Args:
+        name: of the file of records.
+        options: ``rounds`` and ``seconds``.
+    """
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        self._path, self._most = RECORDS / f"{name}.json", options.rounds
+        self._until = time.monotonic() + options.seconds
+        known = self._path.exists()
+        self._rounds: list[list[Record]] = json.loads(self._path.read_text()) if known else []
+
+    def __len__(self) -> int:
+        return len(self._rounds)
+
+    @property
+    def go_on(self) -> bool:
+        return len(self) < self._most and time.monotonic() < self._until
+
+    def keep(self, records: list[Record]) -> None:
+        """Add a round."""
+        self._rounds.append(records)
+        self._path.parent.mkdir(exist_ok=True)
+        lines = ",\n".join(json.dumps(_short(one)) for one in self._rounds)
+        self._path.write_text(f"[\n{lines}\n]\n")
+        took = sum(record["wall"] for record in records)
+        print(f"{len(self)} of {self._most} rounds, {took:.1f} s", flush=True)
+
+
+def options_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=330.0, help="stop after this time")
     parser.add_argument("--rounds", type=int, default=30)
-    options = parser.parse_args()
-    until = time.monotonic() + options.seconds
-    path = RECORDS / f"{keras.backend.backend()}.json"
-    rounds: list[list[Record]] = json.loads(path.read_text()) if path.exists() else []
+    return parser
+
+
+def main() -> None:
+    rounds = Rounds(keras.backend.backend(), options_parser().parse_args())
     budget.LEAST_SECONDS = 0.0  # what is granted once to each run would pay for the whole fit
     keras.utils.set_random_seed(0)
     gan, _ = ring_gan.build(seed=0)
@@ -179,7 +211,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)
         warm = False
-        while len(rounds) < options.rounds and time.monotonic() < until:
+        while rounds.go_on:
             order = [one for one in every if one[0] not in SLOW or len(rounds) % SLOW_EVERY == 0]
             shuffle(order)
             records = []
@@ -190,15 +222,11 @@ def main() -> None:
                     callbacks[name][1] = kc.MLflowLogger(tracking_uri=STORE)
                 records.append(measure(gan, points, name, epochs, callbacks[name]))
             if warm:  # the first round compiles and imports
-                rounds.append(records)
-                path.parent.mkdir(exist_ok=True)
-                path.write_text("[\n" + ",\n".join(json.dumps(short(r)) for r in rounds) + "\n]\n")
+                rounds.keep(records)
             warm = True
-            took = sum(record["wall"] for record in records)
-            print(f"{len(rounds)} of {options.rounds} rounds, {took:.1f} s", flush=True)
 
 
-def short(records: list[Record]) -> list[Record]:
+def _short(records: list[Record]) -> list[Record]:
     """Round times to 10 µs."""
     return [{k: round(v, 5) if isinstance(v, float) else v for k, v in r.items()} for r in records]
 

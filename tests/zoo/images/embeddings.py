@@ -98,8 +98,8 @@ categories, as the oracle does, but with weights of its own. Where the categorie
 latter is the better choice for missing ones: the table at the end of this page shows that pixels
 cannot see one of ten digits or of six kinds of photographs even among real images.
 
-All recorded runs are used, also those that are held out where thresholds are chosen. Intervals are
-for each description by itself; they do not account for comparing eight of them.
+All runs whose samples are kept are used, also those that are held out where thresholds are chosen.
+Intervals are for each description by itself; they do not account for comparing eight of them.
 
 Each number of the first three columns is an area under the ROC curve (AUC): the probability that
 the statistic is worse for a failing check than for a good one. 0.5 is chance, 1 is perfect. All

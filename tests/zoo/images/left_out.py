@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from data import Images, load
 
 from keras_collapse.core.samples.diversity import RealSample
+from keras_collapse.core.samples.memorisation import share_above
 from keras_collapse.training.probe.prober import DRAWN
 from keras_collapse.training.probe.real_data import REAL
 
@@ -44,12 +45,7 @@ def _cell(data: Images, describe: Callable[..., Any] | None) -> str:
         return float(sample.compare(drawn).missing_share or 0.0)
 
     kinds = [k for k in range(len(data.names)) for _ in range(TIMES)]
-    without = [found(held_back[data.labels[held_back] != kind]) for kind in kinds]
-    with_all = [found(held_back) for _ in kinds]
-    return f"{np.mean(without):.2f} of {1 / len(data.names):.2f}, {_auc(without, with_all):.2f}"
-
-
-def _auc(bad: Sequence[float], good: Sequence[float]) -> float:
-    """The chance that a bad one is larger than a good one; ties count half."""
-    above = np.subtract.outer(bad, good)
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
+    without = np.array([found(held_back[data.labels[held_back] != kind]) for kind in kinds])
+    with_all = np.array([found(held_back) for _ in kinds])
+    area = share_above(without, with_all)
+    return f"{without.mean():.2f} of {1 / len(data.names):.2f}, {area:.2f}"
