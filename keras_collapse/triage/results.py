@@ -112,6 +112,17 @@ def read_result(folder: Path) -> TrialResult | None:
         return None
 
 
+def finished(folder: Path, is_check: bool = False) -> TrialResult | None:
+    """Return the result that an earlier command left; None for what has to be run again.
+
+    That is a killed trial, and any check that did not run to its end: what it lacked, a package or
+    a file, may be there now.
+    """
+    found = read_result(folder)
+    again = found is None or found.ended == "killed" or (is_check and found.ended != "done")
+    return None if again else found
+
+
 def steps_done(folder: Path) -> int:
     """Return the steps that a running trial has done."""
     return int(read_progress(folder).get("step", 0))

@@ -123,7 +123,9 @@ class Runner:
         spec, plan, parallel = self.spec, self.spec.plan, self.executor.parallel
         forecast = Forecast(self._checks, parallel, spec.go_on)
         self._spending = Spending(spec.budget, forecast)
-        new = [t for t in plan.trials if _finished(self._folder(t, plan.steps, False)) is None]
+        new = [
+            t for t in plan.trials if results.finished(self._folder(t, plan.steps, False)) is None
+        ]
         left = forecast.left([(trial, forecast.steps(plan.steps), 0) for trial in new])
         budget = str(spec.budget) if spec.budget != Budget() else ""
         self.view.say(announcement(len(new), left, parallel, spec.full, budget))
@@ -192,7 +194,7 @@ class Runner:
     ) -> list[TrialResult]:
         """Return the trials' results, in their order; run only those without a result."""
         jobs = {job.trial.key: job for job in (self._job(t, steps, is_check) for t in trials)}
-        done = {key: _finished(job.folder) for key, job in jobs.items()}
+        done = {key: results.finished(job.folder, is_check) for key, job in jobs.items()}
         self.view.begin(list(jobs.values()))
         for key, result in done.items():
             if result is not None:
@@ -222,6 +224,8 @@ class Runner:
                     left = [one for one in open_jobs.values() if one in now_running]
                     self.view.left(self._seconds_left(open_jobs.values(), left))
                 self.view.ended(job, result, False)
+                if is_check:  # one that does not run ends the others
+                    preflight.require_done(result, self.spec.experiment, self.spec.plan)
         return [found for key in jobs if (found := done[key]) is not None]
 
     def _seconds_left(self, jobs: Iterable[Job], running: Sequence[Job] = ()) -> float:
@@ -260,12 +264,6 @@ class Runner:
         }
         write_json(folder / results.CONFIGURATION, configuration)
         return Job(trial, folder, steps, timeout, is_check)
-
-
-def _finished(folder: Path) -> TrialResult | None:
-    """Return the result of an earlier command; None for a killed trial, which is run again."""
-    found = results.read_result(folder)
-    return found if found is not None and found.ended != "killed" else None
 
 
 def _not_reproducible(checks: Sequence[TrialResult]) -> str:

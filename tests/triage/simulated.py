@@ -31,6 +31,7 @@ class Simulated:
 
     Attributes:
         ran: the trials that were run, checks left out.
+        checked: the checks that were run.
     """
 
     room, parallel = "a simulation", 2
@@ -38,6 +39,7 @@ class Simulated:
     def __init__(self, fails: Callable[[TrialConfig], bool | None], **more: Any) -> None:
         self.fails, self.more = fails, more
         self.ran: list[TrialConfig] = []
+        self.checked: list[TrialConfig] = []
 
     def settle(self, checks: Sequence[TrialResult]) -> str:
         return ""
@@ -47,8 +49,7 @@ class Simulated:
             check = job.is_check
             fails = self.fails(job.trial)
             says = {True: "failed", False: "healthy", None: "unknown"}[None if check else fails]
-            if not check:
-                self.ran.append(job.trial)
+            (self.checked if check else self.ran).append(job.trial)
             own = {**FACTS, "steps": 1024 // job.trial.batch_size}
             more = {"facts": own, **self.more}
             found = result_of(job.trial, says, folder=str(job.folder), **more)

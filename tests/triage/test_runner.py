@@ -219,6 +219,16 @@ def test_an_experiment_that_ignores_its_trial_is_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_a_check_that_does_not_run_ends_the_others_and_is_run_again(tmp_path: Path) -> None:
+    broken = Simulated(lambda t: False, ended="crashed", reason="no module named x")
+    with pytest.raises(InputError, match="no module named x"):
+        run(tmp_path, broken)
+    assert len(broken.checked) == 1
+    mended = Simulated(lambda t: False)
+    run(tmp_path, mended)
+    assert len(mended.checked) == 4
+
+
 def test_two_runners_do_not_share_a_folder(tmp_path: Path) -> None:
     class Second(Simulated):
         def run(self, jobs, on_progress):  # type: ignore[no-untyped-def]

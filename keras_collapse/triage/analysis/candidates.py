@@ -145,10 +145,9 @@ def _rate_change(
     facts: Mapping[str, Any], rates: Mapping[str, float], ratio: float, oddness: float
 ) -> Candidate:
     new = {name: float(f"{rate:.6g}") for name, rate in rates.items()}
-    words = [
-        f"{name[0].upper()}'s learning rate {facts[name]:.3g} → {new[name]:.3g}" for name in new
-    ]
-    advice = [f"{name[0].upper()}'s learning rate to {new[name]:.3g}" for name in new]
+    titles = {name: f"{name[0].upper()}'s learning rate" for name in new}
+    words = [f"{titles[name]} {facts[name]:.3g} → {new[name]:.3g}" for name in new]
+    advice = [f"{titles[name]} to {new[name]:.3g}" for name in new]
     return Candidate(
         "learning_rate_ratio",
         " and ".join(words),
