@@ -149,19 +149,21 @@ def fisher_p_value(fake: Counts, real: Counts, m: int, n: int) -> Floats:
     >>> fisher_p_value(np.array([0]), np.array([2]), 2, 2).round(4)
     array([0.1667])
     """
+    if not len(fake):
+        return np.zeros(0)
+    pairs, place = np.unique(np.stack([fake, real], axis=1), axis=0, return_inverse=True)
+    few, drawn = pairs[:, 0, None], pairs.sum(axis=1)[:, None]
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, m + n + 1)))])
 
     def choose(total: int | Counts, part: Counts) -> Floats:
         return np.asarray(logs[total] - logs[part] - logs[total - part], np.float64)
 
-    drawn = fake + real
-    p = np.zeros(len(fake))
-    for count in range(int(fake.max(initial=0)) + 1):
-        possible = (count <= fake) & (drawn - count <= n)
-        some = np.full(int(possible.sum()), count)
-        ways = choose(m, some) + choose(n, drawn[possible] - some)
-        p[possible] += np.exp(ways - choose(m + n, drawn[possible]))
-    return np.minimum(p, 1.0)
+    count = np.arange(int(fake.max()) + 1)
+    possible = (count <= few) & (drawn - count <= n)
+    from_real = np.where(possible, drawn - count, 0)
+    ways = choose(m, count) + choose(n, from_real) - choose(m + n, drawn)
+    p = np.exp(np.where(possible, ways, -np.inf)).cumsum(axis=1)[:, -1]
+    return np.asarray(np.minimum(p, 1.0)[place.ravel()])
 
 
 def _binomial_tail(hits: int, tries: int, p: float) -> float:
