@@ -35,10 +35,16 @@ class Images:
         return self.images.shape[-1] == 3
 
 
+def kind_and_side(name: str) -> tuple[str, int]:
+    """Split the name of a data set: ``"digits16"`` is ``("digits", 16)``."""
+    kind = name.rstrip("0123456789")
+    return kind, int(name[len(kind) :])
+
+
 @functools.cache
 def load(name: str) -> Images:
     """The data set of that name: one of `DATA`, with its side, such as ``"digits16"``."""
-    kind, side = name.rstrip("0123456789"), int(name[len(name.rstrip("0123456789")) :])
+    kind, side = kind_and_side(name)
     images, labels, names = DATA[kind](side)
     order = np.random.default_rng(11).permutation(len(images))
     return Images(images[order], labels[order].astype("int32"), names)

@@ -6,6 +6,7 @@ it at any step without tracing again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +56,28 @@ FAMILIES = {
 }
 
 
+def filters_of(side: int, width: int) -> list[int]:
+    """Return the filters of G's doublings (D has them in reverse): two, or more from 32 pixels on.
+
+    Args:
+        side: of the images, in pixels.
+        width: filters of the last doubling but one.
+    """
+    doublings = max(2, int(math.log2(side)) - 2)
+    return [width * 2**k // 2 for k in range(doublings - 1, -1, -1)]
+
+
 def generator(family: Family, shape: tuple[int, int, int], width: int, latent: int) -> keras.Model:
-    """G: latents (and labels) to images in [-1, 1]; two doublings of a quarter of the side."""
-    start, channels = shape[0] // 4, shape[2]
+    """G: latents (and labels) to images in [-1, 1]."""
+    all_filters, channels = filters_of(shape[0], width), shape[2]
+    start, first = shape[0] // 2 ** len(all_filters), 2 * all_filters[0]
     given = [keras.Input((latent,))]
     x = given[0]
     if family.conditional:
         given.append(keras.Input((), dtype="int32"))
         x = layers.Concatenate()([x, layers.Embedding(CLASSES, 16)(given[1])])
-    x = layers.Reshape((start, start, 2 * width))(layers.Dense(start * start * 2 * width)(x))
-    for filters in (width, width // 2):
+    x = layers.Reshape((start, start, first))(layers.Dense(start * start * first)(x))
+    for filters in all_filters:
         if family.residual:
             grown = layers.UpSampling2D()(x)
             y = layers.Conv2D(filters, 3, padding="same")(_active(family, grown, "G"))
@@ -85,7 +98,7 @@ def discriminator(family: Family, shape: tuple[int, int, int], width: int) -> ke
         given.append(keras.Input((), dtype="int32"))
         plane = layers.Embedding(CLASSES, shape[0] * shape[1])(given[1])
         x = layers.Concatenate()([x, layers.Reshape((*shape[:2], 1))(plane)])
-    for filters in (width // 2, width):
+    for filters in reversed(filters_of(shape[0], width)):
         conv = layers.Conv2D(filters, 4, strides=2, padding="same")
         x = _spectral(family, conv)(x)
         x = _active(family, x, "D")

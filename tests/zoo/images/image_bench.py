@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 from bench import interval
 from plan import HELD_CAUSES, HELD_DATA, HELD_FAMILIES, LOOK, STEPS, plan
-from runs import COLOUR, Run, load_runs, onset, time_to_good
+from runs import Run, load_runs, onset, time_to_good
 
 from keras_collapse.core.findings import Severity
 from keras_collapse.core.readings.reading import Reading
@@ -87,7 +87,7 @@ def score(runs: Sequence[Run]) -> list[str]:
     rows.append(("failed runs that end `healthy`", interval(silent, len(failed))))
     for name, some in (
         ("healthy runs", healthy),
-        ("of these in colour", [run for run in healthy if run.about["data"] in COLOUR]),
+        ("of these in colour", [run for run in healthy if run.colour]),
     ):
         ever = sum(first[id(run)] is not None for run in some)
         last = sum(ends[id(run)][2].status == "failed" for run in some)

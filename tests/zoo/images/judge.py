@@ -21,6 +21,8 @@ TAUGHT = {
     "grey16": ("digits16", "drawings16"),
     "colour16": ("landscapes16", "petals16", "photos16", "scenery16"),
     "fewdigits28": ("fewdigits28",),
+    "colour32": ("landscapes32", "petals32", "photos32", "scenery32"),
+    "colour64": ("landscapes64", "petals64", "scenery64"),
 }
 """Classifiers, by name, and the data sets whose categories each tells apart."""
 PARTS = {"cats16": ("drawings16", (2,)), "uneven16": ("drawings16", (0, 1, 2, 3))}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
+from data import kind_and_side
 from gans import FAMILIES, Fault
 
 STEPS, LOOK, EVERY = 1600, 80, 20
@@ -19,7 +21,7 @@ class Plan:
     Args:
         number: its place in the plan, also its seed.
         data, family: by name.
-        width: of the widest layers, see `gans.generator`.
+        width: see `gans.filters_of`.
         rates: learning rates of D and G.
         batch: images in a batch.
         fault: what is wrong with it.
@@ -45,7 +47,18 @@ class Plan:
         )
 
 
-HELD_DATA = ("petals16", "uneven16", "photos16", "cats16", "fewdigits28")
+LARGER = (
+    ("photos32", "batch_norm"),
+    ("petals64", "batch_norm"),
+    ("petals32", "spectral_hinge"),
+    ("landscapes64", "residual"),
+    ("landscapes32", "least_squares"),
+    ("scenery64", "batch_norm"),
+    ("scenery32", "keras_docs"),
+)
+"""Data set and family of larger images; all are held out."""
+HELD_DATA = ("petals16", "uneven16", "photos16", "cats16", "fewdigits28",
+             *sorted({data for data, _ in LARGER}))  # fmt: skip
 HELD_FAMILIES = ("residual", "wgan_gp", "norm_both", "kernel5")
 HELD_CAUSES = ("d_too_fast", "dropped_half", "range", "frozen_g", "late_leak", "dropout", "few")
 
@@ -109,25 +122,32 @@ FAULTS = (
     Fault("dropout", dropout=0.9),
     Fault("few", few=256),
 )
-CATEGORIES = {"digits16": 10, "fewdigits28": 5, "landscapes16": 5, "photos16": 6, "scenery16": 2,
-              "cats16": 1}  # fmt: skip
+CATEGORIES = {"digits": 10, "fewdigits": 5, "landscapes": 5, "photos": 6, "scenery": 2, "cats": 1}
+"""Of data sets that have not four."""
 ROUNDS = 15
 """Runs of each program: two of five are sound."""
+SOUND_ROUNDS = 2
+"""Further runs of each program, all sound."""
+LARGER_ROUNDS = 4
+"""Runs of each program of larger images: every other one is sound."""
 WIDTHS = (24, 32, 20)
+WIDTH_BY_SIDE = {28: 16, 32: 20, 64: 16}
 
 
 def plan() -> list[Plan]:
     """All runs, in an order in which any beginning of the list is a fair part of the whole."""
     runs: list[Plan] = []
-    fault = 0
-    for turn in range(ROUNDS):
-        for data, family in PROGRAMS:
+    faults = {PROGRAMS: itertools.cycle(FAULTS), LARGER: itertools.cycle(FAULTS)}
+    rounds = [(PROGRAMS, turn, turn % 5 in (0, 2)) for turn in range(ROUNDS)]
+    rounds += [(PROGRAMS, ROUNDS + turn, True) for turn in range(SOUND_ROUNDS)]
+    rounds += [(LARGER, turn, turn % 2 == 0) for turn in range(LARGER_ROUNDS)]
+    for programs, turn, sound in rounds:
+        for data, family in programs:
             number = len(runs)
-            width = 16 if data.endswith("28") else WIDTHS[number % 3]
+            width = WIDTH_BY_SIDE.get(kind_and_side(data)[1], WIDTHS[number % 3])
             one = Plan(number, data, family, width, SOUND[turn % 6], 32, Fault())
-            if turn % 5 not in (0, 2):
-                chosen = _possible(FAULTS[fault % len(FAULTS)], data, family, number)
-                fault += 1
+            if not sound:
+                chosen = _possible(next(faults[programs]), data, family, number)
                 one = replace(one, rates=SOUND[0], fault=chosen)
             runs.append(one)
     return runs
@@ -135,7 +155,7 @@ def plan() -> list[Plan]:
 
 def _possible(fault: Fault, data: str, family: str, number: int) -> Fault:
     """The fault, or another one where data and family do not allow it."""
-    categories = CATEGORIES.get(data, 4)
+    categories = CATEGORIES.get(kind_and_side(data)[0], 4)
     if "dropped" in fault.name:
         if categories < 4:
             return FAULTS[2] if fault.since else FAULTS[1]

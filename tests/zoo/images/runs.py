@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from data import kind_and_side
 from labels import KINDS, check_label, run_label
 from plan import EVERY, LOOK, plan
 
@@ -20,7 +21,8 @@ from keras_collapse.core.readings.reading import Reading
 from keras_collapse.core.samples.probe import Probe
 
 RECORDS = Path(__file__).parent / "records"
-COLOUR = ("landscapes16", "petals16", "photos16", "scenery16")
+COLOUR = ("landscapes", "petals", "photos", "scenery")
+"""Kinds of data that have colours."""
 OTHER = ("least_squares", "hinge", "wasserstein_gp")
 """Objectives that are no cross-entropy."""
 OF_LABEL = {"collapse": ("mode_collapse",), "missing": ("mode_collapse",),
@@ -63,6 +65,10 @@ class Run:
     def dropped_share(self) -> float:
         """The share of the data that D is not shown, in the end."""
         return sum(self.shares[k] for k in self.about["fault"]["dropped"])
+
+    @property
+    def colour(self) -> bool:
+        return kind_and_side(self.about["data"])[0] in COLOUR
 
     @functools.cached_property
     def label(self) -> str:
@@ -158,4 +164,4 @@ def onset(run: Run) -> int:
     return known.get(run.about["data"]) or int(np.median(list(known.values())))
 
 
-__all__ = ["COLOUR", "Run", "load_runs", "onset"]
+__all__ = ["Run", "load_runs", "onset"]

@@ -47,6 +47,7 @@ class Recorder(Subscriber):
         self.run, self.gan, self.step = run, gan, 0
         self.readings = np.full((STEPS, len(SIGNALS)), np.nan, "float32")
         self.fakes: list[np.ndarray] = []
+        self.finite: list[np.ndarray] = []
         self.scores: list[np.ndarray] = []
         rng = np.random.default_rng(7)
         self.latents = rng.normal(size=(DRAWN, gan.latent_dim)).astype("float32")
@@ -71,7 +72,9 @@ class Recorder(Subscriber):
         conditional = self.gan.family.conditional
         given = [self.latents, self.labels] if conditional else self.latents
         fakes = self.gan.generator(given, training=False).numpy()
-        self.fakes.append(fakes)
+        self.finite.append(np.isfinite(fakes).all(axis=(1, 2, 3)))
+        small = np.nan_to_num(fakes, nan=0.0, posinf=1.0, neginf=-1.0)
+        self.fakes.append(np.round((small + 1) * 127.5).astype("uint8"))
         pairs = ((self.real, self.real_labels), (fakes[:SCORED], self.labels[:SCORED]))
         scores = [
             self.gan.discriminator([x, y] if conditional else x, training=False).numpy()[:, 0]
@@ -99,17 +102,14 @@ def train(run: Plan, every: int = 10**9) -> dict[str, Any]:
         gan.fit(images, labels, batch_size=run.batch, epochs=-(-STEPS // steps), verbose=0,
                 callbacks=[monitor, recorder, Stop(STEPS)])  # fmt: skip
         findings = [finding.to_dict() for finding in monitor.verdict.findings]
-    fakes = np.stack(recorder.fakes[: STEPS // LOOK])
-    finite = np.isfinite(fakes).all(axis=(2, 3, 4))
-    small = np.nan_to_num(fakes, nan=0.0, posinf=1.0, neginf=-1.0)
     return {
         "about": asdict(run) | {"findings": findings, "status": str(monitor.verdict.status)},
         "readings": recorder.readings.reshape(-1, EVERY, len(SIGNALS)).mean(axis=1),
         "first_bad": np.argmax(~np.isfinite(recorder.readings[:, 0])) if not np.isfinite(
             recorder.readings[:, 0]).all() else -1,
         "scores": np.stack(recorder.scores[: STEPS // LOOK]).astype("float32"),
-        "fakes": np.round((small + 1) * 127.5).astype("uint8"),
-        "finite": finite,
+        "fakes": np.stack(recorder.fakes[: STEPS // LOOK]),
+        "finite": np.stack(recorder.finite[: STEPS // LOOK]),
         "labels": recorder.labels,
     }  # fmt: skip
 
