@@ -13,6 +13,8 @@ Floats: TypeAlias = NDArray[np.float64]
 CANCELLATION = 1e-11
 """Squared distance, relative to the squared lengths, below which the fast formula keeps fewer than
 four digits and the distance is computed from differences instead."""
+FEW_COLUMNS = 3
+"""Numbers in a row up to which differences take less time than a product of matrices."""
 MAX_NUMBERS = 1 << 22
 """Numbers (32 MB) in any temporary array."""
 
@@ -21,8 +23,14 @@ def distances(a: Floats, b: Floats) -> Floats:
     """Return the Euclidean distances (n, m) between the rows of (n, d) and (m, d).
 
     |x|² + |y|² - 2xy loses all digits if x and y nearly agree; those distances are computed from
-    differences. Equal rows have distance 0 exactly.
+    differences, as all distances between rows of few numbers are. Equal rows have distance 0
+    exactly.
     """
+    if a.shape[1] <= FEW_COLUMNS:
+        squared = np.zeros((len(a), len(b)))
+        for one, other in zip(a.T, b.T, strict=True):
+            squared += np.square(np.subtract.outer(one, other))
+        return np.sqrt(squared, out=squared)
     centre = np.median(b, axis=0)
     a, b = a - centre, b - centre
     sizes = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
