@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import keras
@@ -72,10 +73,10 @@ def scatter(points: np.ndarray, real: np.ndarray) -> np.ndarray | None:
     for some, colour, half in ((real, GREY, 1), (points, BLUE, 2)):
         places = (some - low) / span * (SIDE - 1)
         inside = np.isfinite(places).all(axis=1) & ((places >= 0) & (places < SIDE)).all(axis=1)
-        for x, y in places[inside].astype(int):
-            row = SIDE - 1 - y
-            rows, columns = (slice(max(at - half, 0), at + half + 1) for at in (row, x))
-            picture[rows, columns] = colour
+        columns, rows = places[inside].astype(int).T
+        for right, down in itertools.product(range(-half, half + 1), repeat=2):
+            near = (SIDE - 1 - rows + down, columns + right)
+            picture[tuple(np.clip(near, 0, SIDE - 1))] = colour
     return picture
 
 
