@@ -69,6 +69,7 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
             run's folder; the verdict has the line of code that loads them.
 
     Attributes:
+        real, held_out, features: as given; they can be set until a training begins.
         verdict: the `Verdict` as of now.
         run_dir: the run's folder; None before there is one.
         should_stop: whether the training is asked to end.
@@ -122,8 +123,9 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         )
         self._steps = StepCounter()
         every = 1 if self.every == "batch" else self.every
-        given = (self.real, self.held_out, self.features)
-        self._fit = FitLoop(self._session, self._steps, every, given, lambda: self.model)
+        self._fit = FitLoop(
+            self._session, self._steps, every, lambda: (self.real, self.held_out, self.features),
+            lambda: self.model)  # fmt: skip
         self._loop: ManualLoop | None = None
 
     @property
@@ -187,10 +189,8 @@ class CollapseMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
 
             monitor = kc.CollapseMonitor()
             with monitor.watching(generator=g, discriminator=d, combined=gan):
-                for _ in range(steps):
+                while not monitor.should_stop:
                     step(g, d, gan)  # calls train_on_batch of d and of gan
-                    if monitor.should_stop:
-                        break
         """
         model = next((m for m in (combined, discriminator, generator) if m is not None), self)
         params: dict[str, Any] = {}

@@ -38,7 +38,8 @@ class FitLoop:
         session: the run.
         steps: counts its training steps.
         every: ``"epoch"``, or the training steps between sample checks.
-        given: what the user gave: real samples, held-out ones, features; None for each not given.
+        get_given: returns what the user gave: real samples, held-out ones, features; None for each
+            not given.
         get_model: returns the model; on JAX this brings the weights of the latest step into its
             layers, so it is called before they are looked at, and not at every step.
 
@@ -53,7 +54,7 @@ class FitLoop:
         session: MonitorSession,
         steps: StepCounter,
         every: str | int,
-        given: tuple[Any, Any, Any],
+        get_given: Callable[[], tuple[Any, Any, Any]],
         get_model: Callable[[], Any],
     ) -> None:
         self.should_stop = False
@@ -61,8 +62,8 @@ class FitLoop:
         self.backlog = Backlog()
         self._params: Any = None
         self._open_epoch: int | None = None
-        self._session, self._steps, self._every, self._given = session, steps, every, given
-        self._get_model = get_model
+        self._session, self._steps, self._every = session, steps, every
+        self._get_given, self._get_model = get_given, get_model
         self._model: Any = None  # a weak proxy, since asking for the model costs
         self._watch = FitWatch(session)
         self._means: set[str] = set()
@@ -80,7 +81,7 @@ class FitLoop:
         per_execution = int(getattr(model, "steps_per_execution", 1) or 1)
         self._steps.begin_fit(per_execution, params.get("steps"))
         networks = find_networks(model)
-        look_for = functools.partial(find_data, networks, *self._given, model)
+        look_for = functools.partial(find_data, networks, *self._get_given(), model)
         facts = facts_of(model, params, networks)
         self._name_who_waits(str(facts.get("device", "")))
         step = self._steps.next_step

@@ -43,7 +43,8 @@ class TrialContext:
         epochs: for ``fit``; the trial's steps at this batch size.
         params: for your ``build``.
         callbacks: for ``fit``.
-        monitor: the `CollapseMonitor` among the callbacks.
+        monitor: the `CollapseMonitor` among the callbacks; its ``real``, ``held_out`` and
+            ``features`` can be set before ``fit``.
         steps: training steps, for a loop of your own.
     """
 

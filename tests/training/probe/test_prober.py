@@ -216,14 +216,17 @@ def test_points_of_the_plane_are_drawn_over_the_data(tmp_path: Path) -> None:
     assert scatter(np.zeros((4, 3)), ring(8)) is None
 
 
-def test_samples_are_compared_by_the_features_given(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [False, True])
+def test_samples_are_compared_by_the_features_given(tmp_path: Path, later: bool) -> None:
     seen = []
 
     def features(samples: np.ndarray) -> np.ndarray:
         seen.append(samples.shape)
         return np.stack([samples[:, 0], samples[:, 0] ** 2, samples[:, 1]], axis=1)
 
-    monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0, features=features)
+    given = None if later else features
+    monitor = kc.CollapseMonitor(run_dir=tmp_path / "run", verbose=0, features=given)
+    monitor.features = features if later else given  # as a triage's ``train`` sets it
     tiny_gan().fit(ring(512), batch_size=64, epochs=1, verbose=0, callbacks=[monitor])
     assert seen == [(512, 2), (256, 2)]
     assert "missing_share" in probes(tmp_path / "run")[0].values
