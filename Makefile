@@ -32,7 +32,7 @@ help:
 	@echo "                     of those GANs (make zoo-images first; 3 minutes)"
 	@echo "make bench-overhead  docs/benchmarks/overhead.md: what callbacks add to a fit (30 minutes; it resumes)"
 	@echo "make zoo-images      train and record those of them that are missing; needs KERAS_COLLAPSE_DATA"
-	@echo "                     (4 hours on 2 cores for all; it resumes)"
+	@echo "                     (5 hours on 2 cores for all; it resumes)"
 	@echo "make bench-averaging how often the averaging of a log is recognised, on recorded trainings"
 	@echo "                     (trains them first: 10 minutes)"
 	@echo "make zoo             record the trainings of that benchmark that are missing (3 hours for all)"

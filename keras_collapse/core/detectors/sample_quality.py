@@ -152,7 +152,9 @@ def better(before: Sequence[Probe], after: Sequence[Probe], share: float = 1.0) 
     """Whether later checks are better than earlier ones in what is wrong with the later ones.
 
     Samples that repeat each other get better only if they do so less; others if they miss less of
-    the data, where they miss a part of it, or come nearer to it, where they are off it.
+    the data, where they miss a part of it, or come nearer to it, where they are off it. Precision
+    is not counted for samples that are alike and miss a part: they are off the data because of
+    what they miss, and one category drawn ever better is no progress in that.
 
     Args:
         before, after: the two halves of a stretch.
@@ -171,6 +173,8 @@ def better(before: Sequence[Probe], after: Sequence[Probe], share: float = 1.0) 
     if not _most(off_manifold(check) is True for check in after):
         return False
     nearer = _log_distance(after) <= _log_distance(before) - share * NEARER
+    if _most(collapsed(check) is True and _alike(check) for check in after):
+        return nearer
     return nearer or gained("precision", MORE_PRECISE)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_collapse.core.detectors import ModeCollapse, Stalled
+from keras_collapse.core.detectors.sample_quality import ALIKE
 from keras_collapse.core.examiner import Examiner
 from keras_collapse.core.findings import Severity
 from keras_collapse.core.readings.reading import Reading
@@ -97,6 +98,18 @@ def test_what_comes_nearer_is_not_stalled() -> None:
         near = {"sliced_wasserstein": distance, "sliced_wasserstein_baseline": 0.1}
         detector.update_probe(Probe(step * 100, {"precision": 0.0} | near))
     assert detector.findings == []
+
+
+@pytest.mark.parametrize("ratio", [0.4, 0.9])
+def test_one_category_drawn_ever_better_is_no_progress(ratio: float) -> None:
+    """As run 491 of the image zoo: red flowers only, off the data for want of the other colours."""
+    detector = ModeCollapse()
+    seen = {"missing_share": 0.77, "distance_ratio": ratio, "dimension": 9.0,
+            "sliced_wasserstein": 0.95, "sliced_wasserstein_baseline": 0.08}  # fmt: skip
+    for place in range(20):
+        detector.update_probe(Probe(place * 80, seen | {"precision": place * 0.04}))
+    found = [finding.severity for finding in detector.findings]
+    assert found == ([Severity.FAILED] if ratio < ALIKE else [])
 
 
 def test_it_heals_after_two_good_looks() -> None:
