@@ -132,7 +132,7 @@ bench-embeddings: .venv/test-ready
 bench-overhead: .venv/test-ready
 	KERAS_BACKEND=jax $(BIN)/python tests/costs/overhead.py
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/overhead.py
-	KERAS_BACKEND=torch $(BIN)/python tests/costs/overhead.py
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python tests/costs/overhead.py
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/image_overhead.py camel
 	KERAS_BACKEND=tensorflow $(BIN)/python tests/costs/image_overhead.py dcgan64
 	$(BIN)/python tests/costs/overhead_page.py

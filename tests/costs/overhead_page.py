@@ -221,7 +221,9 @@ def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
         "that of half a minute at once; this grant is left out here, or it would pay for these "
         "short fits. What is left is the start of a run in MLflow, and what belongs to an epoch. "
         "`CSVLogger` writes a line an epoch only. MLflow's own callback, and the first fit of a "
-        "monitor, take seconds and are measured in one round of four.",
+        "monitor, take seconds and are measured in one round of four. PyTorch runs with one "
+        "thread: with two, each waits for the other, and a step varies by more than a callback "
+        "costs.",
         "",
     ]
     for name, rounds in records.items():
