@@ -179,6 +179,8 @@ def store(
     before = mlflow.get_tracking_uri()
     # A busy machine may take longer than a fit waits, and most tests look at the store at once.
     monkeypatch.setattr("keras_collapse.outputs.mlflow.sender_thread.WAIT_SECONDS", 60.0)
+    # There sending costs more, so that means of several steps would be sent: see test_budget.py.
+    monkeypatch.setattr("keras_collapse.outputs.mlflow.budget.LEAST_SECONDS", 1e6)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # first: setting it in MLflow sets it here too
     mlflow.set_tracking_uri(uri)
     yield mlflow.MlflowClient(uri)

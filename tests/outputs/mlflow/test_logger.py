@@ -33,12 +33,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _send_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine sending may cost so much that means are sent; test_budget.py tests that."""
-    monkeypatch.setattr("keras_collapse.outputs.mlflow.budget.LEAST_SECONDS", 1e6)
-
-
 def train(
     *extra: Any, epochs: int = 20, make: Callable[[], keras.Model] = tiny_gan
 ) -> tuple[kc.CollapseMonitor, str]:
