@@ -68,7 +68,7 @@ def test_a_dropped_category_is_found_and_its_share_estimated() -> None:
         shares, last = run.shares, run.judged[-1]
         assert last is not None
         dropped = {*run.about["fault"]["dropped"], *missing_categories(last, shares)}
-        lost = sum(shares[k] for k in dropped)  # G may miss another one besides
+        lost = sum(shares[k] for k in dropped)  # G may miss others as well
         missing = missing_at_the_end(run)
         if len(run.about["fault"]["dropped"]) == 1:
             assert missing == pytest.approx(lost, abs=0.1)

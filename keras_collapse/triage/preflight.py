@@ -33,10 +33,10 @@ def check_trials(plan: Plan) -> list[TrialConfig]:
 
 
 def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
-    """Require that the experiment ran and used its callbacks, seed and batch size.
+    """Require that the experiment used its callbacks, seed and batch size.
 
     Args:
-        found: the results of `check_trials`, in that order.
+        found: the results of `check_trials`, in that order, each of which passed `require_done`.
         experiment: ``FILE.py:train``.
         plan: the plan to run afterwards.
 
@@ -44,8 +44,6 @@ def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
         InputError: it did not, in one line.
     """
     first, _, other, *target = found
-    for result in found:
-        require_done(result, experiment, plan)
     if not first.steps:
         raise InputError(
             f"{experiment} does not use trial.callbacks: no training step was seen. "

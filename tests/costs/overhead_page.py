@@ -154,7 +154,7 @@ def share_section(backend: str, gan: str, rounds: Sequence[Sequence[Record]]) ->
     nothing = [r for records in rounds for r in records if r["variant"] == "nothing"]
     step = float(np.median([r["wall"] / r["steps"] for r in nothing]))
     first = [
-        [r["main"] - next(o["main"] for o in records if o["variant"] == "monitor")]
+        r["main"] - next(o["main"] for o in records if o["variant"] == "monitor")
         for records in rounds
         for r in records
         if r["variant"] == FIRST

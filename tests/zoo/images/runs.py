@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import kind_and_side
 from labels import KINDS, check_label, run_label
 from plan import EVERY, LOOK, plan
 
@@ -22,7 +21,7 @@ from keras_collapse.core.samples.probe import Probe
 
 RECORDS = Path(__file__).parent / "records"
 COLOUR = ("landscapes", "petals", "photos", "scenery")
-"""Kinds of data that have colours."""
+"""What the names of data sets with colours begin with."""
 OTHER = ("least_squares", "hinge", "wasserstein_gp")
 """Objectives that are no cross-entropy."""
 OF_LABEL = {"collapse": ("mode_collapse",), "missing": ("mode_collapse",),
@@ -68,7 +67,7 @@ class Run:
 
     @property
     def colour(self) -> bool:
-        return kind_and_side(self.about["data"])[0] in COLOUR
+        return bool(self.about["data"].startswith(COLOUR))
 
     @functools.cached_property
     def label(self) -> str:
