@@ -294,7 +294,7 @@ class MonitorSession:
 
 
 def _end_early(session: weakref.ReferenceType[MonitorSession], ending: Ending) -> None:
-    """End a session that still exists; a monitor that was dropped has nobody to report to."""
+    """End a session that still exists; a deleted monitor has nothing to report to."""
     found = session()
     if found is not None:
         found.end_early(ending)

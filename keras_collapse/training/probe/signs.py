@@ -1,4 +1,4 @@
-"""What sample checks measure besides the comparison: memorisation and checkerboards."""
+"""Memorisation and checkerboards, which sample checks measure in addition to the comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_collapse.training.probe.real_data import RealData
 
 
 class Signs:
-    """Measures every sign that it can; an error in one of them ends that one only.
+    """Measures memorisation and checkerboards; an error in one of them ends that one only.
 
     Args:
         networks: with a generator.

@@ -56,7 +56,7 @@ class Gpu:
             given: the environment so far.
         """
         free = USABLE * (1 - self.used / self.mib if self.mib else 1.0)
-        # JAX refuses its variable's new name beside the old one, and knew only the old one before.
+        # JAX refuses both names of its variable at once; older releases know only the old one.
         fraction = NEW_FRACTION if NEW_FRACTION in given else OLD_FRACTION
         found = {"CUDA_VISIBLE_DEVICES": self.device}
         if trials > 1 or fraction not in given:

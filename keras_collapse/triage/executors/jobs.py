@@ -143,14 +143,14 @@ def ended(
     return result
 
 
-def tried_alone(result: results.TrialResult, beside: int) -> results.TrialResult:
-    """Return the result of a trial that was run again, and say in it why; its file too.
+def tried_alone(result: results.TrialResult, sharing: int) -> results.TrialResult:
+    """Return the result of a trial that was run again with the reason added, and write it.
 
     Args:
         result: of the second run, which had the GPU for itself.
-        beside: the other trials that shared the GPU in the first.
+        sharing: number of other trials that shared the GPU in the first run.
     """
-    others = "another" if beside == 1 else f"{beside} others"
+    others = "another" if sharing == 1 else f"{sharing} others"
     why = f"batch {result.trial.batch_size} does not fit beside {others}: tried again alone"
     result = replace(result, facts={**result.facts, "tried_alone": why})
     write_json(Path(result.folder) / results.RESULT, result.to_dict())

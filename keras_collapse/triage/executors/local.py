@@ -158,7 +158,7 @@ class Local:
             InputError: all GPUs were lost.
         """
         waiting: list[Job] = list(jobs)
-        crowded: list[Job] = []  # what did not fit beside others
+        crowded: list[Job] = []  # out of memory on a shared GPU
         running: list[Running] = []
         try:
             while waiting or crowded or running:
@@ -184,7 +184,7 @@ class Local:
                         crowded.append(one.job)
                     else:
                         again = one.slot.trials == 0
-                        yield tried_alone(result, self._beside(one.slot)) if again else result
+                        yield tried_alone(result, self._sharing(one.slot)) if again else result
         finally:
             for one in running:
                 _kill(one.process)
@@ -194,10 +194,10 @@ class Local:
         """Start what there is room for; first all trials that may share a GPU."""
         taken = [one.slot for one in running]
         for slot in [one for one in self.slots if not any(one is other for other in taken)]:
-            beside = [other for other in taken if other.lease is slot.lease is not None]
-            if waiting and all(other.trials for other in beside) and self._take(slot):
+            sharing = [other for other in taken if other.lease is slot.lease is not None]
+            if waiting and all(other.trials for other in sharing) and self._take(slot):
                 running.append(self._start(waiting.pop(0), slot))
-            elif crowded and not waiting and not beside and self._take(slot):
+            elif crowded and not waiting and not sharing and self._take(slot):
                 running.append(self._start(crowded.pop(0), _alone(slot)))
             else:
                 continue
@@ -225,8 +225,8 @@ class Local:
             )
         return True
 
-    def _beside(self, slot: Slot) -> int:
-        """The other trials that shared the GPU of this slot."""
+    def _sharing(self, slot: Slot) -> int:
+        """Return how many other trials shared the GPU of this slot."""
         return max(sum(one.lease is slot.lease for one in self.slots) - 1, 1)
 
     def _start(self, job: Job, slot: Slot) -> Running:

@@ -126,7 +126,7 @@ class FeatureMatching(keras.Model):
 
 
 @stranger(
-    "feature matching beside the adversarial loss",
+    "feature matching in addition to the adversarial loss",
     "fit",
     "leak one_label",
     backends="tensorflow",

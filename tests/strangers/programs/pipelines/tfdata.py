@@ -101,7 +101,7 @@ def pipeline_augmentation(watch: Watch, fault: str | None, steps: int) -> Traine
     return trained(watch, fault, pipeline, steps)
 
 
-@stranger("tf.data: unbatch and rebatch, images beside unused labels", "fit", FAULTS, steps=120)
+@stranger("tf.data: unbatch and rebatch, images with unused labels", "fit", FAULTS, steps=120)
 def pipeline_unbatched(watch: Watch, fault: str | None, steps: int) -> Trained:
     labels = np.arange(COUNT) % 5
     pipeline = slices((raw(), labels)).batch(100).unbatch().shuffle(200).batch(32, True)
