@@ -128,6 +128,8 @@ ROUNDS = 15
 """Runs of each program: two of five are sound."""
 SOUND_ROUNDS = 2
 """Further runs of each program, all sound."""
+LAST_SOUND_ROUNDS = 2
+"""As many again, behind the larger images, since a run keeps its number."""
 LARGER_ROUNDS = 4
 """Runs of each program of larger images: every other one is sound."""
 WIDTHS = (24, 32, 20)
@@ -141,6 +143,8 @@ def plan() -> list[Plan]:
     rounds = [(PROGRAMS, turn, turn % 5 in (0, 2)) for turn in range(ROUNDS)]
     rounds += [(PROGRAMS, ROUNDS + turn, True) for turn in range(SOUND_ROUNDS)]
     rounds += [(LARGER, turn, turn % 2 == 0) for turn in range(LARGER_ROUNDS)]
+    sound_so_far = ROUNDS + SOUND_ROUNDS
+    rounds += [(PROGRAMS, sound_so_far + turn, True) for turn in range(LAST_SOUND_ROUNDS)]
     for programs, turn, sound in rounds:
         for data, family in programs:
             number = len(runs)
