@@ -11,8 +11,7 @@ from rich.console import Console
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.process.redaction import redact
 from keras_collapse.triage.command import run_triage
-from keras_collapse.triage.options import FOLDER, Options
-from keras_collapse.triage.plans import Value
+from keras_collapse.triage.options import FOLDER, Options, Value
 from keras_collapse.triage.triage_result import TriageResult
 from keras_collapse.user_program import target_of
 

@@ -10,8 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.triage.executors.sharing import AUTO
-from keras_collapse.triage.options import Options, spec_of
+from keras_collapse.triage.options import Options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,6 +71,7 @@ def run_triage(options: Options, console: Console, command: str) -> tuple[Triage
     from keras_collapse.reproducibility.known_good import FILE_NAME
     from keras_collapse.triage.display.progress import TableView
     from keras_collapse.triage.runner import Runner
+    from keras_collapse.triage.spec import spec_of
 
     spec = spec_of(options)
     executor = executor_of(options, spec)
@@ -106,6 +106,8 @@ def executor_of(options: Options, spec: TriageSpec) -> Executor:
         InputError: there is no such executor or device, Ray is not available, or a node of its
             cluster does not reach the tracking server.
     """
+    from keras_collapse.triage.executors.sharing import AUTO
+
     for name, value, known in (
         ("--executor", options.executor, EXECUTORS),
         ("--device", options.device, DEVICES),

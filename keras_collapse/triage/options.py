@@ -1,30 +1,53 @@
-"""The options of ``keras-collapse triage``, and the triage that they describe."""
+"""The options of ``keras-collapse triage``; loads nothing that its ``--help`` does not need."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.keras_backend import choose_backend
-from keras_collapse.triage.effort.budget import Budget, budget_of
-from keras_collapse.triage.plans import NAMES, PRESETS, PlanSettings, Value, load
-from keras_collapse.triage.spec import TriageSpec, file_of
-from keras_collapse.user_program import require_function
 
 FOLDER = "collapse_triage"
 PARAMS = "Parameters of train are given as --param NAME=VALUE, or after --, as in -- --width 32."
+Value = bool | int | float | str
+"""The value of a parameter or of a change."""
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """The numbers of the guide's plans; the defaults are the guide's own.
+
+    Args:
+        seed: seed of Plan A and of Plan B's first trials.
+        other_seeds: Plan B's further seeds.
+        batch_sizes: Plan B's batch sizes, ascending; the largest is the target.
+        repeats: how often Plan A repeats its trial.
+        steps: training steps per trial.
+    """
+
+    seed: int = 42
+    other_seeds: tuple[int, ...] = (123, 456)
+    batch_sizes: tuple[int, ...] = (256, 512, 1024)
+    repeats: int = 3
+    steps: int = 1500
+
+
+PRESETS = {
+    "full": PlanSettings(),
+    # A sixteenth of the guide's batch sizes, and the steps that the examples' small GAN needs.
+    "small": PlanSettings(batch_sizes=(16, 32, 64), steps=400),
+}
+PLANS = ("plan-a", "plan-b", "full")
 
 
 @dataclass
 class Options:
     """The command line's arguments and options, with their help; None means not given."""
 
-    plan: Annotated[str, Argument(help=f"{', '.join(NAMES)}, or a YAML file.", metavar="PLAN")]
+    plan: Annotated[str, Argument(help=f"{', '.join(PLANS)}, or a YAML file.", metavar="PLAN")]
     experiment: Annotated[
         str,
         Argument(
@@ -148,99 +171,6 @@ class Options:
     ] = False
 
 
-def spec_of(options: Options) -> TriageSpec:
-    """Return the triage that the options describe.
-
-    Raises:
-        InputError: the options are invalid.
-    """
-    backend = choose_backend()
-    settings, params = _settings(options)
-    plan = load(options.plan, settings, params)
-    if options.steps is not None:
-        plan = plan.model_copy(update={"steps": options.steps})
-    file = file_of(options.experiment)
-    if not file.is_file():
-        raise InputError(
-            f"no such file: {str(file)!r}. Give FILE.py:train, FILE.py:build, a script or a "
-            "notebook."
-        )
-    require_function(options.experiment, file)
-    if options.timeout is not None and options.timeout <= 0:
-        raise InputError(f"--timeout must be positive. Received: {options.timeout:g}.")
-    return TriageSpec(
-        options.experiment,
-        plan,
-        options.out or Path(FOLDER) / f"{file.stem}-{plan.name}",
-        backend,
-        full=plan.name == "full",
-        stronger=_pairs(options.stronger_d or (), "--stronger-d"),
-        stop_early=options.stop_early,
-        go_on=options.go_on,
-        budget=Budget() if options.budget is None else budget_of(options.budget),
-        timeout=options.timeout,
-        despite_wiring=options.despite_wiring,
-    )
-
-
-def _settings(options: Options) -> tuple[PlanSettings, dict[str, Value]]:
-    """Return the plan's numbers and the experiment's parameters; later sources win.
-
-    Sources: the preset, then ``known_good.toml``, then the options.
-    """
-    params = _pairs([*(options.param or ()), *_train_arguments(options.arguments or ())], "--param")
-    if options.preset is not None:
-        if options.preset not in PRESETS:
-            raise InputError(
-                f"--preset must be one of {', '.join(PRESETS)}. Received: {options.preset}."
-            )
-        params = {"preset": options.preset, **params}
-    settings = PRESETS[options.preset or "full"]
-    if options.known_good is not None:
-        from keras_collapse.reproducibility.known_good import read_known_good
-
-        known = read_known_good(options.known_good)
-        cap = known.batch_size_cap or known.batch_size
-        sizes = tuple(size for size in settings.batch_sizes if size <= cap) or (cap,)
-        settings = replace(settings, seed=known.seeds[0], batch_sizes=sizes)
-        params = {**known.params, **params}
-    given: dict[str, Any] = {
-        "seed": options.seed,
-        "repeats": options.repeats,
-        "steps": options.steps,
-        "other_seeds": _integers(options.other_seeds, "--other-seeds"),
-        "batch_sizes": _integers(options.batch_sizes, "--batch-sizes"),
-    }
-    default = settings.other_seeds
-    settings = replace(settings, **{k: v for k, v in given.items() if v is not None})
-    if options.other_seeds is None:  # one of the default seeds may be in use already
-        others = tuple(PlanSettings.seed if s == settings.seed else s for s in default)
-        settings = replace(settings, other_seeds=others)
-    sizes = settings.batch_sizes
-    if not sizes or list(sizes) != sorted(set(sizes)):
-        raise InputError(
-            "--batch-sizes must be in ascending order, as in 256,512,1024. "
-            f"Received: {options.batch_sizes}."
-        )
-    return settings, params
-
-
-def _train_arguments(words: Sequence[str]) -> list[str]:
-    """Return ``--name value`` and ``--name=value`` as ``name=value``."""
-    found, rest = [], list(words)
-    while rest:
-        name = rest.pop(0)
-        if not name.startswith("--") or len(name) < 3:
-            raise InputError(f"unexpected argument {name!r}. {PARAMS}")
-        name, equals, value = name[2:].partition("=")
-        if not equals:
-            if not rest:
-                raise InputError(f"--{name} lacks a value. {PARAMS}")
-            value = rest.pop(0)
-        found.append(f"{name.replace('-', '_')}={value}")
-    return found
-
-
 def split_pair(pair: str, option: str) -> tuple[str, str]:
     """Return name and value of ``NAME=VALUE``.
 
@@ -251,30 +181,3 @@ def split_pair(pair: str, option: str) -> tuple[str, str]:
     if not equals or not value or not name.isidentifier():
         raise InputError(f"{option} must be NAME=VALUE. Received: {pair!r}.")
     return name, value
-
-
-def _pairs(pairs: Sequence[str], option: str) -> dict[str, Value]:
-    return {name: _typed(value) for name, value in (split_pair(pair, option) for pair in pairs)}
-
-
-def _typed(text: str) -> Value:
-    """Return a bool or a number if the text is one, else the text."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-def _integers(text: str | None, option: str) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise InputError(
-            f"{option} must be comma-separated integers. Received: {text!r}."
-        ) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from keras_collapse.core.atomic_files import open_regular
 from keras_collapse.core.errors import InputError
 from keras_collapse.reproducibility.seeded_process import LARGEST_SEED
+from keras_collapse.triage.options import PLANS, PlanSettings, Value
 
 MOST_BYTES, MOST_VALUES = 1_000_000, 100_000
 """Bytes, and values, of the largest plan file that is read."""
-Value = bool | int | float | str
-"""The value of a parameter or of a change."""
 
 
 class TrialConfig(BaseModel):
@@ -87,33 +85,6 @@ class Plan(BaseModel):
         return min(trial.batch_size for trial in self.trials)
 
 
-@dataclass(frozen=True)
-class PlanSettings:
-    """The numbers of the guide's plans; the defaults are the guide's own.
-
-    Args:
-        seed: seed of Plan A and of Plan B's first trials.
-        other_seeds: Plan B's further seeds.
-        batch_sizes: Plan B's batch sizes, ascending; the largest is the target.
-        repeats: how often Plan A repeats its trial.
-        steps: training steps per trial.
-    """
-
-    seed: int = 42
-    other_seeds: tuple[int, ...] = (123, 456)
-    batch_sizes: tuple[int, ...] = (256, 512, 1024)
-    repeats: int = 3
-    steps: int = 1500
-
-
-PRESETS = {
-    "full": PlanSettings(),
-    # A sixteenth of the guide's batch sizes, and the steps that the examples' small GAN needs.
-    "small": PlanSettings(batch_sizes=(16, 32, 64), steps=400),
-}
-NAMES = ("plan-a", "plan-b", "full")
-
-
 def plan_a(settings: PlanSettings, params: Mapping[str, Value]) -> Plan:
     """Return Plan A, which tests reproducibility: one configuration, repeated."""
     target = settings.batch_sizes[-1]
@@ -151,7 +122,7 @@ def load(name: str, settings: PlanSettings, params: Mapping[str, Value]) -> Plan
     Raises:
         InputError: there is no such plan, it is invalid, or it repeats a trial.
     """
-    if name not in NAMES:
+    if name not in PLANS:
         return _from_file(Path(name), params)
     try:
         if name == "plan-a":
@@ -206,7 +177,7 @@ def _from_file(path: Path, params: Mapping[str, Value]) -> Plan:
         text = encoded.decode("utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError(
-            f"no such plan: {str(path)!r}. Give one of {', '.join(NAMES)}, or a YAML file."
+            f"no such plan: {str(path)!r}. Give one of {', '.join(PLANS)}, or a YAML file."
         ) from None
     try:
         raw = _plain(text, path)

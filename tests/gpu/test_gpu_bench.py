@@ -145,7 +145,8 @@ def test_the_page_without_a_record_is_its_head() -> None:
 
 
 def test_the_full_size_is_the_guides_own() -> None:
-    from keras_collapse.triage.plans import PlanSettings, load
+    from keras_collapse.triage.options import PlanSettings
+    from keras_collapse.triage.plans import load
 
     assert len(load("full", PlanSettings(), {}).trials) == bench.FULL.trials
     assert bench.FULL.batch_size == PlanSettings().batch_sizes[-1]

@@ -9,8 +9,8 @@ import pytest
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.reproducibility.known_good import read_known_good
-from keras_collapse.triage.options import Options, spec_of
-from keras_collapse.triage.plans import NAMES
+from keras_collapse.triage.options import PLANS, Options
+from keras_collapse.triage.spec import spec_of
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("plan", NAMES)
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("cap", [8, 16, 32, 256, 5000])
 @pytest.mark.parametrize("seed", [7, 42, 123, 456])
 @pytest.mark.usefixtures("experiment")
@@ -37,7 +37,7 @@ def test_any_seed_and_cap_makes_a_plan(plan: str, cap: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("sizes", ["8", "8,16"])
-@pytest.mark.parametrize("plan", NAMES)
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.usefixtures("experiment")
 def test_one_or_two_batch_sizes_make_a_plan(plan: str, sizes: str) -> None:
     found = spec_of(Options(plan, "gan.py:train", batch_sizes=sizes, seed=123))

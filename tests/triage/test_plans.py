@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from keras_collapse.core.errors import InputError
-from keras_collapse.triage.plans import PlanSettings, TrialConfig, load, trial_id
+from keras_collapse.triage.options import PlanSettings
+from keras_collapse.triage.plans import TrialConfig, load, trial_id
 
 
 def cells(name: str, numbers: PlanSettings | None = None) -> list[tuple[int, int, int]]:

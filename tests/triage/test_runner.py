@@ -11,7 +11,8 @@ from simulated import FACTS, Simulated, result_of
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.triage.effort.budget import Budget, budget_of
-from keras_collapse.triage.plans import PlanSettings, TrialConfig, load
+from keras_collapse.triage.options import PlanSettings
+from keras_collapse.triage.plans import TrialConfig, load
 from keras_collapse.triage.results import RESULT
 from keras_collapse.triage.runner import Runner, View
 from keras_collapse.triage.spec import TriageSpec

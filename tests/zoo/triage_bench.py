@@ -37,7 +37,8 @@ from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.analysis.rules import interpret
 from keras_collapse.triage.executors.jobs import Job
-from keras_collapse.triage.plans import Plan, PlanSettings, TrialConfig, Value, load
+from keras_collapse.triage.options import PlanSettings, Value
+from keras_collapse.triage.plans import Plan, TrialConfig, load
 from keras_collapse.triage.results import TrialResult
 from keras_collapse.triage.runner import Runner, View
 from keras_collapse.triage.spec import TriageSpec

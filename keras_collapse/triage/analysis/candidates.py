@@ -13,7 +13,8 @@ from typing import Any
 
 from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.analysis.parameters import settings_to_try
-from keras_collapse.triage.plans import TrialConfig, Value
+from keras_collapse.triage.options import Value
+from keras_collapse.triage.plans import TrialConfig
 
 RATIO = 2.0
 """D's learning rate over G's after the change: two time scales with a faster D (Heusel et al., GANs

@@ -11,7 +11,8 @@ from keras_collapse.triage.analysis.case import caps
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.analysis.next_trials import new_seeds
-from keras_collapse.triage.plans import Plan, TrialConfig, Value
+from keras_collapse.triage.options import Value
+from keras_collapse.triage.plans import Plan, TrialConfig
 
 SEEDS = 3
 """New seeds that each fix is tested on."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from scipy.stats import binomtest, fisher_exact
 
-from keras_collapse.triage.plans import Plan, Value
+from keras_collapse.triage.options import Value
+from keras_collapse.triage.plans import Plan
 from keras_collapse.triage.results import TrialResult
 
 LEVEL = 0.95

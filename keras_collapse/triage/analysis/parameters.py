@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from keras_collapse.triage.plans import Value
+from keras_collapse.triage.options import Value
 
 USUAL_LATENT = 32
 """Numbers in a latent from which it is no likely cause; DCGAN has 100 (Radford et al., 2016)."""

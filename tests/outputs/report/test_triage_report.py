@@ -15,8 +15,9 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.outputs.report.triage_report import show_diagnosis, write_report
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
 from keras_collapse.reproducibility.known_good import FILE_NAME, KnownGood, read_known_good
-from keras_collapse.triage.options import Options, spec_of
+from keras_collapse.triage.options import Options
 from keras_collapse.triage.plans import TrialConfig
+from keras_collapse.triage.spec import spec_of
 
 
 def test_the_report_names_cause_fix_and_command(

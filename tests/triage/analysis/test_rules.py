@@ -20,7 +20,8 @@ from keras_collapse.triage.analysis.evidence import (
 )
 from keras_collapse.triage.analysis.next_trials import new_seeds, next_trials
 from keras_collapse.triage.analysis.rules import interpret
-from keras_collapse.triage.plans import Plan, PlanSettings, TrialConfig, load
+from keras_collapse.triage.options import PlanSettings
+from keras_collapse.triage.plans import Plan, TrialConfig, load
 
 PLAN = load("plan-b", PlanSettings(), {})
 Table = Mapping[tuple[int, int], str]

@@ -16,8 +16,8 @@ from keras_collapse.triage.command import executor_of
 from keras_collapse.triage.executors import gpus, ray_cluster
 from keras_collapse.triage.executors.jobs import Job
 from keras_collapse.triage.executors.ray_cluster import RayCluster, connection_error
-from keras_collapse.triage.options import Options
-from keras_collapse.triage.plans import PlanSettings, TrialConfig, load
+from keras_collapse.triage.options import Options, PlanSettings
+from keras_collapse.triage.plans import TrialConfig, load
 from keras_collapse.triage.spec import TriageSpec
 
 __all__ = ["machine"]  # a fixture

@@ -12,8 +12,8 @@ from keras_collapse.core.errors import InputError
 from keras_collapse.triage.command import executor_of
 from keras_collapse.triage.executors.local import Local, slots
 from keras_collapse.triage.executors.sharing import busy_share, trials_per_gpu
-from keras_collapse.triage.options import Options
-from keras_collapse.triage.plans import PlanSettings, TrialConfig, load
+from keras_collapse.triage.options import Options, PlanSettings
+from keras_collapse.triage.plans import TrialConfig, load
 from keras_collapse.triage.results import TrialResult
 from keras_collapse.triage.runner import Runner, View
 from keras_collapse.triage.spec import TriageSpec

@@ -39,6 +39,7 @@ from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.samples.probe import APART
 from keras_collapse.triage import plans, results
 from keras_collapse.triage.executors.jobs import Job
+from keras_collapse.triage.options import PlanSettings
 from keras_collapse.triage.results import TrialResult
 from keras_collapse.triage.runner import Runner, View
 from keras_collapse.triage.spec import TriageSpec
@@ -168,7 +169,7 @@ class Clock(View):
 def triage(case: Case) -> dict[str, Any]:
     """One triage: what it said, and what it took."""
     executor, clock = InProcess(case), Clock()
-    settings = plans.PlanSettings(case.seed, (case.seed + 1, case.seed + 2), BATCHES, 1, STEPS)
+    settings = PlanSettings(case.seed, (case.seed + 1, case.seed + 2), BATCHES, 1, STEPS)
     with tempfile.TemporaryDirectory() as folder:
         plan = plans.load("full", settings, dict(case.fault.params))
         spec = TriageSpec(f"{__file__}:train", plan, Path(folder), "tensorflow", full=True)
