@@ -14,14 +14,14 @@ BAD_CHECKS = 3
 """Bad ones among them from which the trial has failed."""
 SETTLED = 1100
 """Steps from which bad samples at the end are a failure. GANs that work begin with bad samples: of
-131 healthy trainings of the image benchmark, 47 still show them after 320 steps, 31 after 480, 18
-after 640, 10 after 960 and 6 after 1280 (``python tests/zoo/images/early.py``). Good samples say
-more: 8 of 168 trainings that failed from their start show them after 320 steps. But a failure may
+158 healthy trainings of the image benchmark, 59 still show them after 320 steps, 42 after 480, 26
+after 640, 14 after 960 and 9 after 1280 (``python tests/zoo/images/early.py``). Good samples say
+more: 9 of 175 trainings that failed from their start show them after 320 steps. But a failure may
 set in later: a GAN that works is only known from as many steps on."""
 CONFIRMED = 1440
-"""Steps from which a trial is ended for a failure that may still go away. Of those 131 healthy
-trainings, six were called failed for a while, until step 1420 at the latest, and two still are at
-their end."""
+"""Steps from which a trial is ended for a failure that may still go away. Of those 158 healthy
+trainings, nine are called failed for a while, seven until step 1440 at the latest and two until
+1520 and 1600, and two still are at their end."""
 CONTINUED = 2
 """A trial that is undecided at its last step goes on, up to this many times its steps."""
 LEAST_CONTINUED = 1600
@@ -77,9 +77,10 @@ def early_stop(findings: Sequence[Finding], step: int) -> Finding | None:
     """Return the failed finding for which a trial is stopped at this step, if any.
 
     A failure must have lasted `STOP_AFTER_STEPS`, and the trial `CONFIRMED` steps, unless it is
-    `PERMANENT`. This stops two of the image benchmark's 131 healthy trainings. On those of points
-    in the plane it stops 18 of 421 that would have recovered and 97 % of the failed ones, and saves
-    half of the failed ones' steps (``python tests/zoo/early.py``).
+    `PERMANENT`. This stops four of the image benchmark's 158 healthy trainings, two of which would
+    have recovered. On those of points in the plane it stops 18 of 421 that would have recovered and
+    97 % of the failed ones, and saves half of the failed ones' steps
+    (``python tests/zoo/early.py``).
     """
     for finding in findings:
         stands = finding.severity is Severity.FAILED and not finding.resolved
