@@ -71,6 +71,11 @@ the categories ([compared](embeddings.md)).
 """
 
 
+def counted(hits: int, tries: int) -> str:
+    """A count, and its share with the interval."""
+    return f"{hits} of {tries}: {interval(hits, tries)}"
+
+
 def score(runs: Sequence[Run]) -> list[str]:
     """The rows of one part."""
     healthy = [run for run in runs if run.label == "healthy"]
@@ -81,13 +86,13 @@ def score(runs: Sequence[Run]) -> list[str]:
     for label in LABELS:
         some = [run for run in failed if run.label == label]
         hits = sum(first[id(run)] is not None for run in some)
-        rows.append((f"found: {NAMES[label]}", interval(hits, len(some))))
+        rows.append((f"found: {NAMES[label]}", counted(hits, len(some))))
     dropped = [r for r in failed if r.about["fault"]["dropped"] and r.label == "missing"
                and first[id(r)] is not None]  # fmt: skip
     near = sum(abs(missing_at_the_end(run) - run.dropped_share) <= 0.1 for run in dropped)
-    rows.append(("share of found dropped categories within 0.1", interval(near, len(dropped))))
+    rows.append(("share of found dropped categories within 0.1", counted(near, len(dropped))))
     silent = sum(ends[id(run)][2].status == "healthy" for run in failed)
-    rows.append(("failed runs that end `healthy`", interval(silent, len(failed))))
+    rows.append(("failed runs that end `healthy`", counted(silent, len(failed))))
     for name, some in (
         ("healthy runs", healthy),
         ("of these in colour", [run for run in healthy if run.colour]),
@@ -98,15 +103,15 @@ def score(runs: Sequence[Run]) -> list[str]:
             first[id(run)] is not None and run.checks[(ends[id(run)][1] or 0) // LOOK - 1] == "good"
             for run in some
         )
-        rows.append((f"{name} called failed at any time", interval(ever, len(some))))
+        rows.append((f"{name} called failed at any time", counted(ever, len(some))))
         rows.append((f"{name} called failed at a check that the oracle calls good",
-                     interval(while_good, len(some))))  # fmt: skip
-        rows.append((f"{name} called failed at the end", interval(last, len(some))))
+                     counted(while_good, len(some))))  # fmt: skip
+        rows.append((f"{name} called failed at the end", counted(last, len(some))))
     warned = sum(ends[id(run)][2].status == "warning" for run in healthy)
-    rows.append(("healthy runs with a warning at the end", interval(warned, len(healthy))))
+    rows.append(("healthy runs with a warning at the end", counted(warned, len(healthy))))
     found = [run for run in failed if first[id(run)] is not None]
     right = sum(first[id(run)].kind in run.right_kinds for run in found)  # type: ignore[union-attr]
-    rows.append(("correct kind first, of those found", interval(right, len(found))))
+    rows.append(("correct kind first, of those found", counted(right, len(found))))
     delays = [max((ends[id(run)][1] or 0) - onset(run), 0) for run in found]
     if delays:
         middle, most = np.quantile(delays, [0.5, 0.95])
@@ -150,7 +155,7 @@ def winning(runs: Sequence[Run]) -> str:
         readings: list[Reading] = [reading for reading, _ in run.seen()]
         changed = [finding for reading in readings for finding in examiner.update(reading)]
         called += any(f.severity is Severity.FAILED for f in changed)
-    return interval(called, len(healthy))
+    return counted(called, len(healthy))
 
 
 def page_of(runs: Sequence[Run]) -> str:
