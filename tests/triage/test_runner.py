@@ -84,6 +84,15 @@ def test_a_change_that_fixes_most_seeds_is_tried_with_six(tmp_path: Path) -> Non
     assert found.diagnosis.confidence == pytest.approx(0.952)
 
 
+def test_a_change_that_failed_with_the_first_seed_gets_two_more(tmp_path: Path) -> None:
+    """The first seed may be one with which the GAN fails anyway."""
+    executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed == 42)
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "learning_rate_ratio"
+    assert "3 of 3 (29% to 100%) unchanged, 1 of 6" in found.diagnosis.statement
+    assert found.cures[-1]["held"] is True
+
+
 def test_a_change_that_fixes_half_of_the_seeds_is_no_cause(tmp_path: Path) -> None:
     executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed % 2 == 1)
     found = run(tmp_path, executor)

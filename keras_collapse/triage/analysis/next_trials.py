@@ -64,8 +64,9 @@ def _changed(
 
     A GAN may fail with some seeds after its fault is gone too. So a change that fixes most of three
     seeds is tested on new ones, before usual settings are changed. So is one that fixes all, if the
-    unchanged GAN works with some seeds: three are no proof then. A trial that stayed undecided is
-    replaced by one with another seed.
+    unchanged GAN works with some seeds: three are no proof then. And where no change works, those
+    to unusual settings are tested on two more seeds: the first may be one that always fails. A
+    trial that stayed undecided is replaced by one with another seed.
     """
     base, target = plan.trials[0], plan.target
     failing = [seed for seed, failed in large.by_seed.items() if failed]
@@ -77,23 +78,20 @@ def _changed(
     if untested and (unusual or not (fixes or partly)):
         some = unusual or untested[:AT_A_TIME]
         return [candidate.trial(base, failing[0], target) for candidate in some]
-    more = []
-    wanted = CONFIRMED if large.rate.all else MOST_SEEDS
-    for candidate in fixes:
-        after = trials_with(evidence, candidate, target)
-        known = {result.trial.seed for result in after.results}
-        rest = [seed for seed in failing if seed not in known]
-        if not large.rate.all or len(known) > after.rate.of:
+    enough = CONFIRMED if large.rate.all else MOST_SEEDS
+    odd = [one for one in tested if one.oddness > 0]
+    for some, wanted in ((fixes, enough), (partly, MOST_SEEDS), (odd, CONFIRMED)):
+        trials = []
+        for candidate in some:
+            after = trials_with(evidence, candidate, target)
+            known = {result.trial.seed for result in after.results}
+            rest = [seed for seed in failing if seed not in known]
             rest += new_seeds(evidence, MOST_SEEDS)
-        count = min(wanted - after.rate.of, MOST_SEEDS - len(known))
-        more += [candidate.trial(base, seed, target) for seed in rest[: max(count, 0)]]
-    if more:
-        return more
-    for candidate in partly:
-        known = {result.trial.seed for result in trials_with(evidence, candidate, target).results}
-        seeds = new_seeds(evidence, MOST_SEEDS - len(known))
-        more += [candidate.trial(base, seed, target) for seed in seeds]
-    return more
+            count = min(wanted - after.rate.of, MOST_SEEDS - len(known))
+            trials += [candidate.trial(base, seed, target) for seed in rest[: max(count, 0)]]
+        if trials:
+            return trials
+    return []
 
 
 def _fixes_most(after: Evidence) -> bool:
