@@ -33,7 +33,8 @@ def test_what_grows_slowly_is_named(name: str) -> None:
     assert found.startswith(f"{name} grew from ")
 
 
-@pytest.mark.slow("torch")
+@pytest.mark.backend("torch")
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_is_found(tmp_path: Path, leak: str) -> None:
     command = [sys.executable, str(TESTS / "costs" / "soak.py"), "--minutes", "0.6",
