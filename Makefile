@@ -6,13 +6,15 @@ TENSORFLOW := $(if $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -)),tensorfl
 # Keras' oldest supported release; the environment has the newest one.
 OLDEST_KERAS := 3.14.1
 
-.PHONY: demo test lint fuzz soak pictures memory cost check-cost report-cost diagnose-cost kills test-slow wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings bench-overhead zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
+.PHONY: demo test lint fuzz soak pictures memory cost check-cost report-cost diagnose-cost kills test-slow coverage wiring-table strangers bench-detection bench-averaging bench-images bench-embeddings bench-overhead zoo-images zoo bench-triage bench-triage-images ray triage-camel notebook gpu rehearse-gpu triage-cost clean help
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
 	@echo "make test            lint, types, import layers and the suite (25 minutes)"
 	@echo "make test-slow       the tests marked slow: audit, objectives, pairs of runs and what callbacks do"
 	@echo "                     on TensorFlow and JAX; run it after a change in keras_collapse/training"
+	@echo "make coverage        what the tests reach on PyTorch and without a backend, with its floor; run it"
+	@echo "                     when code is added (15 minutes)"
 	@echo "make wiring-table    docs/wiring-table.md, from the programs of tests/training/wiring"
 	@echo "make strangers       docs/strangers.md: GANs as others write them, correct and faulty, judged by"
 	@echo "                     an oracle; needs KERAS_COLLAPSE_DATA (3 hours on 2 cores; it resumes)"
@@ -106,6 +108,9 @@ report-cost: .venv/test-ready
 
 test-slow: .venv/test-ready
 	OLDEST_KERAS=.venv/keras-$(OLDEST_KERAS) $(BIN)/python tests/run.py --slow
+
+coverage: .venv/test-ready
+	$(BIN)/python tests/run.py --coverage
 
 wiring-table: .venv/test-ready
 	$(BIN)/python tests/training/wiring/table.py .venv/keras-$(OLDEST_KERAS)

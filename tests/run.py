@@ -1,7 +1,8 @@
 """Runs the whole suite: without a backend, then on each backend, then on the oldest Keras.
 
-    python tests/run.py           what the gate runs
-    python tests/run.py --slow    the tests marked slow instead
+    python tests/run.py               what the gate runs
+    python tests/run.py --slow        the tests marked slow instead
+    python tests/run.py --coverage    without a backend and on one, with what they reach
 
 Keras fixes its backend at import, so each combination is a pytest process of its own. Two of them
 run side by side: two workers for each would import every framework twice. Which tests belong to
@@ -47,21 +48,17 @@ class Job:
         name: of the job.
         suite: which tests it runs, see tests/conftest.py.
         environment: its backend, and the Keras release if not the newest.
-        measured: whether its coverage counts; the other jobs run the same code again.
     """
 
     name: str
     suite: str
     environment: dict[str, str] = field(default_factory=dict)
-    measured: bool = False
 
 
 def jobs() -> list[Job]:
     """The longest first: what is short fills the gap at the end."""
-    found = [
-        Job(name, "backend", {"KERAS_BACKEND": name}, measured=name == "torch") for name in BACKENDS
-    ]
-    found.append(Job("no backend", "plain", measured=True))
+    found = [Job(name, "backend", {"KERAS_BACKEND": name}) for name in BACKENDS]
+    found.append(Job("no backend", "plain"))
     oldest = os.environ.get("OLDEST_KERAS")
     if oldest:
         path = os.pathsep.join([str((ROOT / oldest).resolve()), str(ROOT)])
@@ -76,18 +73,19 @@ def slow_jobs() -> list[Job]:
     return [Job(f"{name}, slow", "slow", {"KERAS_BACKEND": name}) for name in BACKENDS]
 
 
-def run(job: Job, coverage: Path) -> tuple[int, str]:
+def run(job: Job, coverage: Path | None) -> tuple[int, str]:
     """Run one job; its exit status and its output, which is printed as it comes.
 
     Args:
         job: to run.
-        coverage: the folder of what is measured, a file for each job.
+        coverage: the folder of what is measured, a file for each job; None to measure nothing.
     """
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-q", "--suite", job.suite, "--doctest-modules"]
-    if job.measured:
+    own = {}
+    if coverage is not None:
         command += ["--cov=keras_collapse", "--cov-report=", "--cov-fail-under=0"]
-    own = {"COVERAGE_FILE": str(coverage / f".coverage.{job.name}")}
+        own = {"COVERAGE_FILE": str(coverage / f".coverage.{job.name}")}
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -106,25 +104,37 @@ def run(job: Job, coverage: Path) -> tuple[int, str]:
     return status, "".join(lines)
 
 
-def main(chosen: list[Job]) -> int:
-    (ROOT / ".coverage").unlink(missing_ok=True)
+def main(chosen: list[Job], coverage: Path | None = None) -> int:
+    """Run the jobs; 0 if all tests passed."""
     counts: dict[str, int] = {}
     worst = 0
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(SIDE_BY_SIDE) as slots:
-        for status, output in slots.map(lambda job: run(job, Path(folder)), chosen):
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as slots:
+        for status, output in slots.map(lambda job: run(job, coverage), chosen):
             worst = worst or status
             closing = output.strip().splitlines()[-1] if output.strip() else ""
             for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", closing):
                 counts[word] = counts.get(word, 0) + int(number)
-        if any(job.measured for job in chosen):
-            coverage = [sys.executable, "-m", "coverage"]
-            subprocess.run([*coverage, "combine", "-q", folder], cwd=ROOT, check=False)
-            # its floor is in pyproject.toml
-            worst = worst or subprocess.run([*coverage, "report"], cwd=ROOT, check=False).returncode
     failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
     print(f"{counts.get('passed', 0)} passed, {failed} failed, {counts.get('skipped', 0)} skipped")
     return worst
 
 
+def measure() -> int:
+    """Run the tests that count for the coverage; 0 if they passed and it is above the floor.
+
+    PyTorch's job has the tests that run once for all backends; the others run the same code.
+    """
+    chosen = [job for job in jobs() if job.name in ("torch", "no backend")]
+    with tempfile.TemporaryDirectory() as folder:
+        worst = main(chosen, Path(folder))
+        command = [sys.executable, "-m", "coverage"]
+        subprocess.run([*command, "combine", "-q", folder], cwd=ROOT, check=False)
+    # its floor is in pyproject.toml
+    return worst or subprocess.run([*command, "report"], cwd=ROOT, check=False).returncode
+
+
 if __name__ == "__main__":
-    raise SystemExit(main(slow_jobs() if "--slow" in sys.argv[1:2] else jobs()))
+    asked = sys.argv[1:2]
+    if asked == ["--coverage"]:
+        raise SystemExit(measure())
+    raise SystemExit(main(slow_jobs() if asked == ["--slow"] else jobs()))
