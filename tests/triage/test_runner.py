@@ -93,6 +93,14 @@ def test_a_change_that_failed_with_the_first_seed_gets_two_more(tmp_path: Path) 
     assert found.cures[-1]["held"] is True
 
 
+def test_where_one_seed_works_by_luck_changes_are_tested(tmp_path: Path) -> None:
+    executor = Simulated(lambda t: t.seed != 456 and "d_rate" not in t.changes)
+    found = run(tmp_path, executor)
+    assert found.diagnosis.root_cause == "learning_rate_ratio"
+    assert "5 of 6" in found.diagnosis.statement
+    assert found.cures[-1]["held"] is True
+
+
 def test_a_change_that_fixes_half_of_the_seeds_is_no_cause(tmp_path: Path) -> None:
     executor = Simulated(lambda t: "d_rate" not in t.changes or t.seed % 2 == 1)
     found = run(tmp_path, executor)

@@ -35,7 +35,11 @@ def batch_size(case: Case) -> Diagnosis | None:
 
 
 def initialization(case: Case) -> Diagnosis | None:
-    """Row 1: the same seeds fail at the smallest and at the target batch size."""
+    """Row 1: the same seeds fail at the smallest and at the target batch size.
+
+    Where all seeds but one fail, that one may be luck, and the cause a setting: the row is not
+    named then, and ``full`` tests changes.
+    """
     large, small = case.large, case.small
     if case.target == case.smallest or large.rate.all or large.rate.none:
         return None
@@ -45,20 +49,20 @@ def initialization(case: Case) -> Diagnosis | None:
     if len({large.by_seed[s] for s in common}) < 2:
         return None
     working = [seed for seed, failed in large.by_seed.items() if not failed]
-    return _if_confident(
-        case,
-        Diagnosis(
-            "initialization",
-            agreement(large.by_seed, small.by_seed),
-            "row 1 of the guide's table: the seed decides, at every batch size",
-            f"The same seeds fail at batch sizes {case.smallest} and {case.target}.",
-            case.evidence(small, large, test="agreement of seeds between batch sizes, exact"),
-            (
-                "Improve the initialization of the weights.",
-                f"Or use a seed that worked: {', '.join(map(str, working))}.",
-            ),
+    found = Diagnosis(
+        "initialization",
+        agreement(large.by_seed, small.by_seed),
+        "row 1 of the guide's table: the seed decides, at every batch size",
+        f"The same seeds fail at batch sizes {case.smallest} and {case.target}.",
+        case.evidence(small, large, test="agreement of seeds between batch sizes, exact"),
+        (
+            "Improve the initialization of the weights.",
+            f"Or use a seed that worked: {', '.join(map(str, working))}.",
         ),
     )
+    if len(working) == 1 and large.rate.of > 2:
+        return _points_to(case, found, f"only seed {working[0]} works, which may be luck")
+    return _if_confident(case, found)
 
 
 def both(case: Case) -> Diagnosis | None:
@@ -92,18 +96,24 @@ def _if_confident(case: Case, found: Diagnosis) -> Diagnosis:
     confidence = found.confidence or 0.0
     if confidence >= NAMED:
         return found
+    weak = f"the evidence is too weak (confidence {confidence:.2f}, below {NAMED:.2f})"
+    return _points_to(case, found, weak)
+
+
+def _points_to(case: Case, found: Diagnosis, but: str) -> Diagnosis:
+    """Return an inconclusive diagnosis that points to this one, and says why it is not named."""
     return Diagnosis(
         "inconclusive",
         found.confidence,
         found.rule,
-        f"{found.statement} This points to {found.root_cause.replace('_', ' ')}, but the "
-        f"evidence is too weak (confidence {confidence:.2f}, below {NAMED:.2f})."
-        f"{case.confounded()}",
+        f"{found.statement} This points to {found.root_cause.replace('_', ' ')}, but {but}."
+        f"{case.shown()}{case.confounded()}",
         {**found.evidence, "points_to": found.root_cause},
         (
             "More seeds would be needed than triage adds: give --other-seeds."
             if case.full
             else "Run the tie-breaker trials; keras-collapse triage full adds them.",
+            *case.finding_advice(),
         ),
         tie_breakers=tie_breakers(case.baseline, case.plan),
     )

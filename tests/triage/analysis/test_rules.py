@@ -71,6 +71,12 @@ def test_the_same_seeds_fail_at_every_batch_size() -> None:
     assert "42, 456" in found.solution[1]
 
 
+def test_one_seed_that_works_may_be_luck() -> None:
+    found = said({**row(256, "xxoxx"), **row(1024, "xxoxx")})
+    assert (found.root_cause, found.evidence["points_to"]) == ("inconclusive", "initialization")
+    assert "only seed 456 works, which may be luck" in found.statement
+
+
 def test_smaller_batches_are_more_robust() -> None:
     found = said({**row(256, "ooooo"), **row(1024, "oxxxo")})
     assert found.root_cause == "batch_size_and_initialization"

@@ -162,6 +162,7 @@ class ImageGAN(keras.Model):
         family, shape, width: see `generator`.
         rates: learning rates of D and of G.
         leaks: whether G's step can train D as well; see `Fault`.
+        shared: whether G's optimizer is always given D's weights too, as in the most copied leak.
     """
 
     def __init__(
@@ -172,9 +173,10 @@ class ImageGAN(keras.Model):
         latent: int,
         rates: tuple[float, float],
         leaks: bool = False,
+        shared: bool = False,
     ) -> None:
         super().__init__()
-        self.family, self.latent_dim = family, latent
+        self.family, self.latent_dim, self.shared = family, latent, shared
         self.generator = generator(family, shape, width, latent)
         self.discriminator = discriminator(family, shape, width)
         critic = family.objective == "wasserstein_gp"
@@ -182,7 +184,7 @@ class ImageGAN(keras.Model):
         self.d_optimizer = keras.optimizers.Adam(rates[0], **beta)
         self.g_optimizer = keras.optimizers.Adam(rates[1], **beta)
         self.d_optimizer.build(self.discriminator.trainable_variables)
-        self.g_optimizer.build(self.generator.trainable_variables)
+        self.g_optimizer.build(self._of_g_step())
         self.rates = rates
         self.leak_optimizer = keras.optimizers.Adam(0.0, **beta) if leaks else None
         if self.leak_optimizer is not None:
@@ -205,6 +207,11 @@ class ImageGAN(keras.Model):
         if share == 1.0:
             self.d_optimizer.learning_rate.assign(self.rates[0] * fault.d_rate)
             self.g_optimizer.learning_rate.assign(self.rates[1] * fault.g_rate)
+
+    def _of_g_step(self) -> list[Any]:
+        """What G's optimizer trains."""
+        of_d = self.discriminator.trainable_variables if self.shared else []
+        return [*self.generator.trainable_variables, *of_d]
 
     def call(self, inputs: Any) -> Any:
         return self.generator(inputs)
@@ -241,12 +248,11 @@ class ImageGAN(keras.Model):
         with tf.GradientTape() as tape:
             given = self._judged(self._drawn(count, labels), labels)[:, 0]
             g_loss = tf.reduce_mean(_g_loss(self.family.objective, given))
-        of_g = self.generator.trainable_variables
-        of_d = self.discriminator.trainable_variables
-        gradients = tape.gradient(g_loss, of_g + of_d)
-        self.g_optimizer.apply(gradients[: len(of_g)], of_g)
+        trained, of_d = self._of_g_step(), self.discriminator.trainable_variables
+        gradients = tape.gradient(g_loss, trained + of_d)
+        self.g_optimizer.apply(gradients[: len(trained)], trained)
         if self.leak_optimizer is not None:
-            self.leak_optimizer.apply(gradients[len(of_g) :], of_d)
+            self.leak_optimizer.apply(gradients[len(trained) :], of_d)
         logs = {"d_loss": loss, "d_loss_real": loss_real, "d_loss_fake": loss_fake,
                 "g_loss": g_loss}  # fmt: skip
         if self.family.objective != "wasserstein_gp":

@@ -29,7 +29,7 @@ class Injected:
         objective, dropout: in place of the family's.
         init: what the initial kernels are multiplied with.
         scaled: whether rates grow with the batch size.
-        leak: whether G's step also trains D.
+        leak: whether G's optimizer is given D's weights too.
     """
 
     name: str

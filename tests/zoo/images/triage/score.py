@@ -62,13 +62,13 @@ def build(case: Case, batch_size: int, params: Mapping[str, Any]) -> ImageGAN:
     factor = batch_size / BATCHES[0] if fault.scaled else 1.0
     rates = (RATE * fault.d_rate * factor, RATE * fault.g_rate * factor)
     latent = int(params.get("latent_dim", 32))
-    gan = ImageGAN(known, load(case.data).shape, WIDTH, latent, rates, fault.leak)
+    shape = load(case.data).shape
+    gan = ImageGAN(known, shape, WIDTH, latent, rates, shared=fault.leak)
     gan.compile(jit_compile=False)
     gan.apply(
         Fault(
             label_noise=float(params.get("label_noise", 0.0)),
             noise=float(params.get("noise", 0.0)),
-            leak=1.0 if fault.leak else 0.0,
         ),
         1.0,
     )
