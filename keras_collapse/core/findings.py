@@ -38,6 +38,7 @@ ROOTS = (
     "generator_leak",
     "discriminator_frozen",
     "generator_frozen",
+    "accumulated_gradients",
     "discriminator_objective",
     "generator_objective",
     "range_mismatch",

@@ -46,6 +46,11 @@ FAULTS: Mapping[str, tuple[Severity, str, Sequence[str]]] = {
             "gradients are recorded, and apply its gradients to generator.trainable_weights.",
         ),
     ),
+    "accumulated_gradients": (
+        Severity.FAILED,
+        "Gradients of earlier steps are added to those of each step: they are not set to zero.",
+        ("In train_step: call self.zero_grad() before each loss.backward().",),
+    ),
     "shared_optimizer": (
         Severity.WARNING,
         "One optimizer instance updates both networks: they share its step count and its rate.",

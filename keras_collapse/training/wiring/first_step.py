@@ -14,9 +14,10 @@ import numpy as np
 
 from keras_collapse.core.advice import BATCH_NORM, LABELS
 from keras_collapse.core.findings import Finding, Severity
+from keras_collapse.training.hooks.optimizer_calls import D
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.keras_internals import sublayers
-from keras_collapse.training.wiring.fit_wiring import judge_updates
+from keras_collapse.training.wiring.fit_wiring import fault, judge_updates
 from keras_collapse.training.wiring.label_checks import check_label_reaches
 from keras_collapse.training.wiring.objectives import (
     NotMeasured,
@@ -110,6 +111,7 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
         taken: takes it again.
         seconds: the CPU time that this may take.
     """
+    began = time.process_time()
     found = [finding for check in STEP_CHECKS for finding in check(seen)]
     if not taken.pure:
         found += check_label_reaches(seen)
@@ -120,7 +122,30 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
         seen.scale = scale_of(slopes, gives_probabilities(seen.discriminator, outputs))
     except NotMeasured as reason:
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
+    if time.process_time() - began < seconds / 2:
+        found += check_accumulation(taken)
     return found
+
+
+def check_accumulation(taken: ObservedStep) -> list[Finding]:
+    """``accumulated_gradients``: a network is trained with gradients of earlier steps too.
+
+    Only PyTorch keeps gradients from step to step. What `ObservedStep.accumulating` raises means
+    that the step does not run with large gradients, and is no finding.
+    """
+    if keras.backend.backend() != "torch":
+        return []
+    try:
+        names = taken.accumulating()
+    except Exception:
+        return []
+    if not names:
+        return []
+    finding = fault("accumulated_gradients", 0, {"networks": names})
+    if D not in names:
+        return [finding]
+    leak = "D's hold those of G's loss: it is trained to call fakes real."
+    return [replace(finding, message=f"{finding.message} {leak}")]
 
 
 def parts_checked(seen: StepSeen, found: Sequence[Finding]) -> frozenset[str]:

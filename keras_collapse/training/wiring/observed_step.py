@@ -18,6 +18,8 @@ from keras_collapse.training.wiring.fit_wiring import moved, values_of, weights_
 from keras_collapse.training.wiring.step_seen import StepSeen
 from keras_collapse.training.wiring.undone import undone
 
+OLDER = 1e6
+"""Gradients that an earlier step is said to have left: far larger than those of any step."""
 Changed = Callable[[Any], contextlib.AbstractContextManager[Any]]
 """Changes the networks within a block, as far as the given numbers say."""
 TakeStep = Callable[[Changed, Any], Mapping[str, Any]]
@@ -84,6 +86,28 @@ class ObservedStep:
         """Take the step again, with the same random draws but changed, and return its log."""
         with self._undone():
             return self._take(changed, numbers)
+
+    def accumulating(self) -> list[str]:
+        """The networks that are trained with gradients of earlier steps too; of PyTorch only.
+
+        Its weights keep the gradients of the last step. So the step is taken once more for each
+        network, with gradients that stand out, and those that an optimizer then gets are compared.
+        """
+        return [name for name in self._networks if self._gets_older(name)]
+
+    def _gets_older(self, name: str) -> bool:
+        updates = UpdatesSeen(self._optimizers, self._networks[G], self._networks[D], norm)
+        weights = self._networks[name].trainable_variables
+        with self._undone():
+            for variable in weights:
+                variable.value.grad = keras.ops.full_like(variable.value, OLDER).detach()
+            updates.start()
+            try:
+                self._take(unchanged, None)
+            finally:
+                updates.stop()
+        first = next((u.norms[name] for u in updates.updates if name in u.norms), 0.0)
+        return first > OLDER * float(np.sqrt(sum(np.prod(v.shape) for v in weights))) / 2
 
 
 def norm(gradients: Sequence[Any]) -> float:

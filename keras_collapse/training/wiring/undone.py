@@ -50,7 +50,7 @@ def undone(
         layers = [one for part in gan.layers for one in sublayers(part)]
         owners = {id(one): one for one in (gan, *networks, *layers)}
         try:
-            with preserve_state(known, *owners.values()):
+            with preserve_state(known, *owners.values()), _gradients_kept(networks):
                 yield
         finally:
             older = {id(variable) for variable in known}
@@ -60,6 +60,21 @@ def undone(
             for variable in variables():
                 if id(variable) not in older and variable.name != "learning_rate":
                     variable.assign(np.zeros(variable.shape, variable.dtype))  # of a new metric
+
+
+@contextlib.contextmanager
+def _gradients_kept(networks: Sequence[Any]) -> Iterator[None]:
+    """Restore what PyTorch keeps with the weights: the gradients of the last step."""
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    tensors = [v.value for network in networks for v in network.trainable_variables]
+    kept = [None if one.grad is None else one.grad.clone() for one in tensors]
+    try:
+        yield
+    finally:
+        for tensor, gradient in zip(tensors, kept, strict=True):
+            tensor.grad = gradient
 
 
 @contextlib.contextmanager

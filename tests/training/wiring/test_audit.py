@@ -319,3 +319,51 @@ def test_a_mistake_is_one_line(
     assert said in told
     assert len([line for line in told.splitlines() if "keras-collapse:" in line]) == 1
     assert "Traceback" not in told
+
+
+class NeverZeroed(GAN):
+    """Forgets ``zero_grad``, before both losses or before that of one network."""
+
+    forgets = ("discriminator", "generator")
+
+    def _descend_torch(self, variables: Any, measure: Any) -> Any:
+        own = {id(v) for v in self.discriminator.trainable_variables}
+        name = "discriminator" if id(variables[0]) in own else "generator"
+        if name not in self.forgets:
+            self.zero_grad()
+        loss, logs = measure()
+        loss.backward()
+        gradients = [v.value.grad for v in variables]
+        return gradients, {name: value.detach() for name, value in logs.items()}
+
+
+class ZeroedForG(NeverZeroed):
+    forgets = ("discriminator",)
+
+
+@once
+def test_where_only_d_gets_older_gradients_it_alone_is_named() -> None:
+    [finding] = kc.audit(build(ZeroedForG), DATA)
+    assert finding.evidence["networks"] == ["discriminator"]
+    assert "trained to call fakes real" in finding.message
+
+
+@once
+def test_gradients_that_are_never_set_to_zero_are_named_and_left_as_they_were() -> None:
+    gan = build(NeverZeroed)
+    weights_of_d = [v.value for v in gan.discriminator.trainable_variables]
+    for weight in weights_of_d:
+        weight.grad = ops.ones_like(weight).detach()
+    [finding] = kc.audit(gan, DATA)
+    assert (finding.kind, finding.severity) == ("accumulated_gradients", "failed")
+    assert finding.evidence["networks"] == ["generator", "discriminator"]
+    assert all(bool((weight.grad == 1).all()) for weight in weights_of_d)
+
+
+@once
+def test_a_fit_names_them_too(capsys: pytest.CaptureFixture[str]) -> None:
+    gan = build(NeverZeroed)
+    monitor = kc.CollapseMonitor()
+    gan.fit(ring(128), batch_size=BATCH, epochs=1, verbose=0, callbacks=[monitor])
+    assert monitor.verdict.findings[0].kind == "accumulated_gradients"
+    assert "self.zero_grad()" in capsys.readouterr().out
