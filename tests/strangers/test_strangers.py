@@ -18,12 +18,17 @@ from run import Server  # noqa: E402
 
 RUNS = [
     ("documentation_dcgan", "none"),
-    ("documentation_dcgan", "g_label"),
-    ("book_dcgan", "leak"),
     ("least_squares", "one_label"),
     ("pipeline_augmentation", "bytes"),
     ("collection_lsgan", "freeze_and_undo"),
-    ("tutorial_cgan", "none"),
+    *(
+        pytest.param(name, fault, marks=pytest.mark.slow)
+        for name, fault in (
+            ("documentation_dcgan", "g_label"),
+            ("book_dcgan", "leak"),
+            ("tutorial_cgan", "none"),
+        )
+    ),
 ]
 STEPS = 30
 

@@ -10,6 +10,7 @@ from keras_collapse.core.advice import BATCH_NORM_ADVICE, Driver, Setting, advic
 pytestmark = pytest.mark.backend()
 
 SLOW = pytest.mark.slow("tensorflow", "jax")  # where steps are compiled
+SLOW_ON_JAX = pytest.mark.slow("jax")
 SAME, APART = 1e-6, 0.05
 """Differences of D's scores of one sample in both steps: none, and one of another D."""
 FAULTY = {
@@ -21,7 +22,7 @@ FAULTY = {
 QUICK = {"loop": {"D frozen", "D's weights frozen"}, "fit": {"D's weights frozen"}}
 CASES = [
     pytest.param(train, way, FAULTY.get(name, set()), id=f"{loop}: {name}",
-                 marks=[] if name in QUICK[loop] else [SLOW])
+                 marks=[SLOW_ON_JAX] if name in QUICK[loop] else [SLOW])
     for loop, train, ways in (("loop", train_loop, LOOPS), ("fit", train_fit, FITS))
     for name, way in ways.items()
 ]  # fmt: skip
