@@ -91,13 +91,14 @@ class ObservedStep:
         """The networks that are trained with gradients of earlier steps too; of PyTorch only.
 
         Its weights keep the gradients of the last step. So the step is taken once more for each
-        network, with gradients that stand out, and those that an optimizer then gets are compared.
+        network, with gradients that stand out among those that an optimizer then gets, even if most
+        of the weights are not trained.
         """
         return [name for name in self._networks if self._gets_older(name)]
 
     def _gets_older(self, name: str) -> bool:
         updates = UpdatesSeen(self._optimizers, self._networks[G], self._networks[D], norm)
-        weights = self._networks[name].trainable_variables
+        weights = weights_of(self._networks[name])
         with self._undone():
             for variable in weights:
                 variable.value.grad = keras.ops.full_like(variable.value, OLDER).detach()
@@ -107,7 +108,7 @@ class ObservedStep:
             finally:
                 updates.stop()
         first = next((u.norms[name] for u in updates.updates if name in u.norms), 0.0)
-        return first > OLDER * float(np.sqrt(sum(np.prod(v.shape) for v in weights))) / 2
+        return first > OLDER * float(np.sqrt(sum(np.prod(v.shape) for v in weights))) / 100
 
 
 def norm(gradients: Sequence[Any]) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.networks.keras_internals import sublayers
 from keras_collapse.training.networks.preserve_state import preserve_state
-from keras_collapse.training.wiring.fit_wiring import values_of
+from keras_collapse.training.wiring.fit_wiring import values_of, weights_of
 
 SEED = 20190528
 _DRAWING = ("normal", "uniform", "truncated_normal")
@@ -68,7 +68,7 @@ def _gradients_kept(networks: Sequence[Any]) -> Iterator[None]:
     if keras.backend.backend() != "torch":
         yield
         return
-    tensors = [v.value for network in networks for v in network.trainable_variables]
+    tensors = [v.value for network in networks for v in weights_of(network)]
     kept = [None if one.grad is None else one.grad.clone() for one in tensors]
     try:
         yield
