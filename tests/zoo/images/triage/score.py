@@ -60,7 +60,7 @@ def build(case: Case, batch_size: int, params: Mapping[str, Any]) -> ImageGAN:
     if fault.dropout is not None:
         known = type(known)(**(asdict(known) | {"dropout": fault.dropout}))
     factor = batch_size / BATCHES[0] if fault.scaled else 1.0
-    rates = (RATE * fault.d_rate * factor, RATE * fault.g_rate * factor)
+    rates = (case.rate * fault.d_rate * factor, RATE * fault.g_rate * factor)
     latent = int(params.get("latent_dim", 32))
     shape = load(case.data).shape
     gan = ImageGAN(known, shape, WIDTH, latent, rates, shared=fault.leak)

@@ -48,7 +48,7 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
         "Made by `make bench-triage-images` "
         "([`score.py`](../../tests/zoo/images/triage/score.py)):",
         f"{len(done)} of {len(cases())} planned runs of `triage full`, on",
-        f"{', '.join(f'{family} on {data}' for data, family in PROGRAMS)}, with batch sizes of",
+        f"{', '.join(f'{family} on {data}' for data, family, _ in PROGRAMS)}, with batch sizes of",
         f"{', '.join(map(str, BATCHES))} and `--steps {STEPS}`, which are too few: trials go on "
         "until they are decided.",
         "Trials are real fits. A fault counts as harmful if the image zoo's oracle, which the",
