@@ -12,7 +12,7 @@ PROGRAMS = (
     ("digits16", "least_squares", 1e-3),
 )
 """Data sets (drawings, photographs and digits), families, and D's learning rate; G's is 1e-3. With
-1e-3 for D too most seeds of the second fail without a fault, so that no single change can cure it."""
+1e-3 for D too, most seeds of the second fail without a fault, and no single change can cure it."""
 BATCHES = (8, 16, 32)
 STEPS = 400
 """Of a trial, too few: trials go on until they are decided."""
@@ -44,6 +44,8 @@ class Injected:
     leak: bool = False
 
 
+TOO_HIGH = ("batch_size", "batch_size_and_initialization", "learning_rate_ratio")
+"""What undoes rates that grow with the batch: a smaller one, or lower rates."""
 FAULTS = (
     Injected("none", ("none",)),
     Injected("d_too_slow", ("learning_rate_ratio",), d_rate=0.004),
@@ -55,7 +57,7 @@ FAULTS = (
     Injected("noise", ("instance_noise",), params={"noise": 1.5}),
     Injected("small_latent", ("latent_size",), params={"latent_dim": 1}),
     Injected("initialization", ("initialization",), init=5.0),
-    Injected("rates_grow_with_batch", ("batch_size",), d_rate=2.0, g_rate=8.0, scaled=True),
+    Injected("rates_grow_with_batch", TOO_HIGH, d_rate=2.0, g_rate=8.0, scaled=True),
     Injected("leak", ("wiring",), leak=True),
 )
 

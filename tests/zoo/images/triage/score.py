@@ -177,7 +177,6 @@ def triage(case: Case) -> dict[str, Any]:
         said = found.to_dict()
     return {
         "case": {"fault": case.fault.name, "data": case.data, "seed": case.seed},
-        "causes": case.fault.causes,
         "named": said["root_cause"],
         "confidence": said["confidence"],
         "statement": said["statement"],
