@@ -74,7 +74,8 @@ def test_numbers_alone_have_checked_nothing(tmp_path: Path) -> None:
 def test_the_advice_against_faults_is_for_what_trains_the_networks() -> None:
     of_fits = " ".join(line for _, _, lines in FAULTS.values() for line in lines)
     of_loops = " ".join(line for lines in IN_A_LOOP.values() for line in lines)
-    assert FAULTS.keys() == IN_A_LOOP.keys()
+    assert FAULTS.keys() - IN_A_LOOP.keys() == {"accumulated_gradients"}  # of a train_step only
+    assert IN_A_LOOP.keys() <= FAULTS.keys()
     assert "train_on_batch" not in of_fits
     assert "train_step" not in of_loops
 
