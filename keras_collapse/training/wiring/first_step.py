@@ -123,11 +123,11 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
     except NotMeasured as reason:
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
     if time.process_time() - began < seconds / 2:
-        found += check_accumulation(taken)
+        found += check_accumulation(seen, taken)
     return found
 
 
-def check_accumulation(taken: ObservedStep) -> list[Finding]:
+def check_accumulation(seen: StepSeen, taken: ObservedStep) -> list[Finding]:
     """``accumulated_gradients``: a network is trained with gradients of earlier steps too.
 
     Only PyTorch keeps gradients from step to step. What `ObservedStep.accumulating` raises means
@@ -136,7 +136,7 @@ def check_accumulation(taken: ObservedStep) -> list[Finding]:
     if keras.backend.backend() != "torch":
         return []
     try:
-        names = taken.accumulating()
+        names = taken.accumulating(seen)
     except Exception:
         return []
     if not names:

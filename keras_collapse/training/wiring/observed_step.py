@@ -87,28 +87,32 @@ class ObservedStep:
         with self._undone():
             return self._take(changed, numbers)
 
-    def accumulating(self) -> list[str]:
+    def accumulating(self, seen: StepSeen) -> list[str]:
         """The networks that are trained with gradients of earlier steps too; of PyTorch only.
 
         Its weights keep the gradients of the last step. So the step is taken once more for each
-        network, with gradients that stand out among those that an optimizer then gets, even if most
-        of the weights are not trained.
-        """
-        return [name for name in self._networks if self._gets_older(name)]
+        network, with large ones put there: does an optimizer get them?
 
-    def _gets_older(self, name: str) -> bool:
-        updates = UpdatesSeen(self._optimizers, self._networks[G], self._networks[D], norm)
-        weights = weights_of(self._networks[name])
+        Args:
+            seen: the step as it is.
+        """
+        return [name for name in self._networks if self._gets_older(name, seen)]
+
+    def _gets_older(self, name: str, seen: StepSeen) -> bool:
+        updates = UpdatesSeen(self._optimizers, seen.generator, seen.discriminator, norm)
         with self._undone():
-            for variable in weights:
+            for variable in weights_of(self._networks[name]):
                 variable.value.grad = keras.ops.full_like(variable.value, OLDER).detach()
             updates.start()
             try:
                 self._take(unchanged, None)
             finally:
                 updates.stop()
-        first = next((u.norms[name] for u in updates.updates if name in u.norms), 0.0)
-        return first > OLDER * float(np.sqrt(sum(np.prod(v.shape) for v in weights))) / 100
+        usual, now = (
+            next((one.norms[name] for one in calls if name in one.norms), 0.0)
+            for calls in (seen.updates, updates.updates)
+        )
+        return now > max(OLDER, 10 * usual)
 
 
 def norm(gradients: Sequence[Any]) -> float:
