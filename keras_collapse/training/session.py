@@ -1,4 +1,4 @@
-"""One monitored training, by `fit` or by a loop: its readings, findings, journal and checks."""
+"""A monitored training: its readings, findings, journal and sample checks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from keras_collapse.training.wiring.step_seen import StepSeen
 class MonitorSession:
     """Takes a training's logs step by step, finds failures, and publishes what it sees.
 
-    A session is one run: several fits of one model belong to it. It is the `Observer` of whatever
-    watches that training.
+    A session is one run: several fits of one model belong to it. It is the `Observer` that
+    receives what is seen of the training.
 
     Args:
         folder: the run's folder; a new one in ``collapse_runs`` if None.

@@ -75,8 +75,8 @@ class Diversity:
         modes_covered: number of these modes that the fakes are not proven to miss.
         missing_share: share of the real sample that the fakes miss, by modes or locally.
         missing_in_modes: share of the real sample in missed modes.
-        missing_locally: share of the real sample with far too few fakes nearby, whatever its
-            modes. A lower bound: differences that distances do not show are not counted.
+        missing_locally: share of the real sample with far too few fakes nearby, in any
+            mode. A lower bound: differences that distances do not show are not counted.
     """
 
     real: int

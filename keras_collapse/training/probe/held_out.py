@@ -1,4 +1,4 @@
-"""Held-out samples and the whole training set, where they are known: signs of memorisation."""
+"""Detect memorisation with held-out samples and the training set, if they are known."""
 
 from __future__ import annotations
 

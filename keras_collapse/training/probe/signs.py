@@ -1,4 +1,4 @@
-"""Memorisation and checkerboards, which sample checks measure in addition to the comparison."""
+"""Detect memorisation and checkerboards in sample checks."""
 
 from __future__ import annotations
 

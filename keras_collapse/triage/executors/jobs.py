@@ -1,4 +1,4 @@
-"""A trial as a process: its command, its environment, and how its end is read."""
+"""Run a trial as a process: its command, its environment and its exit status."""
 
 from __future__ import annotations
 
