@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_collapse.training.hooks.method_patch import MethodPatch, spy
-from keras_collapse.training.hooks.optimizer_calls import D, G, UpdatesSeen
+from keras_collapse.training.hooks.optimizer_calls import D, G, Update, UpdatesSeen
 from keras_collapse.training.networks.discovery import optimizers_of
 from keras_collapse.training.networks.layers import batch_norms
 from keras_collapse.training.wiring.fit_wiring import moved, values_of, weights_of
@@ -66,21 +66,24 @@ class ObservedStep:
             batch: the arrays of the batch that the step is given.
         """
         seen = StepSeen(self._networks[G], self._networks[D], batch=batch)
-        updates = UpdatesSeen(self._optimizers, seen.generator, seen.discriminator, measure=norm)
         weights = {} if self.pure else {n: weights_of(one) for n, one in self._networks.items()}
         before = {name: values_of(found) for name, found in weights.items()}
         with self._undone(), listening(seen):
-            updates.start()
-            try:
-                seen.logs = self._take(unchanged, None)
-            finally:
-                updates.stop()
-                _settle()
+            seen.logs, seen.updates = self._with_updates()
             for name, found in weights.items():
                 seen.moved[name] = moved(found, before[name])
-        seen.updates = updates.updates
         seen.find_shown()
         return seen
+
+    def _with_updates(self) -> tuple[Mapping[str, Any], list[Update]]:
+        """Take the step; its log, and its optimizer calls."""
+        updates = UpdatesSeen(self._optimizers, self._networks[G], self._networks[D], measure=norm)
+        updates.start()
+        try:
+            return self._take(unchanged, None), updates.updates
+        finally:
+            updates.stop()
+            _settle()
 
     def logs(self, changed: Changed, numbers: Any) -> Mapping[str, Any]:
         """Take the step again, with the same random draws but changed, and return its log."""
@@ -99,18 +102,13 @@ class ObservedStep:
         return [name for name in self._networks if self._gets_older(name, seen)]
 
     def _gets_older(self, name: str, seen: StepSeen) -> bool:
-        updates = UpdatesSeen(self._optimizers, seen.generator, seen.discriminator, norm)
         with self._undone():
             for variable in weights_of(self._networks[name]):
                 variable.value.grad = keras.ops.full_like(variable.value, OLDER).detach()
-            updates.start()
-            try:
-                self._take(unchanged, None)
-            finally:
-                updates.stop()
+            _, updates = self._with_updates()
         usual, now = (
             next((one.norms[name] for one in calls if name in one.norms), 0.0)
-            for calls in (seen.updates, updates.updates)
+            for calls in (seen.updates, updates)
         )
         return now > max(OLDER, 10 * usual)
 

@@ -70,20 +70,20 @@ def _changed(
     """
     base, target = plan.trials[0], plan.target
     failing = [seed for seed, failed in large.by_seed.items() if failed]
-    tested = [one for one in candidates if trials_with(evidence, one, target).results]
-    fixes = [one for one in tested if trials_with(evidence, one, target).rate.none]
-    untested = [one for one in candidates if one not in tested]
+    pairs = [(one, trials_with(evidence, one, target)) for one in candidates]
+    tested = [(one, after) for one, after in pairs if after.results]
+    untested = [one for one, after in pairs if not after.results]
+    fixes = [(one, after) for one, after in tested if after.rate.none]
+    partly = [(one, after) for one, after in tested if _fixes_most(after)]
     unusual = [one for one in untested if one.oddness > 0]
-    partly = [one for one in tested if _fixes_most(trials_with(evidence, one, target))]
     if untested and (unusual or not (fixes or partly)):
-        some = unusual or untested[:AT_A_TIME]
-        return [candidate.trial(base, failing[0], target) for candidate in some]
+        now = unusual or untested[:AT_A_TIME]
+        return [candidate.trial(base, failing[0], target) for candidate in now]
     enough = CONFIRMED if large.rate.all else MOST_SEEDS
-    odd = [one for one in tested if one.oddness > 0]
+    odd = [(one, after) for one, after in tested if one.oddness > 0]
     for some, wanted in ((fixes, enough), (partly, MOST_SEEDS), (odd, CONFIRMED)):
         trials = []
-        for candidate in some:
-            after = trials_with(evidence, candidate, target)
+        for candidate, after in some:
             known = {result.trial.seed for result in after.results}
             rest = [seed for seed in failing if seed not in known]
             rest += new_seeds(evidence, MOST_SEEDS)
