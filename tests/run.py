@@ -82,6 +82,7 @@ def run(job: Job, coverage: Path | None) -> tuple[int, str]:
     """
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-q", "--suite", job.suite, "--doctest-modules"]
+    command += ["--durations=12", "--durations-min=5"]  # what to look at when the suite gets slow
     own = {}
     if coverage is not None:
         command += ["--cov=keras_collapse", "--cov-report=", "--cov-fail-under=0"]

@@ -48,6 +48,8 @@ ROOTS = (
 """Wiring faults. They are listed first, since a run's other failures usually follow from them."""
 MOST_DEPTH = 6
 """Levels of lists and objects in the evidence that are kept."""
+LARGEST_WHOLE = 2**53
+"""Larger whole numbers are not exact as floating-point numbers."""
 ROLLED_BACK = "rolled_back"
 """The kind of the finding that says that a training went back to an earlier step, at its
 ``last_step``."""
@@ -104,8 +106,8 @@ class Finding:
         return cls(
             str(plain["kind"]),
             Severity(plain["severity"]),
-            int(plain["first_step"]),
-            int(plain["last_step"]),
+            whole_of(plain["first_step"]),
+            whole_of(plain["last_step"]),
             str(plain["message"]),
             {name: plain_value(value) for name, value in dict(plain["evidence"]).items()},
             tuple(map(str, plain["advice"])),
@@ -152,7 +154,10 @@ class KeptGenerator:
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`."""
         return cls(
-            str(plain["which"]), int(plain["step"]), float(plain["quality"]), str(plain["path"])
+            str(plain["which"]),
+            whole_of(plain["step"]),
+            float(plain["quality"]),
+            str(plain["path"]),
         )
 
 
@@ -204,7 +209,7 @@ class Verdict:
             Status(plain["verdict"]),
             tuple(Finding.from_dict(one) for one in plain["findings"]),
             str(plain["reason"]),
-            int(plain["steps"]),
+            whole_of(plain["steps"]),
             None if plain["averaging"] is None else str(plain["averaging"]),
             tuple(KeptGenerator.from_dict(one) for one in plain.get("kept", ())),
         )
@@ -254,3 +259,15 @@ def plain_value(value: Any, depth: int = MOST_DEPTH) -> Any:
     if isinstance(value, Mapping):
         return {str(k): plain_value(one, depth - 1) for k, one in value.items()} if depth else "…"
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def whole_of(value: Any) -> int:
+    """A value of JSON as a whole number.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it is none, or beyond `LARGEST_WHOLE`.
+    """
+    number = int(value)
+    if abs(number) > LARGEST_WHOLE:
+        raise ValueError("a number is too large")
+    return number

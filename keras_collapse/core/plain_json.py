@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_collapse.core.advice import Driver
-from keras_collapse.core.findings import Finding, Verdict, plain_value
+from keras_collapse.core.findings import Finding, Verdict, plain_value, whole_of
 
 _quoted = functools.lru_cache(maxsize=1024)(json.dumps)
 
@@ -42,10 +42,6 @@ def json_value(value: Any) -> Any:
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
-LARGEST_WHOLE = 2**53
-"""Larger whole numbers are not exact as floating-point numbers."""
-
-
 def typed(value: Any, kind: str) -> Any:
     """A value of JSON as the type that an annotation names, such as ``"Sequence[str] | None"``.
 
@@ -57,13 +53,6 @@ def typed(value: Any, kind: str) -> Any:
     """
     plain, optional = kind.removesuffix(" | None"), kind.endswith(" | None")
     return None if value is None and optional else _READ[plain](value)
-
-
-def whole_of(value: Any) -> int:
-    number = int(value)
-    if abs(number) > LARGEST_WHOLE:
-        raise ValueError("a number is too large")
-    return number
 
 
 def count_of(value: Any) -> int:

@@ -9,14 +9,13 @@ from typing import Any, ClassVar, Self
 
 from keras_collapse.core.advice import Driver, Setting
 from keras_collapse.core.errors import OtherSchema
-from keras_collapse.core.findings import Finding, Verdict
+from keras_collapse.core.findings import Finding, Verdict, whole_of
 from keras_collapse.core.plain_json import (
     floats_of,
     json_value,
     mapping_of,
     object_of,
     typed,
-    whole_of,
 )
 from keras_collapse.core.samples.probe import Probe
 

@@ -119,9 +119,9 @@ def test_a_notebook_ends_well(tmp_path: Path, content: str) -> None:
     assert_ends_well(tmp_path / "run.ipynb", "notebook")
 
 
-@pytest.mark.parametrize("case", [21760, 26520])
+@pytest.mark.parametrize("case", [21760, 26520, 65660])
 def test_a_journal_is_followed_well(tmp_path: Path, case: int) -> None:
-    """Steps that come before others; a run that takes for ever."""
+    """Steps that come before others; a run that takes for ever; a failure since step -1e21."""
     (tmp_path / "journal.jsonl").write_bytes(made("journal", case, 0))
     assert find_of(tmp_path / "journal.jsonl", "journal", case) is None
 
