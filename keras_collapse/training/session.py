@@ -32,10 +32,10 @@ from keras_collapse.training.wiring.step_seen import StepSeen
 
 
 class MonitorSession:
-    """Takes a training's logs step by step, finds failures, and publishes what it sees.
+    """Takes a training's logs step by step, finds failures, and publishes them.
 
     A session is one run: several fits of one model belong to it. It is the `Observer` that
-    receives what is seen of the training.
+    receives the events of the training.
 
     Args:
         folder: the run's folder; a new one in ``collapse_runs`` if None.
@@ -77,7 +77,7 @@ class MonitorSession:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict as of now; ``unknown`` before anything was seen."""
+        """The verdict as of now; ``unknown`` before the first step."""
         if self.off:
             found = guarded(Examiner, self._examiner.verdict, self._logs.averaging)
             return replace(verdict_when_off(found), kept=self._recovery.kept)
@@ -101,7 +101,7 @@ class MonitorSession:
             networks: G and D, as far as they were found.
             facts: parameters and environment of this fit.
             next_step: its first training step; those before it belong to the run too.
-            find_data: returns what is known of the data; called until the samples of a pair of
+            find_data: returns the known data; called until the samples of a pair of
                 networks are compared.
             sees_batches: whether `see_batch` will be called.
             stop: ends the training after the current step.

@@ -1,8 +1,8 @@
 """A sample check: statistics that compare generated samples with real ones.
 
 They need no labels and no pretrained network, only distances between flattened samples. On the
-image benchmark no untrained description of images told failing from good samples clearly better
-than pixels do (docs/benchmarks/embeddings.md); a network of your own can be given.
+image benchmark no untrained description of images separated failing from good samples clearly
+better than pixels do (docs/benchmarks/embeddings.md); a network of your own can be given.
 """
 
 from __future__ import annotations

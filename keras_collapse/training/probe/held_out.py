@@ -38,7 +38,7 @@ SCORED = 256
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What is known of a training's data when it begins.
+    """The data of a training that is known when it begins.
 
     Args:
         real: some of it; None if it was not found.
@@ -96,7 +96,7 @@ class Memorisation:
     """Measures whether fakes repeat the training data, and whether D overfits.
 
     Args:
-        data: what is known when the training begins.
+        data: the data known when the training begins.
         judge: the discriminator; None if it is not known.
     """
 

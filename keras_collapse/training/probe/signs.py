@@ -17,7 +17,7 @@ class Signs:
 
     Args:
         networks: with a generator.
-        data: what is known of the data when the training begins.
+        data: the data known when the training begins.
     """
 
     def __init__(self, networks: Networks, data: Data | None = None) -> None:
