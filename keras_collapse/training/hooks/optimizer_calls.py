@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced
+from keras_collapse.training.hooks.method_patch import MethodPatch
 from keras_collapse.training.networks.keras_internals import optimizer_targets
 
 G, D = "generator", "discriminator"
@@ -24,12 +24,12 @@ class Update:
     Args:
         optimizer: the index of the optimizer.
         networks: the networks (`G`, `D`) whose weights it was given gradients for.
-        norms: the gradient's Euclidean norm in each network; empty if it was only traced.
+        measured: what was measured of the gradients in each network, such as their norm.
     """
 
     optimizer: int
     networks: frozenset[str]
-    norms: Mapping[str, float]
+    measured: Mapping[str, Any]
 
 
 class UpdatesSeen:
@@ -41,7 +41,7 @@ class UpdatesSeen:
     Args:
         optimizers: the optimizers to observe.
         generator, discriminator: the networks.
-        measure: returns the norm of a list of gradients; without it no norms are recorded.
+        measure: what to record of a network's gradients in each call; None for nothing.
 
     Attributes:
         updates: the calls so far, in order.
@@ -52,7 +52,7 @@ class UpdatesSeen:
         optimizers: Sequence[Any],
         generator: Any,
         discriminator: Any,
-        measure: Callable[[Sequence[Any]], float] | None = None,
+        measure: Callable[[Sequence[Any]], Any] = lambda _: None,
     ) -> None:
         self.updates: list[Update] = []
         self._optimizers = optimizers
@@ -104,8 +104,7 @@ class UpdatesSeen:
             owner = self._owner.get(id(variable))
             if gradient is not None and owner is not None:
                 by_network.setdefault(owner, []).append(gradient)
-        norms = {}
-        if self._measure is not None and not any(map(is_traced, grads)):
-            norms = {network: self._measure(found) for network, found in by_network.items()}
+        taken = {network: self._measure(found) for network, found in by_network.items()}
+        measured = {network: one for network, one in taken.items() if one is not None}
         if by_network:
-            self.updates.append(Update(place, frozenset(by_network), norms))
+            self.updates.append(Update(place, frozenset(by_network), measured))

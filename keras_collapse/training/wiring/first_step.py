@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,20 +19,26 @@ from keras_collapse.training.hooks.optimizer_calls import D
 from keras_collapse.training.networks.discovery import Networks
 from keras_collapse.training.networks.keras_internals import sublayers
 from keras_collapse.training.wiring.fit_wiring import fault, judge_updates
-from keras_collapse.training.wiring.label_checks import check_label_reaches
-from keras_collapse.training.wiring.objectives import (
-    NotMeasured,
-    gives_probabilities,
-    judge,
-    measure,
-    scale_of,
-)
+from keras_collapse.training.wiring.objectives import judge, measure, scale_of
 from keras_collapse.training.wiring.observed_step import Changed, ObservedStep, step_of_model
-from keras_collapse.training.wiring.step_checks import STEP_CHECKS
+from keras_collapse.training.wiring.replaced_scores import (
+    BASES,
+    NotMeasured,
+    fakes_alone,
+    gives_probabilities,
+    place_of_score,
+)
+from keras_collapse.training.wiring.step_checks import STEP_CHECKS, check_label_reaches
 from keras_collapse.training.wiring.step_seen import StepSeen, drawn_rows
 
 MOST_ROWS = 32
 """Rows of the first batch that are used: the checks need no more, and batches may be large."""
+OPPOSED = -0.5
+"""Cosine of two gradients up to which they are opposite; that of D's and of G's loss, in the scores
+of fakes alone, is near -1 as long as D has not changed much between the two."""
+SMALL = 0.05
+"""Share of the largest gradient up to which others are ignored, as those of penalties and of real
+samples, of which little is left."""
 MOST_SECONDS = 20.0
 """CPU time that the checks may take, whatever else the machine does. The losses' directions need
 up to six more steps, on JAX one more compilation; without time for them they are not measured."""
@@ -124,7 +131,44 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
     if time.process_time() - began < seconds / 2:
         found += check_accumulation(seen, taken)
+        found += check_opposed(seen, taken)
     return found
+
+
+def check_opposed(seen: StepSeen, taken: ObservedStep) -> list[Finding]:
+    """``discriminator_leak``: one update of D undoes what another does to the scores of fakes.
+
+    So it does if it follows G's loss, whichever optimizer makes it. The step is taken once more,
+    with gradients of the scores of fakes alone: those of D's loss and of G's loss are opposite
+    then. What fails in this is no finding.
+    """
+    updates = [update for update in seen.updates if D in update.networks]
+    if len(updates) < 2 or any(len(update.networks) > 1 for update in updates):
+        return []
+    try:
+        place = place_of_score(seen)
+        base, _ = BASES[gives_probabilities(seen.discriminator, len(seen.score_shapes))]
+        rows = taken.gradients_of_d(lambda _: fakes_alone(seen, place, base))
+    except Exception:
+        return []
+    least = most_opposed(rows)
+    if least > OPPOSED:
+        return []
+    return [fault("discriminator_leak", 0, {"updates": len(rows), "cosine": round(least, 3)})]
+
+
+def most_opposed(gradients: Sequence[np.ndarray]) -> float:
+    """The least cosine of two gradients, except of those that are far smaller than others; or 1.
+
+    >>> most_opposed([np.array([1.0, 0.0]), np.array([-2.0, 0.0]), np.array([1e-3, 1.0])])
+    -1.0
+    """
+    sizes = [float(np.linalg.norm(one)) for one in gradients]
+    units = [
+        g / size for g, size in zip(gradients, sizes, strict=True) if size > SMALL * max(sizes)
+    ]
+    pairs = itertools.combinations([unit for unit in units if len(unit) == len(units[0])], 2)
+    return min((float(a @ b) for a, b in pairs), default=1.0)
 
 
 def check_accumulation(seen: StepSeen, taken: ObservedStep) -> list[Finding]:

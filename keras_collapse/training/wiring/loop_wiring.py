@@ -25,9 +25,12 @@ from keras_collapse.training.wiring.fit_wiring import (
     values_of,
     weights_of,
 )
-from keras_collapse.training.wiring.label_checks import check_label_reaches
 from keras_collapse.training.wiring.objectives import wrong_objective
-from keras_collapse.training.wiring.step_checks import SHOWN_CHECKS, batch_norm_mismatch
+from keras_collapse.training.wiring.step_checks import (
+    SHOWN_CHECKS,
+    batch_norm_mismatch,
+    check_label_reaches,
+)
 from keras_collapse.training.wiring.step_seen import StepSeen
 
 WIRING_STEPS = 2

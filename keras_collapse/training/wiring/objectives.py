@@ -12,28 +12,27 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.findings import Finding, Severity
 from keras_collapse.core.readings.signals import recognise_names
-from keras_collapse.training.hooks.method_patch import MethodPatch
-from keras_collapse.training.networks.keras_internals import sublayers
-from keras_collapse.training.networks.layers import last_activation
 from keras_collapse.training.wiring.observed_step import TakeStep
+from keras_collapse.training.wiring.replaced_scores import (
+    BASES,
+    NotMeasured,
+    gives_probabilities,
+    place_of_score,
+    shifted,
+)
 from keras_collapse.training.wiring.step_seen import StepSeen
 
 NUDGE = 0.1
 """How far scores are raised: little compared with two targets' distance, much with float32."""
-BASES = {True: (0.3, 0.7), False: (-0.5, 0.5)}
-"""The scores that replace D's outputs, if they are probabilities or not. A direction counts if it
-is the same at both: no base lies beyond both of two targets (0 and 1, -1 and 1), so for correct
-least squares the directions on real and on fake samples differ at one base at least."""
 INDIFFERENT = 1e-3
 """Slope of a loss below which it has no direction: float32 leaves 1e-5 of noise."""
 
@@ -44,9 +43,6 @@ NOISE = 0.02
 as of a generator that cannot be restored; slopes of 1 change them by 0.1."""
 STEPS = 4
 """Steps that the first base needs, which is all where nothing is wrong."""
-
-Shift = tuple[float, float, float]
-"""The base score, and what is added on real and on fake samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +63,6 @@ class Slopes:
     d_loss: float = float("nan")
 
 
-class NotMeasured(Exception):
-    """The directions of the losses cannot be measured; the message says why."""
-
-
 def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> list[Slopes]:
     """Take the same step with shifted scores and measure the slopes of its losses.
 
@@ -86,17 +78,9 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
         NotMeasured: the names of the losses are unknown, D has several outputs or one that is no
             score, the step fails on other scores, or takes too long.
     """
-    discriminator, fake = seen.discriminator, seen.fake
-    scores = [i for i, shape in enumerate(seen.score_shapes) if not shape or shape[-1] == 1]
-    if len(scores) != 1:
-        raise NotMeasured("D has several scores, or classes as its output")
-    place, shape = scores[0], seen.score_shapes[scores[0]]
-    if any(x is not None and x.shape[1:] == shape for x in seen.shown):
-        raise NotMeasured("D's output is a sample, as an autoencoder's is")
-    if not any(rows is not None and rows.any() for rows in fake):
-        raise NotMeasured("D was not shown any of G's samples as they are")
-    probabilities = gives_probabilities(discriminator, len(seen.score_shapes))
-    changed, began = functools.partial(_shifted, discriminator, fake, place), time.process_time()
+    place = place_of_score(seen)
+    probabilities = gives_probabilities(seen.discriminator, len(seen.score_shapes))
+    changed, began = functools.partial(shifted, seen, place), time.process_time()
     found: list[Slopes] = []
     for base in BASES[probabilities]:
         logs: list[Mapping[str, float]] = []
@@ -261,40 +245,3 @@ def _keys(log: Mapping[str, float]) -> Mapping[str, str]:
 
 def _only(names: Sequence[str]) -> str | None:
     return names[0] if len(names) == 1 else None
-
-
-def gives_probabilities(discriminator: Any, outputs: int) -> bool:
-    """Whether D's score is a probability; of several outputs, that of a single sigmoid."""
-    if outputs == 1:
-        return last_activation(discriminator) == "sigmoid"
-    return any(
-        getattr(getattr(layer, "activation", None), "__name__", "") == "sigmoid"
-        and getattr(layer, "units", 1) == 1
-        for layer in sublayers(discriminator)
-    )
-
-
-def _shifted(
-    discriminator: Any, fake: Sequence[np.ndarray | None], place: int, shift: Shift
-) -> MethodPatch:
-    """Replace D's outputs by one score, with something added on real or on fake samples."""
-    base, on_real, on_fake = shift
-    calls = iter(fake)
-
-    def make(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            outputs = original(inputs, *args, **kwargs)
-            flat = keras.tree.flatten(outputs)
-            scores, are_fake = flat[place], next(calls, None)
-            added = keras.ops.zeros(len(scores))
-            if are_fake is not None and len(are_fake) == len(scores):
-                added = keras.ops.where(are_fake, on_fake, on_real)
-            added = keras.ops.reshape(added, (-1, *[1] * (len(scores.shape) - 1)))
-            # D's own gradient stays: a gradient penalty on a constant would be infinite.
-            unmoved = scores - keras.ops.stop_gradient(scores)
-            flat[place] = unmoved + keras.ops.cast(base + added, scores.dtype)
-            return keras.tree.pack_sequence_as(outputs, flat)
-
-        return call
-
-    return MethodPatch(discriminator, "call", make)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_collapse.training.hooks.method_patch import MethodPatch, spy
+from keras_collapse.training.hooks.method_patch import MethodPatch, is_traced, spy
 from keras_collapse.training.hooks.optimizer_calls import D, G, Update, UpdatesSeen
 from keras_collapse.training.networks.discovery import optimizers_of
 from keras_collapse.training.networks.layers import batch_norms
@@ -69,18 +69,20 @@ class ObservedStep:
         weights = {} if self.pure else {n: weights_of(one) for n, one in self._networks.items()}
         before = {name: values_of(found) for name, found in weights.items()}
         with self._undone(), listening(seen):
-            seen.logs, seen.updates = self._with_updates()
+            seen.logs, seen.updates = self._with_updates(norm)
             for name, found in weights.items():
                 seen.moved[name] = moved(found, before[name])
         seen.find_shown()
         return seen
 
-    def _with_updates(self) -> tuple[Mapping[str, Any], list[Update]]:
-        """Take the step; its log, and its optimizer calls."""
-        updates = UpdatesSeen(self._optimizers, self._networks[G], self._networks[D], measure=norm)
+    def _with_updates(
+        self, measure: Callable[[Sequence[Any]], Any], changed: Changed = unchanged
+    ) -> tuple[Mapping[str, Any], list[Update]]:
+        """Take the step; its log, and its optimizer calls with what is measured of gradients."""
+        updates = UpdatesSeen(self._optimizers, self._networks[G], self._networks[D], measure)
         updates.start()
         try:
-            return self._take(unchanged, None), updates.updates
+            return self._take(changed, None), updates.updates
         finally:
             updates.stop()
             _settle()
@@ -89,6 +91,13 @@ class ObservedStep:
         """Take the step again, with the same random draws but changed, and return its log."""
         with self._undone():
             return self._take(changed, numbers)
+
+    def gradients_of_d(self, changed: Changed) -> list[np.ndarray]:
+        """Take the step again, changed, and return D's gradient in each of its updates, (n,)."""
+        with self._undone():
+            _, updates = self._with_updates(_as_row, changed)
+        rows = [update.measured[D] for update in updates if D in update.measured]
+        return [row for [row] in rows if row is not None]
 
     def accumulating(self, seen: StepSeen) -> list[str]:
         """The networks that are trained with gradients of earlier steps too; of PyTorch only.
@@ -105,21 +114,29 @@ class ObservedStep:
         with self._undone():
             for variable in weights_of(self._networks[name]):
                 variable.value.grad = keras.ops.full_like(variable.value, OLDER).detach()
-            _, updates = self._with_updates()
+            _, updates = self._with_updates(norm)
         usual, now = (
-            next((one.norms[name] for one in calls if name in one.norms), 0.0)
+            next((one.measured[name] for one in calls if name in one.measured), 0.0)
             for calls in (seen.updates, updates)
         )
         return now > max(OLDER, 10 * usual)
 
 
-def norm(gradients: Sequence[Any]) -> float:
-    """The Euclidean norm of all gradients together."""
+def norm(gradients: Sequence[Any]) -> float | None:
+    """The Euclidean norm of all gradients together; None if they are only traced."""
+    if any(map(is_traced, gradients)):
+        return None
     squares = [
         float(np.square(np.asarray(keras.ops.convert_to_numpy(g), "float64")).sum())
         for g in gradients
     ]
     return float(np.sqrt(sum(squares)))
+
+
+def _as_row(gradients: Sequence[Any]) -> list[np.ndarray | None]:
+    """All gradients in one row, as soon as it is known, within a list."""
+    parts = [keras.ops.reshape(keras.ops.convert_to_tensor(one), (-1,)) for one in gradients]
+    return _noted_parts(keras.ops.concatenate(parts))
 
 
 def step_of_model(

@@ -30,7 +30,7 @@ class StepSeen:
 
     Args:
         generator, discriminator: the networks.
-        updates: the optimizer calls, in order, with gradient norms.
+        updates: the optimizer calls, in order, with the norms of gradients that have values.
         given: G's inputs, call by call and part by part.
         structure: the structure of the last of them.
         drawn: G's outputs, call by call.

@@ -658,6 +658,21 @@ def fit_g_step_moves_d_too(monitor: kc.CollapseMonitor) -> None:
     fit(monitor, build(moves("GMovesBoth", ("discriminator",), BOTH)))
 
 
+class DStepOnGsLoss(GAN):
+    """D takes a second step, with its own optimizer, on G's loss."""
+
+    def _one_step(self, real: Any) -> dict[str, Any]:
+        judge = self.discriminator.trainable_variables
+        logs = super()._one_step(real)
+        self._descend(self.d_optimizer, judge, lambda: self._generator_loss(real))
+        return logs
+
+
+@has("discriminator_leak")
+def fit_d_takes_a_step_on_gs_loss(monitor: kc.CollapseMonitor) -> None:
+    fit(monitor, build(DStepOnGsLoss))
+
+
 @has("discriminator_leak")
 def fit_the_camel_gans_leak(monitor: kc.CollapseMonitor) -> None:
     gan = GAN(generator(), discriminator(), seed=1, fault="leak")

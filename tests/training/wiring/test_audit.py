@@ -18,6 +18,7 @@ from programs import (
     BATCH,
     BOTH,
     GAN,
+    DStepOnGsLoss,
     DWithoutGradient,
     FiveDSteps,
     GWithoutGradient,
@@ -105,6 +106,7 @@ CORRECT = {
 }
 FAULTY = {
     "a leak": (lambda: build(moves("L", ("discriminator",), BOTH)), {"discriminator_leak"}),
+    "a D step on G's loss": (lambda: build(DStepOnGsLoss), {"discriminator_leak"}),
     "a leak of G": (lambda: build(moves("M", BOTH, ("generator",))), {"generator_leak"}),
     "G without gradient": (lambda: build(GWithoutGradient), {"generator_frozen"}),
     "D without gradient": (lambda: build(DWithoutGradient), {"discriminator_frozen"}),

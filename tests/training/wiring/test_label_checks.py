@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_collapse.training.wiring.label_checks import check_label_reaches
+from keras_collapse.training.wiring.step_checks import check_label_reaches
 from keras_collapse.training.wiring.step_seen import StepSeen
 
 pytestmark = pytest.mark.backend()
