@@ -669,11 +669,6 @@ class DStepOnGsLoss(GAN):
 
 
 @has("discriminator_leak")
-def fit_d_takes_a_step_on_gs_loss(monitor: kc.CollapseMonitor) -> None:
-    fit(monitor, build(DStepOnGsLoss))
-
-
-@has("discriminator_leak")
 def fit_the_camel_gans_leak(monitor: kc.CollapseMonitor) -> None:
     gan = GAN(generator(), discriminator(), seed=1, fault="leak")
     gan.compile(rmsprop(), rmsprop(), jit_compile=BACKEND == "jax")

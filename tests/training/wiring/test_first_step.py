@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from programs import BATCH, LATENT, networks, toggling
+from programs import BATCH, LATENT, DStepOnGsLoss, build, networks, toggling
 from tiny import GAN, ring, tiny_gan, weights
 
 import keras_collapse as kc
@@ -82,6 +82,10 @@ def test_a_correct_gan_shows_nothing(tmp_path: Path) -> None:
 def test_the_label_of_gs_step_is_a_finding_of_the_first_step(tmp_path: Path) -> None:
     found = first_findings(tiny_gan(kind=WrongLabel), tmp_path)
     assert found == {"generator_objective": ("failed", 0)}
+
+
+def test_a_d_step_on_gs_loss_is_a_leak(tmp_path: Path) -> None:
+    assert first_findings(build(DStepOnGsLoss), tmp_path) == {"discriminator_leak": ("failed", 0)}
 
 
 @slow_on_jax
