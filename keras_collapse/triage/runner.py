@@ -23,32 +23,13 @@ from keras_collapse.triage.analysis.next_trials import next_trials
 from keras_collapse.triage.analysis.rules import interpret
 from keras_collapse.triage.effort.budget import Budget, Spending
 from keras_collapse.triage.effort.forecast import Forecast, announcement, most_informative
-from keras_collapse.triage.executors.jobs import Executor, Job
+from keras_collapse.triage.executors.jobs import Executor, Job, View
 from keras_collapse.triage.plans import TrialConfig, trial_id
 from keras_collapse.triage.results import TrialResult, steps_done
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.triage_result import TriageResult
 from keras_collapse.triage.trial.length import explained
 from keras_collapse.triage.trial.outcome import longest
-
-
-class View:
-    """Receives a triage's progress; every method does nothing unless overridden."""
-
-    def say(self, line: str) -> None:
-        """Show a line of text."""
-
-    def begin(self, jobs: Sequence[Job]) -> None:
-        """Add trials that will run."""
-
-    def progress(self, running: Sequence[Job]) -> None:
-        """Update the running trials; called several times a second."""
-
-    def left(self, seconds: float) -> None:
-        """Show how long the trials that are known so far will take."""
-
-    def ended(self, job: Job, result: TrialResult, reused: bool) -> None:
-        """Show the end of a trial; ``reused`` if an earlier command ran it."""
 
 
 class Runner:
@@ -78,14 +59,10 @@ class Runner:
         self._began = time.monotonic()
         with _locked(self.spec.folder), at_work(self.spec.folder):
             notes, fault = self._check()
-            found, fixes = fault, []
             if fault is None or self.spec.despite_wiring:
                 self._announce()
                 self._run_trials(most_informative(self.spec.plan))
-                found = self._decide() if self.spec.full else self._interpret()
-                found = fault or found
-                fixes = self._test_fixes(found) if self.spec.full else []
-            assert found is not None
+            found, fixes = self._conclude() if fault is None else (fault, [])
             if self._spending.left_out:
                 notes.append(self._spending.note)
             return TriageResult(
@@ -162,6 +139,25 @@ class Runner:
 
     def _longest(self, steps: int) -> int:
         return longest(steps) if self.spec.go_on else steps
+
+    def _conclude(self) -> tuple[Diagnosis, list[dict[str, Any]]]:
+        """Decide and test fixes, again as long as fixes that fail change the diagnosis."""
+        if not self.spec.full:
+            return self._interpret(), []
+        fixes: list[dict[str, Any]] = []
+        named: list[str] = []
+        while True:
+            found = self._decide()
+            if found.name in named:
+                return found, fixes
+            named.append(found.name)
+            tested = self._test_fixes(found)
+            fixes += tested
+            if any(fix["held"] for fix in tested) or self._interpret().name == found.name:
+                return found, fixes
+            self.view.say(
+                f"No fix for {found.name} worked on new seeds; looking for the cause again"
+            )
 
     def _decide(self) -> Diagnosis:
         """Add trials until the diagnosis is final."""

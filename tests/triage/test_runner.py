@@ -11,10 +11,11 @@ from simulated import FACTS, Simulated, result_of
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.errors import InputError
 from keras_collapse.triage.effort.budget import Budget, budget_of
+from keras_collapse.triage.executors.jobs import View
 from keras_collapse.triage.options import PlanSettings
 from keras_collapse.triage.plans import TrialConfig, load
 from keras_collapse.triage.results import RESULT
-from keras_collapse.triage.runner import Runner, View
+from keras_collapse.triage.runner import Runner
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.triage_result import TriageResult
 
@@ -171,11 +172,31 @@ def test_a_budget_in_time_counts_what_trials_will_take(tmp_path: Path) -> None:
 
 def test_a_cure_that_does_not_hold_is_said(tmp_path: Path) -> None:
     def fails(trial: TrialConfig) -> bool:
-        return trial.batch_size > 16 or trial.purpose.startswith("fix")
+        return trial.seed in (123, 1001, 1002) or trial.purpose.startswith("fix")
 
     found = run(tmp_path, Simulated(fails))
-    assert found.diagnosis.root_cause == "batch_size"
+    assert found.diagnosis.root_cause == "initialization"
     assert {cure["held"] for cure in found.cures} == {False}
+
+
+def test_where_the_fixes_contradict_the_cause_it_is_given_up(tmp_path: Path) -> None:
+    """The smallest batch size works with the plan's seeds, by luck, and D is too slow."""
+
+    def fails(trial: TrialConfig) -> bool:
+        return rates_ratio(trial) and (trial.batch_size > 16 or trial.seed > 456)
+
+    said: list[str] = []
+
+    class Lines(View):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    executor = Simulated(fails)
+    found = run(tmp_path, executor, view=Lines())
+    assert found.diagnosis.root_cause == "learning_rate_ratio"
+    assert [cure["held"] for cure in found.cures] == [False, False, True]
+    assert any("No fix for batch size worked on new seeds" in line for line in said)
+    assert len(executor.ran) <= 30
 
 
 def test_the_same_command_repeats_nothing(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ from keras_collapse.triage.analysis.candidates import candidates
 from keras_collapse.triage.analysis.diagnosis import Diagnosis
 from keras_collapse.triage.analysis.evidence import Evidence
 from keras_collapse.triage.analysis.rules import interpret
-from keras_collapse.triage.executors.jobs import Job
+from keras_collapse.triage.executors.jobs import Job, View
 from keras_collapse.triage.options import PlanSettings, Value
 from keras_collapse.triage.plans import Plan, TrialConfig, load
 from keras_collapse.triage.results import TrialResult
-from keras_collapse.triage.runner import Runner, View
+from keras_collapse.triage.runner import Runner
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.triage_result import TriageResult
 from keras_collapse.triage.trial.outcome import succeeded

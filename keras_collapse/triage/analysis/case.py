@@ -93,14 +93,17 @@ class Case:
 
 
 def tie_breakers(baseline: Evidence, plan: Plan) -> list[TrialConfig]:
-    """Return the missing trials of every seed at the smallest and at the target batch size.
+    """Return the missing trials of each seed at the smallest and at the target batch size.
+
+    Of `MOST_SEEDS` seeds at most: fixes are tested on more.
 
     Args:
         baseline: trials of the unchanged GAN.
         plan: the plan, with the seeds and batch sizes in question.
     """
     first = plan.trials[0]
-    seeds = list(dict.fromkeys(r.trial.seed for r in baseline.results)) or [first.seed]
+    used = list(dict.fromkeys(r.trial.seed for r in baseline.results))
+    seeds = used[:MOST_SEEDS] or [first.seed]
     found = []
     for size in (plan.smallest, plan.target):
         known = {r.trial.seed for r in baseline.at(size).results}

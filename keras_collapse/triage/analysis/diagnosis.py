@@ -44,6 +44,12 @@ class Diagnosis:
     candidate: Candidate | None = None
     alternatives: Sequence[Candidate] = ()
 
+    @property
+    def name(self) -> str:
+        """The root cause, and the change that fixed the GAN if one did, in words."""
+        change = f" ({self.candidate.words})" if self.candidate else ""
+        return f"{self.root_cause.replace('_', ' ')}{change}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as ``triage.json`` holds it."""
         return {

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keras_collapse.outputs.terminal.trials_table import TrialsTable
-from keras_collapse.triage.executors.jobs import Job
+from keras_collapse.triage.executors.jobs import Job, View
 from keras_collapse.triage.results import TrialResult, read_progress
-from keras_collapse.triage.runner import View
 
 
 class TableView(View):

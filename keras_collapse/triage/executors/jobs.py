@@ -17,6 +17,7 @@ from keras_collapse.reproducibility import seeded_process
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.out_of_memory import out_of_memory
 from keras_collapse.triage.plans import TrialConfig
+from keras_collapse.triage.results import TrialResult
 
 RUNNER = "KERAS_COLLAPSE_RUNNER"
 """The environment variable with the ID of the process that started a trial."""
@@ -49,6 +50,25 @@ class Job:
 def command(folder: Path) -> list[str]:
     """Return the command that runs the trial whose configuration is in that folder."""
     return [sys.executable, "-m", "keras_collapse.triage.trial.worker", str(folder)]
+
+
+class View:
+    """Receives a triage's progress; every method does nothing unless overridden."""
+
+    def say(self, line: str) -> None:
+        """Show a line of text."""
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Add trials that will run."""
+
+    def progress(self, running: Sequence[Job]) -> None:
+        """Update the running trials; called several times a second."""
+
+    def left(self, seconds: float) -> None:
+        """Show how long the trials that are known so far will take."""
+
+    def ended(self, job: Job, result: TrialResult, reused: bool) -> None:
+        """Show the end of a trial; ``reused`` if an earlier command ran it."""
 
 
 class Executor(Protocol):

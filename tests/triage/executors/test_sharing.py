@@ -10,12 +10,13 @@ from simulated import Simulated, result_of
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.triage.command import executor_of
+from keras_collapse.triage.executors.jobs import View
 from keras_collapse.triage.executors.local import Local, slots
 from keras_collapse.triage.executors.sharing import busy_share, trials_per_gpu
 from keras_collapse.triage.options import Options, PlanSettings
 from keras_collapse.triage.plans import TrialConfig, load
 from keras_collapse.triage.results import TrialResult
-from keras_collapse.triage.runner import Runner, View
+from keras_collapse.triage.runner import Runner
 from keras_collapse.triage.spec import TriageSpec
 
 __all__ = ["machine"]  # a fixture

@@ -38,10 +38,10 @@ import keras_collapse as kc
 from keras_collapse.core.atomic_files import write_json
 from keras_collapse.core.samples.probe import APART
 from keras_collapse.triage import plans, results
-from keras_collapse.triage.executors.jobs import Job
+from keras_collapse.triage.executors.jobs import Job, View
 from keras_collapse.triage.options import PlanSettings
 from keras_collapse.triage.results import TrialResult
-from keras_collapse.triage.runner import Runner, View
+from keras_collapse.triage.runner import Runner
 from keras_collapse.triage.spec import TriageSpec
 from keras_collapse.triage.trial.callback import TrialCallback
 from keras_collapse.triage.trial.interventions import Changes
