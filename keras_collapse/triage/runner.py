@@ -62,7 +62,7 @@ class Runner:
             if fault is None or self.spec.despite_wiring:
                 self._announce()
                 self._run_trials(most_informative(self.spec.plan))
-            found, fixes = self._conclude() if fault is None else (fault, [])
+            found, fixes = self._conclude(notes) if fault is None else (fault, [])
             if self._spending.left_out:
                 notes.append(self._spending.note)
             return TriageResult(
@@ -140,7 +140,7 @@ class Runner:
     def _longest(self, steps: int) -> int:
         return longest(steps) if self.spec.go_on else steps
 
-    def _conclude(self) -> tuple[Diagnosis, list[dict[str, Any]]]:
+    def _conclude(self, notes: list[str]) -> tuple[Diagnosis, list[dict[str, Any]]]:
         """Decide and test fixes, again as long as fixes that fail change the diagnosis."""
         if not self.spec.full:
             return self._interpret(), []
