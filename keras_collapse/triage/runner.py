@@ -155,9 +155,8 @@ class Runner:
             fixes += tested
             if any(fix["held"] for fix in tested) or self._interpret().name == found.name:
                 return found, fixes
-            self.view.say(
-                f"No fix for {found.name} worked on new seeds; looking for the cause again"
-            )
+            notes.append(f"It looked like {found.name}, but no fix for that worked on new seeds.")
+            self.view.say(notes[-1])
 
     def _decide(self) -> Diagnosis:
         """Add trials until the diagnosis is final."""
