@@ -244,8 +244,9 @@ class Together:
     def _checked(self, job: Job) -> TrialResult:
         prints = {"begin": str(job.trial.seed), "end": str(job.trial.seed)}
         plain = {"verdict": "unknown", "findings": []}
+        facts = {**self.facts(), "steps": 4096 // job.trial.batch_size}
         return TrialResult(job.trial, "done", verdict=plain, fingerprints=prints,
-                           facts=self.facts(), steps=20, asked=20, seconds=5.0)  # fmt: skip
+                           facts=facts, steps=20, asked=20, seconds=5.0)  # fmt: skip
 
     def _wanted(self, trial: TrialConfig) -> tuple[Program, Recipe]:
         changes, recipe, network = dict(trial.changes), self.fault.recipe, self.fault.network
