@@ -125,8 +125,7 @@ def judge_step(seen: StepSeen, taken: ObservedStep, seconds: float = float("inf"
     try:
         slopes = measure(taken.logs, seen, seconds)
         found += judge(slopes)
-        outputs = len(seen.score_shapes)
-        seen.scale = scale_of(slopes, gives_probabilities(seen.discriminator, outputs))
+        seen.scale = scale_of(slopes, gives_probabilities(seen))
     except NotMeasured as reason:
         found.append(not_checked(f"the directions of D's and G's losses: {reason}"))
     if time.process_time() - began < seconds / 2:
@@ -147,7 +146,7 @@ def check_opposed(seen: StepSeen, taken: ObservedStep) -> list[Finding]:
         return []
     try:
         place = place_of_score(seen)
-        base, _ = BASES[gives_probabilities(seen.discriminator, len(seen.score_shapes))]
+        base, _ = BASES[gives_probabilities(seen)]
         rows = taken.gradients_of_d(lambda _: fakes_alone(seen, place, base))
     except Exception:
         return []

@@ -79,7 +79,7 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
             score, the step fails on other scores, or takes too long.
     """
     place = place_of_score(seen)
-    probabilities = gives_probabilities(seen.discriminator, len(seen.score_shapes))
+    probabilities = gives_probabilities(seen)
     changed, began = functools.partial(shifted, seen, place), time.process_time()
     found: list[Slopes] = []
     for base in BASES[probabilities]:

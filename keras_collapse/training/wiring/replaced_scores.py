@@ -46,14 +46,14 @@ def place_of_score(seen: StepSeen) -> int:
     return scores[0]
 
 
-def gives_probabilities(discriminator: Any, outputs: int) -> bool:
+def gives_probabilities(seen: StepSeen) -> bool:
     """Whether D's score is a probability; of several outputs, that of a single sigmoid."""
-    if outputs == 1:
-        return last_activation(discriminator) == "sigmoid"
+    if len(seen.score_shapes) == 1:
+        return last_activation(seen.discriminator) == "sigmoid"
     return any(
         getattr(getattr(layer, "activation", None), "__name__", "") == "sigmoid"
         and getattr(layer, "units", 1) == 1
-        for layer in sublayers(discriminator)
+        for layer in sublayers(seen.discriminator)
     )
 
 
