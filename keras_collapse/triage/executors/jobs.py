@@ -1,4 +1,4 @@
-"""Run a trial as a process: its command, its environment and its exit status."""
+"""A triage's jobs: the interfaces that run and show them, and a trial as a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from keras_collapse.reproducibility import seeded_process
 from keras_collapse.triage import results
 from keras_collapse.triage.executors.out_of_memory import out_of_memory
 from keras_collapse.triage.plans import TrialConfig
-from keras_collapse.triage.results import TrialResult
 
 RUNNER = "KERAS_COLLAPSE_RUNNER"
 """The environment variable with the ID of the process that started a trial."""
@@ -67,7 +66,7 @@ class View:
     def left(self, seconds: float) -> None:
         """Show how long the trials that are known so far will take."""
 
-    def ended(self, job: Job, result: TrialResult, reused: bool) -> None:
+    def ended(self, job: Job, result: results.TrialResult, reused: bool) -> None:
         """Show the end of a trial; ``reused`` if an earlier command ran it."""
 
 

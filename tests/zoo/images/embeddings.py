@@ -88,7 +88,7 @@ plausible reason why descriptions of gradients and detail do not help: generator
 even when they are healthy. Where detail has more weight, good checks lie farther from the data
 (column "good checks"), so healthy runs look more like failing ones. This is not a matter of fewer
 dimensions: 16 principal components keep the coarse shape only, and good checks lie closer to the
-data, but failing ones are not told apart better for that. A missing category is the hardest
+data, but failing ones are not separated better by that. A missing category is the hardest
 failure to see for every description.
 
 The last two descriptions are small networks that are trained on the data
