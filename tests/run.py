@@ -6,8 +6,8 @@
 
 Keras fixes its backend at import, so each combination is a pytest process of its own. Two of them
 run side by side: two workers for each would import every framework twice. Which tests belong to
-which process is decided by their markers (see tests/conftest.py), never by their names. The last
-line is the sum, in pytest's words.
+which process is decided by their markers (see tests/conftest.py), never by their names. What failed
+is named again at the end. The last line is the sum, in pytest's words.
 """
 
 from __future__ import annotations
@@ -109,12 +109,19 @@ def main(chosen: list[Job], coverage: Path | None = None) -> int:
     """Run the jobs; 0 if all tests passed."""
     counts: dict[str, int] = {}
     worst = 0
+    failures = []
     with ThreadPoolExecutor(SIDE_BY_SIDE) as slots:
-        for status, output in slots.map(lambda job: run(job, coverage), chosen):
+        outputs = slots.map(lambda job: run(job, coverage), chosen)
+        for job, (status, output) in zip(chosen, outputs, strict=True):
             worst = worst or status
+            failures += [
+                f"{job.name}: {line[:300]}"
+                for line in re.findall(r"^(?:FAILED|ERROR) .*", output, re.MULTILINE)
+            ]
             closing = output.strip().splitlines()[-1] if output.strip() else ""
             for number, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", closing):
                 counts[word] = counts.get(word, 0) + int(number)
+    print(*failures, sep="\n", end="\n" if failures else "")
     failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
     print(f"{counts.get('passed', 0)} passed, {failed} failed, {counts.get('skipped', 0)} skipped")
     return worst
