@@ -13,6 +13,8 @@ from programs import BATCH, GAN, build, discriminator
 from tiny import ring
 
 import keras_collapse as kc
+from keras_collapse.training.wiring import objectives
+from keras_collapse.training.wiring.replaced_scores import NotMeasured
 
 pytestmark = [pytest.mark.backend(), pytest.mark.slow("tensorflow", "jax")]
 
@@ -188,3 +190,35 @@ def test_the_evidence_is_the_losses_slopes() -> None:
     assert np.allclose(slopes["d_loss_slope_in_fake_score"], 1, atol=1e-3)
     assert np.allclose(slopes["g_loss_slope_in_fake_score"], 1, atol=1e-3)
     assert "mean(D(fake))" in " ".join(finding.advice)
+
+
+@pytest.mark.parametrize(
+    ("costs", "steps"),
+    [
+        ([1.0] * 4, 4),
+        ([8.0, 0.5, 0.5, 0.5], 4),  # the first one compiles
+        ([6.0, 6.0], 2),  # two more would take too long
+        ([21.0], 1),
+    ],
+)
+def test_steps_that_take_too_long_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, costs: list[float], steps: int
+) -> None:
+    clock, waiting = [0.0], iter(costs)
+
+    def step(_: Any, shift: tuple[float, float, float]) -> dict[str, float]:
+        clock[0] += next(waiting)
+        _, real, fake = shift
+        return {"d_loss": fake - real, "g_loss": -fake}
+
+    monkeypatch.setattr(objectives, "place_of_score", lambda seen: 0)
+    monkeypatch.setattr(objectives, "gives_probabilities", lambda seen: False)
+    monkeypatch.setattr(objectives.time, "process_time", lambda: clock[0])
+    seen: Any = None
+    if steps == 4:
+        [slopes] = objectives.measure(step, seen, 20.0)
+        assert slopes.d_real == pytest.approx(-1)
+    else:
+        with pytest.raises(NotMeasured, match="takes too long"):
+            objectives.measure(step, seen, 20.0)
+    assert clock[0] == sum(costs)
