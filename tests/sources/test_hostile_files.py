@@ -92,14 +92,14 @@ def test_no_line_takes_more_than_linear_time(tmp_path: Path, name: str) -> None:
     except InputError as error:
         said = str(error)
     assert len(said) < 2_000
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 10  # quadratic ones took more than 22
 
 
 def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     with path.open("wb") as file:
         file.truncate(2**33)  # a sparse file: 8 GB that take no room
-    assert "longer than" in refused(diagnosed(path, 20))
+    assert "longer than" in refused(diagnosed(path))
 
 
 def test_thousands_of_names_are_not_all_listed(tmp_path: Path) -> None:

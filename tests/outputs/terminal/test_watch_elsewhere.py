@@ -28,7 +28,7 @@ def run(folder: Path, process: dict[str, object]) -> Path:
     journal.write(ReaderSettings(None, "batch", 0, None))
     for step in range(10):
         journal.write(StepLogs(step, 0, {"d_loss": 0.7, "g_loss": 0.8}))
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not (folder / FILE_NAME).exists() and time.monotonic() < until:
         time.sleep(0.01)
     journal.close()
@@ -50,7 +50,7 @@ def panel(watched: WatchedRun) -> str:
 
 def test_an_open_journal_has_a_heartbeat_next_to_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "run")
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not (found := (tmp_path / "run" / FILE_NAME).exists()) and time.monotonic() < until:
         time.sleep(0.01)
     journal.close()

@@ -31,7 +31,7 @@ def test_a_trial_whose_runner_died_while_it_started_ends(gone: bool) -> None:
         assert trial.stdout is not None
         trial.stdout.readline()
         try:
-            status = trial.wait(5 if gone else 1.5)
+            status = trial.wait(60 if gone else 1.5)
         except subprocess.TimeoutExpired:
             status = None
         trial.kill()

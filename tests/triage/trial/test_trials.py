@@ -162,7 +162,7 @@ def test_no_child_outlives_its_runner(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         next(running)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # the child sleeps for ten minutes
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _runs(p, waiting.folder)]
 
 
