@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -34,6 +35,18 @@ MARKED = {
     "oldest": r"mark\.oldest_keras",
     "slow": r"slow",
 }
+
+# The suite's examples are the same on every machine, a slow one included; `make fuzz` draws others.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.function_scoped_fixture,  # a folder that examples write over
+    ],
+)
+hypothesis.settings.load_profile("suite")
 
 HERE = Path(__file__).parent
 sys.path[:0] = [

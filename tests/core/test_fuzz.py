@@ -34,7 +34,7 @@ told = st.dictionaries(st.sampled_from(NUMBERS), st.one_of(ANY, LIKELY))
 probes = st.builds(Probe, steps, told)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.one_of(readings, probes), st.integers(1, 30)), max_size=20),
     st.sampled_from([1, 20]),
@@ -55,7 +55,7 @@ def test_no_numbers_crash_a_detector(
     json.dumps(verdict.to_dict("fuzz"), allow_nan=False)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.tuples(values, told), min_size=2, max_size=2), st.integers(1, 60))
 def test_nothing_kept_grows_with_what_comes_and_goes(
     both: list[tuple[Mapping[str, float], Mapping[str, float]]], length: int

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_collapse.core.errors import InputError
@@ -216,9 +216,7 @@ COLUMN = st.sampled_from(
     rows=st.sampled_from([0, 2, 60, 400]),
     end=st.sampled_from(["", "\n"]),
 )
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60)
 def test_any_text_gets_a_verdict_or_one_line(
     columns: list[str], odd: list[list[str]], rows: int, end: str, tmp_path: Path
 ) -> None:

@@ -53,7 +53,7 @@ def test_undoing_gives_back_the_batches(kind: str) -> None:
         assert np.allclose([r.values[signal] for r in readings], values, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**20),
     decimals=st.integers(2, 5),
