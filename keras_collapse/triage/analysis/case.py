@@ -81,6 +81,17 @@ class Case:
                         return [str(finding["advice"][0])]
         return []
 
+    def working_seed(self) -> list[str]:
+        """Return a seed that works at the target batch size where others fail, as advice."""
+        seeds = self.large.by_seed
+        worked = [seed for seed, failed in seeds.items() if not failed]
+        if not 0 < len(worked) < len(seeds):
+            return []
+        return [
+            f"Until the cause is known, train with a seed that works, such as {worked[0]}: at "
+            f"batch size {self.target} {len(worked)} of {len(seeds)} seeds do."
+        ]
+
     def confounded(self) -> str:
         """Return what the guide's Plan B cannot separate, in words; empty if nothing."""
         if len(self.small.by_seed) == 1 < len(self.large.by_seed):

@@ -113,6 +113,7 @@ def _points_to(case: Case, found: Diagnosis, but: str) -> Diagnosis:
             "More seeds would be needed than triage adds: give --other-seeds."
             if case.full
             else "Run the tie-breaker trials; keras-collapse triage full adds them.",
+            *case.working_seed(),
             *case.finding_advice(),
         ),
         tie_breakers=tie_breakers(case.baseline, case.plan),

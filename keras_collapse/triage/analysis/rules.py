@@ -215,7 +215,12 @@ def _inconclusive(case: Case) -> Diagnosis:
             not_tried=[one.words for one in untested],
             findings=case.baseline.kinds(),
         ),
-        (*_more_steps(case), *_next_change(case, untested), *case.finding_advice()),
+        (
+            *_more_steps(case),
+            *_next_change(case, untested),
+            *case.working_seed(),
+            *case.finding_advice(),
+        ),
         tie_breakers=tie_breakers(case.baseline, case.plan),
     )
 

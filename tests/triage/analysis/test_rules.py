@@ -90,6 +90,16 @@ def test_one_failure_of_three_is_too_little() -> None:
     assert found.confidence == 0.5
 
 
+def test_without_a_cause_a_seed_that_works_is_named() -> None:
+    advice = (
+        "Until the cause is known, train with a seed that works, such as 42: at batch size 1024 "
+        "4 of 5 seeds do."
+    )
+    assert advice in said({**row(256, "oxxoo"), **row(1024, "oxooo")}).solution  # no rule applies
+    assert advice in said({**row(256, "ooooo"), **row(1024, "oxooo")}).solution  # too weak
+    assert not any("Until" in line for line in said(row(1024, "xxxxx")).solution)
+
+
 def test_a_target_that_works_needs_no_cure_though_smaller_batches_fail() -> None:
     found = said({**row(256, "ooxoo"), **row(1024, "ooooo")})
     assert (found.root_cause, found.confidence) == ("none", 0.969)
