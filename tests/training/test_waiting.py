@@ -34,7 +34,7 @@ class Number:
         if on_the_way and not self.ready.is_set():
             self._device.waits += 1
             self.ready.set()  # else the fit would hang
-        assert self.ready.wait(20)
+        assert self.ready.wait(120)
         return self._value
 
 
@@ -173,12 +173,15 @@ def test_a_fit_is_held_back_while_too_much_is_unread(monkeypatch: pytest.MonkeyP
 
     thread = threading.Thread(target=train, daemon=True)
     thread.start()
+    until = time.monotonic() + 60
+    while len(begun) < MOST_UNREAD and time.monotonic() < until:
+        time.sleep(0.01)
     time.sleep(0.2)
     assert len(begun) == MOST_UNREAD
     for _ in range(2):
         with backlog.reading():
             pass
-    thread.join(5)
+    thread.join(60)
     assert len(begun) == MOST_UNREAD + 2
     # What never comes, as from a thread that has failed, does not hold it back for ever.
     monkeypatch.setattr("keras_collapse.training.loops.backlog.PATIENCE_SECONDS", 0.05)

@@ -115,7 +115,7 @@ def test_a_run_folder_deleted_while_training_is_reported_once_and_ends_the_run(
         history = gan.fit(ring(64), batch_size=32, epochs=60, verbose=0,
                           callbacks=[monitor, logger, Delete()])  # fmt: skip
         assert logger._thread is not None
-        logger._thread.join(20)
+        logger._thread.join(120)
     assert len(history.epoch) == 60
     about_mlflow = [str(w.message) for w in caught if "MLflow" in str(w.message)]
     assert len(about_mlflow) == 1, about_mlflow
@@ -139,7 +139,7 @@ def test_a_put_inside_an_interrupted_put_does_not_wait_for_itself(tmp_path: Path
 
     thread = threading.Thread(target=put_twice, daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(60)
     assert done
     assert outbox.waiting() == 1
     assert os.path.getsize(outbox.folder / ITEMS) > 0

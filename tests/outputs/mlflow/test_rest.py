@@ -47,8 +47,8 @@ def test_what_a_locked_store_did_not_take_arrives_after_the_end_of_the_process(
     lock.close()
     finished, took = done.stdout.split()
     assert finished == "False"
-    assert 1.5 < float(took) < 4
-    until = time.monotonic() + 120
+    assert 1.5 < float(took) < 15  # the lock is held for longer
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         runs = store.search_runs(["0"])
         if runs and runs[0].info.status == "FINISHED":

@@ -183,10 +183,10 @@ def begin(name: str, uri: str, started: Any, found: Any) -> None:
 
     sender_module.find_or_make = look_slowly
     outbox = outbox_of(Path(name), name)
-    started.wait(60)
+    started.wait(300)
     Sender(outbox).connect()
     found.put((name, outbox.state["run_id"]))
-    started.wait(60)  # both live until both have looked
+    started.wait(300)  # both live until both have looked
 
 
 def test_of_two_trainings_that_start_at_once_one_continues_the_run(store: MlflowClient) -> None:
@@ -198,9 +198,9 @@ def test_of_two_trainings_that_start_at_once_one_continues_the_run(store: Mlflow
     both = [context.Process(target=begin, args=(n, uri, started, found)) for n in ("one", "two")]
     for process in both:
         process.start()
-    runs = dict(found.get(timeout=60) for _ in both)
+    runs = dict(found.get(timeout=300) for _ in both)
     for process in both:
-        process.join(60)
+        process.join(300)
     assert len(set(runs.values())) == 2
     (continues,) = [name for name, run_id in runs.items() if run_id == before]
     assert writer_of(store.get_run(before))["token"] == continues
