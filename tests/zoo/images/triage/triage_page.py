@@ -20,6 +20,24 @@ def harmful(one: Mapping[str, Any]) -> bool:
     return one["case"]["fault"] == "leak" or 2 * bad > len(one["harm"])
 
 
+def with_fixes(done: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many trials worked with a fix, of how many."""
+    counts = [cure["failed"].split() for one in done for cure in one["cure"]]
+    decided = [(int(words[0]), int(words[2])) for words in counts if words[0].isdigit()]
+    of = sum(trials for _, trials in decided)
+    return of - sum(failed for failed, _ in decided), of
+
+
+def at_target(done: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many unchanged trials at the target batch size worked, of how many."""
+    trials = [trial for one in done for trial in one["trials"] if f"batch {BATCHES[-1]}: " in trial]
+    return sum(": healthy" in trial for trial in trials), len(trials)
+
+
+def share(counts: tuple[int, int]) -> str:
+    return f"{counts[0]} of {counts[1]}, {interval(*counts)},"
+
+
 def page(done: Sequence[Mapping[str, Any]]) -> str:
     """What was reached, as Markdown."""
     sound = [one for one in done if one["case"]["fault"] == "none" and not harmful(one)]
@@ -64,6 +82,10 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
         "| | | |",
         "|---|---|---|",
         *(f"| {what} | {count} of {of} | {interval(count, of)} |" for what, count, of in rows),
+        "",
+        f"A fix has to work with three of three. Of single seeds {share(with_fixes(cured))}",
+        f"worked with it, and {share(at_target(sound))} in sound GANs,",
+        "unchanged, at the target batch size.",
         "",
         "| fault | triages | did harm | named |",
         "|---|---|---|---|",
