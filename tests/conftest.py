@@ -4,6 +4,7 @@ A test without a marker needs no Keras backend and runs once. The markers of the
 
 ``backend(*names)``: runs on each named backend; on all three where none is named.
 ``oldest_keras``: runs on the oldest supported Keras as well.
+``first_step``: its fits check their first step, which else only those of `CHECKED` do.
 ``slow(*names)``: on the named backends (all where none is named) it is left to ``make test-slow``.
 """
 
@@ -27,6 +28,17 @@ BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"
 SUITES = ("plain", "backend", "oldest", "slow")
 # Doctests of these folders touch Keras.
 KERAS_DOCTESTS = ("keras_collapse/training", "keras_collapse/reproducibility")
+
+# Whose fits check their first step, as all fits of a user do. On JAX it takes longer than the rest
+# of a short fit, so it is left out where a test is about other things.
+CHECKED = (
+    "tests/training/wiring",
+    "tests/training/test_replicas.py",
+    "tests/training/probe/test_g_inputs.py",  # which the first step shows
+    "tests/examples",
+    "tests/reproducibility",
+    "tests/test_replay.py",
+)
 
 # What a file with tests of a suite has in it; for "plain", what one without any has.
 MARKED = {
@@ -141,6 +153,19 @@ def shifted_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
 
         original = keras.utils.set_random_seed
         monkeypatch.setattr(keras.utils, "set_random_seed", lambda seed: original(seed + shift))
+
+
+@pytest.fixture(autouse=True)
+def quick_fits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the check of a fit's first step, see `CHECKED`."""
+    marker = request.node.get_closest_marker
+    if (
+        marker("backend")
+        and not marker("first_step")
+        and not request.node.nodeid.startswith(CHECKED)
+    ):
+        name = "keras_collapse.training.loops.fit_watch.check_first_step"
+        monkeypatch.setattr(name, lambda *_: (None, []))
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ def bare() -> list[np.ndarray]:
     return weights(gan)
 
 
+@pytest.mark.first_step
 @pytest.mark.parametrize("every", ["epoch", 5])
 def test_the_training_is_bit_identical(tmp_path: Path, every: Any) -> None:
     gan, monitor, _ = train(tmp_path / "run", every=every)

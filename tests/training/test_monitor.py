@@ -80,6 +80,7 @@ def kinds(path: Path) -> list[str]:
 # -- the main job ----------------------------------------------------------------------------
 
 
+@pytest.mark.first_step
 @pytest.mark.oldest_keras
 def test_a_leaking_gan_fails_with_discriminator_pinned(capsys: pytest.CaptureFixture[str]) -> None:
     # D sees two equal clouds: whatever it answers is one answer, and the leak makes that "real".
@@ -138,6 +139,7 @@ def trained_bare() -> list[np.ndarray]:
     return seeded_training([])
 
 
+@pytest.mark.first_step
 @pytest.mark.oldest_keras
 @pytest.mark.parametrize("every", ["epoch", "batch", 5])
 @pytest.mark.usefixtures("as_users_compile")
@@ -320,6 +322,7 @@ def _validation(arguments: Any) -> Any:
     return (logs, arguments[0]) if BACKEND == "jax" else logs
 
 
+@pytest.mark.first_step
 @pytest.mark.oldest_keras
 def test_beside_keras_own_callbacks_and_progress_bar(tmp_path: Path) -> None:
     gan, ear = tiny_gan(), Ear()

@@ -72,6 +72,7 @@ def test_a_failure_is_shown_when_it_is_found() -> None:
     assert "divergence since step" in said(console)
 
 
+@pytest.mark.first_step
 @pytest.mark.usefixtures("as_users_compile")
 def test_the_weights_are_the_same_with_it_and_without() -> None:
     def run(*callbacks: Any) -> list[np.ndarray]:

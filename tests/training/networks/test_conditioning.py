@@ -261,6 +261,7 @@ def _with_numbers(width: int, parts: list[Any], name: str) -> keras.Model:
     return keras.Model([main, label], x, name=name)
 
 
+@pytest.mark.first_step
 @pytest.mark.parametrize(
     "joined",
     [

@@ -123,6 +123,7 @@ def test_its_own_error_costs_only_these_numbers(
     assert "copied_share" not in found
 
 
+@pytest.mark.first_step
 def test_the_training_is_the_same_with_held_out_samples(tmp_path: Path) -> None:
     weights = []
     for given in (None, ring(100, seed=1)):

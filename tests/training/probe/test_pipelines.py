@@ -125,6 +125,7 @@ def cases() -> list[Any]:
     return found
 
 
+@pytest.mark.first_step
 @pytest.mark.parametrize(("name", "per_execution"), cases())
 @pytest.mark.usefixtures("as_users_compile")
 def test_a_pipeline_is_compared_with_and_the_training_is_the_same_to_the_bit(

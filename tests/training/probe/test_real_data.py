@@ -66,6 +66,7 @@ class OfTuples(GAN):
 # -- in fit ------------------------------------------------------------------------------------
 
 
+@pytest.mark.first_step
 @pytest.mark.usefixtures("as_users_compile")
 def test_a_fit_on_a_pipeline_is_trained_to_the_same_bits_and_probed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -45,6 +45,7 @@ def generator(momentum: float | None) -> keras.Model:
     return keras.Sequential(parts)
 
 
+@pytest.mark.first_step
 @pytest.mark.slow("jax")
 def test_a_fit_is_trained_to_the_same_bits() -> None:
     measuring = Measuring()
