@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import mlflow
 import pytest
+from paths import remove
 from tiny import once, ring, tiny_gan
 
 import keras_collapse as kc
@@ -89,14 +90,13 @@ class Deletes(keras.callbacks.Callback):  # type: ignore[misc]
         self.monitor, self.logger = monitor, logger
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        import shutil
         import time
 
         if epoch == 1:
             until = time.monotonic() + 120
             while self.logger.run_id is None and time.monotonic() < until:
                 time.sleep(0.05)
-            shutil.rmtree(str(self.monitor.run_dir))
+            remove(Path(str(self.monitor.run_dir)))
 
 
 def test_a_deleted_folder_leaves_a_run_that_ended_as_its_fit_did(
@@ -155,9 +155,7 @@ def test_a_folder_that_is_gone_when_the_fit_ends_leaves_a_finished_run(
     class Last(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             if epoch == 2:
-                import shutil
-
-                shutil.rmtree(str(monitor.run_dir))
+                remove(Path(str(monitor.run_dir)))
 
     logger, monitor = kc.MLflowLogger(), kc.CollapseMonitor(verbose=0)
     fit(logger, monitor, Last())

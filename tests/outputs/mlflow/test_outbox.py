@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import threading
 import warnings
 from pathlib import Path
@@ -14,6 +13,7 @@ import keras
 import mlflow
 import numpy as np
 import pytest
+from paths import remove
 from PIL import Image
 from tiny import once, ring, tiny_gan
 
@@ -106,7 +106,7 @@ def test_a_run_folder_deleted_while_training_is_reported_once_and_ends_the_run(
                 assert monitor.run_dir is not None
                 while logger.run_id is None:
                     threading.Event().wait(0.05)
-                shutil.rmtree(monitor.run_dir)
+                remove(Path(monitor.run_dir))
 
     gan, logger = tiny_gan(), kc.MLflowLogger()
     monitor = kc.CollapseMonitor(verbose=0)
