@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -130,6 +130,14 @@ def interval(hits: int, tries: int) -> str:
     middle = (p + Z * Z / (2 * tries)) / (1 + Z * Z / tries)
     half = Z / (1 + Z * Z / tries) * sqrt(p * (1 - p) / tries + Z * Z / (4 * tries * tries))
     return f"{p:.0%} ({max(middle - half, 0):.0%} to {min(middle + half, 1):.0%})"
+
+
+def working(failures: Iterable[str]) -> tuple[int, int]:
+    """How many trials worked, of how many; from failure rates such as "1 of 3 (1% to 91%)"."""
+    words = [rate.split() for rate in failures]
+    decided = [(int(one[0]), int(one[2])) for one in words if one[0].isdigit()]
+    of = sum(trials for _, trials in decided)
+    return of - sum(failed for failed, _ in decided), of
 
 
 def quantile(delays: Sequence[int], share: float) -> str:

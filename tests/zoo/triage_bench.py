@@ -26,7 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-from bench import interval
+from bench import interval, working
 from make import NUMBERS, look_at
 from train import SIGNALS, Program, Recipe, train
 from zoo import Run
@@ -372,10 +372,7 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
     cured = [one for one, ok in zip(scored, right, strict=True) if ok and one["cure"]]
     first = sum(one["cure"][0]["held"] is True for one in cured)
     held = sum(any(c["held"] for c in one["cure"]) for one in cured)
-    firsts = [one["cure"][0]["failed"] for one in cured]
-    ends = [words.split() for words in firsts if words[0].isdigit()]
-    of = sum(int(end[2]) for end in ends)
-    well = of - sum(int(end[0]) for end in ends)
+    well, of = working(one["cure"][0]["failed"] for one in cured)
     same = sum(one["named"] == one["grid"] for one in done)
     share = [one["deciding_trials"] / one["grid_trials"] for one in done]
     trials = [len(one["trials"]) for one in scored]

@@ -80,14 +80,14 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
     probabilities = gives_probabilities(seen)
     changed, began = functools.partial(shifted, seen, place), time.process_time()
     found: list[Slopes] = []
-    taken = 0.0
+    latest = 0.0
     for base in BASES[probabilities]:
         logs: list[Mapping[str, float]] = []
         shifts = [(base, 0.0, 0.0), (base, NUDGE, 0.0), (base, 0.0, NUDGE)]
         for shift in shifts if found else [shifts[0], *shifts]:
             passed = time.process_time() - began
             # The second step shows how long two more take; the first may have been compiled.
-            more = 2 * taken if not found and len(logs) == 2 else 0.0
+            more = 2 * latest if not found and len(logs) == 2 else 0.0
             if passed >= seconds or passed + more > seconds:
                 raise NotMeasured("the step takes too long; run keras-collapse audit")
             try:
@@ -96,7 +96,7 @@ def measure(step: TakeStep, seen: StepSeen, seconds: float = float("inf")) -> li
                 raise NotMeasured(
                     f"the step fails on other scores ({type(error).__name__})"
                 ) from None
-            taken = time.process_time() - began - passed
+            latest = time.process_time() - began - passed
         *again, middle, real, made = logs
         d_loss, g_loss = losses_among(middle, real, made)
         if any(abs(one[name] - middle[name]) > NOISE for one in again for name in (d_loss, g_loss)):

@@ -9,7 +9,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench import interval
+from bench import interval, working
 from cases import BATCHES, FAULTS, PROGRAMS, STEPS, cases
 from labels import KINDS
 
@@ -18,14 +18,6 @@ def harmful(one: Mapping[str, Any]) -> bool:
     """Whether the oracle calls most trials of the GAN as it is bad; a leak is always a fault."""
     bad = sum(label in KINDS for label in one["harm"])
     return one["case"]["fault"] == "leak" or 2 * bad > len(one["harm"])
-
-
-def with_fixes(done: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """How many trials worked with a fix, of how many."""
-    counts = [cure["failed"].split() for one in done for cure in one["cure"]]
-    decided = [(int(words[0]), int(words[2])) for words in counts if words[0].isdigit()]
-    of = sum(trials for _, trials in decided)
-    return of - sum(failed for failed, _ in decided), of
 
 
 def at_target(done: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
@@ -47,6 +39,7 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
     open_ = [one for one in faulty if one["named"] == "inconclusive"]
     wrong = len(faulty) - len(right) - len(open_)
     cured = [one for one in right if one["cure"]]
+    rates = [cure["failed"] for one in cured for cure in one["cure"]]
     held = sum(any(cure["held"] for cure in one["cure"]) for one in cured)
     alarms = sum(one["named"] != "none" for one in sound)
     timed = [one["left"] for one in done if all(one["left"])]
@@ -84,7 +77,7 @@ def page(done: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|",
         *(f"| {what} | {count} of {of} | {interval(count, of)} |" for what, count, of in rows),
         "",
-        f"A fix has to work with three of three. Of single seeds {share(with_fixes(cured))}",
+        f"A fix has to work with three of three. Of single seeds {share(working(rates))}",
         f"worked with it, and {share(at_target(sound))} in sound GANs,",
         "unchanged, at the target batch size.",
         "",
