@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from keras_collapse.core.errors import InputError
 from keras_collapse.core.journal import FILE_NAME, BrokenLine, Journal, read_journal
@@ -155,10 +155,8 @@ def test_it_survives_kill_9_whole(tmp_path: Path) -> None:
         "for step in range(10**9): journal.write(StepLogs(step, 0, {'d_loss': step / 7}))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program])
-    deadline = time.monotonic() + 120
     path = tmp_path / FILE_NAME
-    while time.monotonic() < deadline and not (path.exists() and path.stat().st_size > 200_000):
-        time.sleep(0.05)
+    wait_until(lambda: path.exists() and path.stat().st_size > 200_000)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     # The kill may cut a write of megabytes: its last line at most, which is left out.

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tiny import (
     tiny_gan,
     weights,
 )
+from waiting import wait_until
 
 import keras_collapse as kc
 from keras_collapse.core.journal import read_journal
@@ -467,12 +467,10 @@ def test_the_journal_is_readable_while_it_grows_and_whole_after_kill_9(tmp_path:
     program = KILLED.format(here=str(TESTS), run=str(run))
     process = subprocess.Popen([sys.executable, "-c", program])
     journal = run / "journal.jsonl"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (
-        journal.exists() and journal.stat().st_size > 90_000
-    ):
-        assert process.poll() is None
-        time.sleep(0.1)
+    wait_until(
+        lambda: process.poll() is not None or (journal.exists() and journal.stat().st_size > 90_000)
+    )
+    assert process.poll() is None
     live = kc.diagnose(run)
     assert live.steps > 100
     os.kill(process.pid, signal.SIGKILL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import nbformat
@@ -11,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from nbclient import NotebookClient
 from paths import TESTS
+from waiting import wait_until
 
 pytestmark = pytest.mark.backend()
 
@@ -69,12 +69,7 @@ def test_a_notebook_shows_the_verdict_and_goes_on_after_a_mistake(
     assert "step 130" in panels[0]["data"]["text/html"]
     assert "Epoch 1/" not in said[5]
     # The exception ended the cell, and with it the run.
-    until = time.monotonic() + 300  # a busy machine sends the last of it after the kernel's end
-    while time.monotonic() < until:
-        runs = store.search_runs(["0"])
-        if runs and runs[0].info.status != "RUNNING":
-            break
-        time.sleep(0.5)
+    # A busy machine sends the last of it after the kernel's end.
+    wait_until(lambda: [run.info.status for run in store.search_runs(["0"])] == ["FAILED"])
     (run,) = store.search_runs(["0"])
-    assert run.info.status == "FAILED"
     assert run.data.tags["collapse.ended"] == "ValueError: mine"

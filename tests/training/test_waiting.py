@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import pytest
 from tiny import once, ring, tiny_gan
+from waiting import wait_until
 
 import keras_collapse as kc
 from keras_collapse.outputs.subscriber import Subscriber
@@ -173,9 +174,7 @@ def test_a_fit_is_held_back_while_too_much_is_unread(monkeypatch: pytest.MonkeyP
 
     thread = threading.Thread(target=train, daemon=True)
     thread.start()
-    until = time.monotonic() + 60
-    while len(begun) < MOST_UNREAD and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until(lambda: len(begun) >= MOST_UNREAD)
     time.sleep(0.2)
     assert len(begun) == MOST_UNREAD
     for _ in range(2):

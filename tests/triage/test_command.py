@@ -17,6 +17,7 @@ import pytest
 import typer
 from paths import ROOT
 from ring_program import CODE
+from waiting import wait_until
 
 from keras_collapse import cli
 from keras_collapse.triage.options import Options
@@ -56,9 +57,7 @@ def test_a_killed_runner_goes_on_where_it_was_and_mlflow_has_it_all(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     trials = tmp_path / "out" / "trials"
-    deadline = time.monotonic() + 600
-    while not list(trials.glob("*/result.json")) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    wait_until(lambda: list(trials.glob("*/result.json")), 600)
     first.send_signal(signal.SIGKILL)
     first.wait()
     time.sleep(2)  # a trial notices within a second that its runner has gone
@@ -90,13 +89,14 @@ def test_a_killed_runner_goes_on_where_it_was_and_mlflow_has_it_all(
     assert "Failure rate" in parent.data.tags["mlflow.note.content"]
     children = [run for run in runs if run is not parent]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
-    wanted = {"seed 42, batch 32", "seed 7, batch 64"}
-    ended: set[str] = set()
-    deadline = time.monotonic() + 300  # what the end of a trial did not wait for comes later
-    while not ended >= wanted and time.monotonic() < deadline:
+
+    def ended() -> set[str]:
         runs = client.search_runs([experiment.experiment_id])
-        ended = {run.info.run_name for run in runs if run.info.status == "FINISHED"}
-    assert ended >= wanted
+        return {str(run.info.run_name) for run in runs if run.info.status == "FINISHED"}
+
+    # What the end of a trial did not wait for comes later.
+    wait_until(lambda: ended() >= {"seed 42, batch 32", "seed 7, batch 64"})
+    runs = client.search_runs([experiment.experiment_id])
     children = [run for run in runs if run.info.run_id != parent.info.run_id]
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
 
@@ -127,10 +127,7 @@ def test_ctrl_c_prints_the_command_that_goes_on_and_closes_its_runs(
         running = subprocess.Popen(asked, env=os.environ | QUICK, start_new_session=True,
                                    stdout=said, stderr=subprocess.STDOUT)  # fmt: skip
         signal.signal(signal.SIGINT, before)
-        deadline = time.monotonic() + 600
-        while not list((tmp_path / "out" / "trials").glob("*/progress.json")):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_until(lambda: list((tmp_path / "out" / "trials").glob("*/progress.json")), 600)
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=300) == 130
     text = (tmp_path / "said.txt").read_text()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from keras_collapse.core.process import heartbeat
 from keras_collapse.core.process.heartbeat import FILE_NAME, Heartbeat, seconds_since, works
@@ -29,8 +30,7 @@ def test_the_file_is_touched_until_it_is_stopped(
         return path.stat().st_mtime > 0
 
     beat = Heartbeat(tmp_path)
-    while not path.exists():
-        time.sleep(0.01)
+    wait_until(path.exists)
     assert is_touched()
     beat.stop()
     time.sleep(0.1)

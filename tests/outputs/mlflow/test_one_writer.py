@@ -11,6 +11,7 @@ import mlflow
 import pytest
 from paths import remove
 from tiny import once, ring, tiny_gan
+from waiting import wait_until
 
 import keras_collapse as kc
 from keras_collapse.core.examiner import Examiner
@@ -90,12 +91,8 @@ class Deletes(keras.callbacks.Callback):  # type: ignore[misc]
         self.monitor, self.logger = monitor, logger
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        import time
-
         if epoch == 1:
-            until = time.monotonic() + 120
-            while self.logger.run_id is None and time.monotonic() < until:
-                time.sleep(0.05)
+            wait_until(lambda: self.logger.run_id is not None)
             remove(Path(str(self.monitor.run_dir)))
 
 

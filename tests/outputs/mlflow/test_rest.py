@@ -6,12 +6,12 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
@@ -48,13 +48,7 @@ def test_what_a_locked_store_did_not_take_arrives_after_the_end_of_the_process(
     finished, took = done.stdout.split()
     assert finished == "False"
     assert 1.5 < float(took) < 15  # the lock is held for longer
-    until = time.monotonic() + 300
-    while time.monotonic() < until:
-        runs = store.search_runs(["0"])
-        if runs and runs[0].info.status == "FINISHED":
-            break
-        time.sleep(0.5)
+    wait_until(lambda: [run.info.status for run in store.search_runs(["0"])] == ["FINISHED"])
     (run,) = store.search_runs(["0"])
-    assert run.info.status == "FINISHED"
     history = store.get_metric_history(run.info.run_id, "readings/d_loss")
     assert [m.step for m in history] == list(range(20))

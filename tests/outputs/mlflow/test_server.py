@@ -21,6 +21,7 @@ import mlflow
 import pytest
 from paths import TESTS
 from tiny import once, once_in_a_process, ring, tiny_gan
+from waiting import wait_until
 
 import keras_collapse as kc
 from keras_collapse.outputs.mlflow import sender_thread
@@ -185,12 +186,14 @@ def test_a_server_that_never_answers_does_not_hold_up_the_training(
 
 def send_rest(folder: Path) -> list[str]:
     """Send what waits, once the process that outlives a training has done what it can."""
-    until = time.monotonic() + 300
-    while True:
-        lines = list(sync(folder))
-        if time.monotonic() > until or not any("is running" in line for line in lines):
-            return lines
-        time.sleep(0.2)
+    lines: list[str] = []
+
+    def none_is_running() -> bool:
+        lines[:] = sync(folder)
+        return not any("is running" in line for line in lines)
+
+    wait_until(none_is_running)
+    return lines
 
 
 KILLED = """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from waiting import wait_until
 
 from keras_collapse.core.journal import Journal
 from keras_collapse.core.process.heartbeat import FILE_NAME
@@ -28,9 +29,7 @@ def run(folder: Path, process: dict[str, object]) -> Path:
     journal.write(ReaderSettings(None, "batch", 0, None))
     for step in range(10):
         journal.write(StepLogs(step, 0, {"d_loss": 0.7, "g_loss": 0.8}))
-    until = time.monotonic() + 60
-    while not (folder / FILE_NAME).exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until((folder / FILE_NAME).exists)
     journal.close()
     (folder / FILE_NAME).unlink()
     return folder
@@ -50,11 +49,8 @@ def panel(watched: WatchedRun) -> str:
 
 def test_an_open_journal_has_a_heartbeat_next_to_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "run")
-    until = time.monotonic() + 60
-    while not (found := (tmp_path / "run" / FILE_NAME).exists()) and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until((tmp_path / "run" / FILE_NAME).exists)
     journal.close()
-    assert found
 
 
 def test_a_long_step_is_told_from_a_dead_process_by_the_heartbeat(tmp_path: Path) -> None:
