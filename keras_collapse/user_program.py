@@ -69,7 +69,8 @@ def require_function(target: str, path: Path) -> None:
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{str(path)!r} is not a Python program ({error}).") from None
     name = "" if target.endswith(".py") else target.rpartition(":")[2]
-    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = [one for one in defined if not one.startswith("_")]
     bound = {name for node in tree.body for name in _bound(node)}
     if name and not {name, "*"} & bound:
         raise InputError(

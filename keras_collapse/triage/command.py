@@ -65,6 +65,7 @@ def run_triage(options: Options, console: Console, command: str) -> tuple[Triage
     """
     # The runner needs SciPy and the report Matplotlib, which other commands do without.
     from keras_collapse.core.atomic_files import write, write_json
+    from keras_collapse.core.process.folder_lock import locked
     from keras_collapse.outputs.mlflow import triage_run
     from keras_collapse.outputs.report.triage_report import write_report
     from keras_collapse.outputs.terminal.trials_table import TrialsTable
@@ -75,28 +76,34 @@ def run_triage(options: Options, console: Console, command: str) -> tuple[Triage
 
     spec = spec_of(options)
     executor = executor_of(options, spec)
-    if options.mlflow:
-        parent = triage_run.open_run(spec.title, spec.folder, options.tracking_uri)
-        spec.mlflow = {"tracking_uri": parent["tracking_uri"], "parent_run_id": parent["run_id"]}
-    with TrialsTable(console) as table:
+    parent: dict[str, str] = {}  # in MLflow
+    with locked(spec.folder, "another triage"), TrialsTable(console) as table:
+        if options.mlflow:
+            parent = triage_run.open_run(spec.title, spec.folder, options.tracking_uri)
+            uri, run_id = parent["tracking_uri"], parent["run_id"]
+            spec.mlflow = {"tracking_uri": uri, "parent_run_id": run_id}
         table.say(f"Triage {spec.title} on {executor.room}, Keras with {spec.backend}")
         try:
             found = Runner(spec, executor, TableView(table)).run()
-        except KeyboardInterrupt:
-            table.stop()
-            table.say(f"Stopped; finished trials are kept. To go on: {command}")
-            if options.mlflow:
-                triage_run.stop_run(parent)
+            report = found.to_dict()
+            write_json(spec.folder / "triage.json", report)
+            known_good = found.known_good()
+            if known_good is not None:
+                write(spec.folder / FILE_NAME, known_good.to_toml())
+            write_report(spec.folder, report, command)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            if interrupted:
+                table.stop()
+                table.say(f"Stopped; finished trials are kept. To go on: {command}")
+            if parent:
+                why = "" if interrupted else str(error) or type(error).__name__
+                triage_run.stop_run(parent, why)
             raise
-    report = found.to_dict()
-    write_json(spec.folder / "triage.json", report)
-    known_good = found.known_good()
-    if known_good is not None:
-        write(spec.folder / FILE_NAME, known_good.to_toml())
-    write_report(spec.folder, report, command)
-    if options.mlflow:
+        if not parent:
+            return found, ""
         triage_run.close_run(parent, spec.folder)
-    return found, triage_run.how_to_view(parent) if options.mlflow else ""
+    return found, triage_run.how_to_view(parent)
 
 
 def executor_of(options: Options, spec: TriageSpec) -> Executor:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from keras_collapse.core.atomic_files import write_json
-from keras_collapse.core.errors import InputError
 from keras_collapse.core.process.heartbeat import at_work
 from keras_collapse.core.samples.probe import APART
 from keras_collapse.triage import preflight, results
@@ -53,11 +50,10 @@ class Runner:
         """Run the triage; trials that an earlier command finished are reused.
 
         Raises:
-            InputError: the experiment does not run or ignores its trial, or the folder cannot be
-                written.
+            InputError: the experiment does not run or ignores its trial.
         """
         self._began = time.monotonic()
-        with _locked(self.spec.folder), at_work(self.spec.folder):
+        with at_work(self.spec.folder):
             notes, fault = self._check()
             if fault is None or self.spec.despite_wiring:
                 self._announce()
@@ -266,28 +262,3 @@ def _not_reproducible(checks: Sequence[TrialResult]) -> str:
 
     found = compare(f"{checks[0].folder}/run", f"{checks[1].folder}/run")
     return f"The same seed gave different runs. {found.message} Likeliest source: {found.source}."
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock.
-
-    Raises:
-        InputError: another runner holds it, or the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"another triage is running in {str(folder)!r}. Wait for it, or give another --out."
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {str(folder)!r} ({error.strerror}). Give another --out."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()

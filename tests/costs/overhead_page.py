@@ -213,8 +213,7 @@ def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
         f"{LENGTHS[0] * EPOCH_STEPS} and with {LENGTHS[-1] * EPOCH_STEPS} steps. Each is compared "
         "with the fit without callbacks of the same round and length; from both lengths follow the "
         "cost of a step and the cost of a fit, whatever its length. Medians over the rounds, with "
-        "their 95 % intervals. The two cores were shared with other work, so CPU times tell more "
-        "than wall times.",
+        "their 95 % intervals.",
         "",
         f"Samples are checked after each epoch, of {EPOCH_STEPS} steps: the most that is ever "
         "compared with data. The CPU time of all threads includes what is sent to MLflow (a SQLite "
@@ -224,7 +223,8 @@ def page(records: dict[str, Sequence[Sequence[Record]]]) -> str:
         "`CSVLogger` writes a line an epoch only. MLflow's own callback, and the first fit of a "
         "monitor, take seconds and are measured in one round of four. PyTorch runs with one "
         "thread: with two, each waits for the other, and a step varies by more than a callback "
-        "costs.",
+        "costs. TensorFlow's batches come from a pipeline that is not tuned while it runs: after "
+        "others it [pauses now and then](../reliability.md#pauses-of-tensorflow).",
         "",
     ]
     for name, rounds in records.items():

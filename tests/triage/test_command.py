@@ -20,6 +20,7 @@ from ring_program import CODE
 from waiting import wait_until
 
 from keras_collapse import cli
+from keras_collapse.core.process.folder_lock import locked
 from keras_collapse.triage.options import Options
 
 QUICK = {"KERAS_BACKEND": "torch"}  # most of a short trial would be compiling
@@ -99,6 +100,38 @@ def test_a_killed_runner_goes_on_where_it_was_and_mlflow_has_it_all(
     runs = client.search_runs([experiment.experiment_id])
     children = [run for run in runs if run.info.run_id != parent.info.run_id]
     assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
+
+
+def test_a_triage_that_cannot_run_has_failed_in_mlflow_until_it_can(
+    code: Path, tmp_path: Path, prepared_store: Path
+) -> None:
+    import mlflow
+
+    shutil.copy(prepared_store, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    asked = ("plan-a", f"{code}:train", "--batch-sizes", "32", "--steps", 32, "--no-continue",
+             "--repeats", 1, "--device", "cpu", "--tracking-uri", uri, "--out", "out")  # fmt: skip
+    whole = code.read_text()
+    code.write_text(f"import nothing_here\n{whole}")
+    done = triage(*asked)
+    assert done.returncode == 2
+    assert "No module named 'nothing_here'" in done.stderr
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "FAILED"
+    assert "No module named 'nothing_here'" in run.data.tags["collapse.ended"]
+
+    code.write_text(whole)
+    with locked(tmp_path / "out", "another triage"):
+        done = triage(*asked)
+        assert done.returncode == 2
+        assert "another triage is running in 'out'" in done.stderr
+        assert client.get_run(run.info.run_id).info.status == "FAILED"
+    done = triage(*asked)
+    assert done.returncode == 0, done.stderr
+    found = client.get_run(run.info.run_id)
+    assert found.info.status == "FINISHED"
+    assert "collapse.ended" not in found.data.tags
 
 
 def test_a_wiring_fault_is_named_without_any_trial(code: Path, tmp_path: Path) -> None:

@@ -262,16 +262,6 @@ def test_a_check_that_does_not_run_ends_the_others_and_is_run_again(tmp_path: Pa
     assert len(mended.checked) == 4
 
 
-def test_two_runners_do_not_share_a_folder(tmp_path: Path) -> None:
-    class Second(Simulated):
-        def run(self, jobs, on_progress):  # type: ignore[no-untyped-def]
-            with pytest.raises(InputError, match="another triage is running"):
-                run(tmp_path, Simulated(lambda t: False))
-            return super().run(jobs, on_progress)
-
-    run(tmp_path, Second(lambda t: False), "plan-a")
-
-
 def test_a_triage_is_written_as_the_design_says(tmp_path: Path) -> None:
     found = run(tmp_path, Simulated(rates_ratio)).to_dict()
     assert found["schema"] == 1

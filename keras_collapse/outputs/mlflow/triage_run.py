@@ -2,7 +2,7 @@
 
 It runs in a process of its own, so that the triage does not load MLflow. Its standard input is a
 list in JSON, of what to do and with what: ``open`` prints the run as JSON, ``close`` logs the
-report, the tags and the artifacts to it, ``stop`` ends it early.
+report, the tags and the artifacts to it, ``stop`` ends it without results.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from keras_collapse.outputs.style import SYMBOL
 RUN_FILE = "mlflow_run.json"
 UI = "http://localhost:5000"
 """Where ``mlflow ui`` serves by default."""
+ENDED = "collapse.ended"
+"""The tag with the reason why a run has no results."""
 ARTIFACTS = ("triage.json", "report.md", "report.html", "known_good.toml")
 
 
@@ -67,14 +69,15 @@ def close_run(run: Mapping[str, str], folder: Path) -> None:
     _call("close", run["run_id"], run["tracking_uri"], run["name"], str(folder))
 
 
-def stop_run(run: Mapping[str, str]) -> None:
-    """End the parent run of a triage that was interrupted, and its children.
+def stop_run(run: Mapping[str, str], reason: str = "") -> None:
+    """End the parent run of a triage without results, and its children.
 
     Args:
         run: as `open_run` returned it. A server that does not answer is not waited for.
+        reason: why the triage could not run; empty if it was interrupted.
     """
     with contextlib.suppress(InputError):
-        _call("stop", run["run_id"], run["tracking_uri"])
+        _call("stop", run["run_id"], run["tracking_uri"], redact(reason))
 
 
 def how_to_view(run: Mapping[str, str]) -> str:
@@ -122,6 +125,8 @@ def _open(name: str, tracking_uri: str, known: str) -> None:
     if known:
         client.update_run(known, status="RUNNING", name=name)
     run = client.get_run(known) if known else new_run(client, name)
+    if ENDED in run.data.tags:
+        client.delete_tag(known, ENDED)
     info = {"run_id": run.info.run_id, "experiment_id": run.info.experiment_id}
     print(json.dumps({**info, "tracking_uri": uri}))
 
@@ -159,12 +164,14 @@ def _close(run_id: str, tracking_uri: str, name: str, folder: Path) -> None:
     print("done")
 
 
-def _stop(run_id: str, tracking_uri: str) -> None:
+def _stop(run_id: str, tracking_uri: str, reason: str) -> None:
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri)
     _end_orphans(client, run_id)
-    client.set_terminated(run_id, "KILLED")
+    if reason:
+        client.set_tag(run_id, ENDED, reason[:LONGEST_TAG])
+    client.set_terminated(run_id, "FAILED" if reason else "KILLED")
     print("done")
 
 
@@ -192,7 +199,7 @@ def _end_orphans(client: Any, parent: str) -> None:
         [experiment], f"tags.`{PARENT}` = '{parent}' AND attributes.status = 'RUNNING'"
     )
     for child in children:
-        client.set_tag(child.info.run_id, "collapse.ended", "its process was killed")
+        client.set_tag(child.info.run_id, ENDED, "its process was killed")
         client.set_terminated(child.info.run_id, "KILLED")
 
 
