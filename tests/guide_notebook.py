@@ -13,7 +13,9 @@ from nbclient import NotebookClient
 
 PATH = Path(__file__).parents[1] / "examples" / "04_01_gan_camel_train.ipynb"
 MINUTES = 240
-CHATTER = re.compile(r"((WARNING: All log messages before absl|[IWE]\d{4} [\d:.]+ ).*\n?)+")
+CHATTER = re.compile(
+    r"((WARNING: All log messages before absl|[IWE]\d{4} [\d:.]+ |To enable the following).*\n?)+"
+)
 """What TensorFlow writes when it is imported."""
 
 
