@@ -41,7 +41,8 @@ from keras_collapse.outputs.mlflow import budget
 
 BATCH = 128
 STORE = "sqlite:///mlflow.db"
-SLOW = (FIRST, "MlflowCallback")
+MLFLOW, MLFLOW_ASYNC, WANDB = "MlflowCallback", "MlflowCallback, async", "WandbMetricsLogger"
+SLOW = (FIRST, MLFLOW, MLFLOW_ASYNC)
 SLOW_EVERY = 4
 """Rounds of which one measures those that take seconds, too."""
 WITH_MLFLOW = "monitor, MLflow"
@@ -90,6 +91,14 @@ def mlflows_own(_: Path) -> Any:
     return MlflowCallback(log_every_epoch=False, log_every_n_steps=1)
 
 
+def wandbs_own(_: Path) -> Any:
+    import wandb
+    from wandb.integration.keras import WandbMetricsLogger
+
+    with wandb.init(mode="offline"):  # it has to be made within a run, and is used again in others
+        return WandbMetricsLogger(log_freq=1)
+
+
 MAKE: dict[str, Callable[[Path], list[Any]]] = {
     "nothing": lambda folder: [],
     "an empty callback": lambda folder: [Empty()],
@@ -102,7 +111,9 @@ MAKE: dict[str, Callable[[Path], list[Any]]] = {
     WITH_MLFLOW: lambda folder: [monitor(folder), kc.MLflowLogger(tracking_uri=STORE)],
     "CSVLogger": lambda folder: [keras.callbacks.CSVLogger(folder / "log.csv")],
     "TensorBoard": lambda folder: [keras.callbacks.TensorBoard(folder / "tb", update_freq=1)],
-    "MlflowCallback": lambda folder: [mlflows_own(folder)],
+    MLFLOW: lambda folder: [mlflows_own(folder)],
+    MLFLOW_ASYNC: lambda folder: [mlflows_own(folder)],
+    WANDB: lambda folder: [wandbs_own(folder)],
 }
 
 
@@ -111,23 +122,30 @@ def variants() -> list[str]:
     names = list(MAKE)
     if keras.backend.backend() != "tensorflow":
         names.remove("TensorBoard")
-    if importlib.util.find_spec("mlflow") is None:
-        names.remove("MlflowCallback")
+    for package, needing in (("mlflow", (MLFLOW, MLFLOW_ASYNC)), ("wandb", (WANDB,))):
+        if importlib.util.find_spec(package) is None:
+            names = [name for name in names if name not in needing]
     return names
 
 
 @contextlib.contextmanager
-def mlflow_run(name: str) -> Iterator[None]:
-    """An active MLflow run for MLflow's own callback; its start and end count too."""
-    if name != "MlflowCallback":
-        yield
-        return
-    import mlflow
+def others_run(name: str) -> Iterator[None]:
+    """An active run for MLflow's and Weights & Biases' callbacks; its start and end count too."""
+    if name in (MLFLOW, MLFLOW_ASYNC):
+        import mlflow
 
-    mlflow.set_tracking_uri(STORE)
-    with mlflow.start_run():
+        mlflow.config.enable_async_logging(name == MLFLOW_ASYNC)
+        mlflow.set_tracking_uri(STORE)
+        with mlflow.start_run():
+            yield
+        mlflow.flush_async_logging()
+    elif name == WANDB:
+        import wandb
+
+        with wandb.init(mode="offline"):
+            yield
+    else:
         yield
-    mlflow.flush_async_logging()
 
 
 def spent() -> tuple[float, float]:
@@ -143,10 +161,10 @@ def measure(
     batches = without_pauses(data, batch)
     gc.collect()
     before, began = spent(), time.perf_counter()
-    with mlflow_run(name):
+    with others_run(name):
         gan.fit(**batches, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
         fitted = time.perf_counter() - began
-    wall = time.perf_counter() - began if name == "MlflowCallback" else fitted
+    wall = time.perf_counter() - began if name in (MLFLOW, WANDB) else fitted
     main = time.thread_time() - before[0]
     for thread in threading.enumerate():
         if thread.name == "keras-collapse-mlflow":
@@ -225,6 +243,7 @@ def main() -> None:
     callbacks: dict[str, list[Any]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)
+        os.environ["WANDB_SILENT"] = "true"
         warm = False
         while rounds.go_on:
             order = [one for one in every if one[0] not in SLOW or len(rounds) % SLOW_EVERY == 0]
