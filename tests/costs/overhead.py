@@ -139,6 +139,7 @@ def others_run(name: str) -> Iterator[None]:
         with mlflow.start_run():
             yield
         mlflow.flush_async_logging()
+        mlflow.config.enable_async_logging(False)
     elif name == WANDB:
         import wandb
 

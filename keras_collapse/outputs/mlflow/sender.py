@@ -93,7 +93,7 @@ class Sender:
         if self._delivery is not None and self.outbox.state["own"] and not self.superseded:
             client, run_id = self._delivery.client, self._delivery.run_id
             for name, value in tags.items():
-                client.set_tag(run_id, name, redact(value)[:LONGEST_TAG])
+                client.set_tag(run_id, name, redact(value)[:LONGEST_TAG], synchronous=True)
             client.set_terminated(run_id, status)
 
     def _deliver(self, items: Sequence[Item]) -> None:

@@ -102,7 +102,7 @@ def _call(*arguments: str) -> str:
     done = subprocess.run(
         command,
         input=json.dumps(arguments),  # others can read the arguments of a process
-        env={**patience, **os.environ},
+        env={**patience, **os.environ, "MLFLOW_ENABLE_ASYNC_LOGGING": "false"},
         capture_output=True,
         text=True,
         check=False,

@@ -30,14 +30,15 @@ def writer_of(run: Any) -> dict[str, Any]:
 def claim(client: Any, state: Mapping[str, Any]) -> None:
     """Make the training of an outbox, given its state, the writer of its run."""
     writer = {"token": token_of(state), "began": state["began"], **(state.get("training") or {})}
-    client.set_tag(state["run_id"], WRITER, json.dumps(writer))
+    client.set_tag(state["run_id"], WRITER, json.dumps(writer), synchronous=True)
 
 
 def end_claim(client: Any, run: Any, state: Mapping[str, Any]) -> None:
     """Record that the writer has ended, so that another training may go on at once."""
     writer = writer_of(run)
     if writer.get("token") == token_of(state):
-        client.set_tag(state["run_id"], WRITER, json.dumps({**writer, "ended": True}))
+        ended = json.dumps({**writer, "ended": True})
+        client.set_tag(state["run_id"], WRITER, ended, synchronous=True)
 
 
 def token_of(state: Mapping[str, Any]) -> str:

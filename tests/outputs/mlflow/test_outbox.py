@@ -38,9 +38,11 @@ def set_aside(outbox: Outbox) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.parametrize("asynchronous", ["false", "true"])
 def test_a_refused_item_is_kept_as_json_and_the_others_are_sent(
-    store: mlflow.MlflowClient, tmp_path: Path
+    store: mlflow.MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asynchronous: str
 ) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", asynchronous)  # which hides refusals
     outbox = new_outbox(store, tmp_path / "box")
     for step in range(3):
         name = "not|allowed" if step == 1 else "d_loss"
