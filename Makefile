@@ -10,7 +10,7 @@ OLDEST_KERAS := 3.14.1
 
 help:
 	@echo "make demo            train the camel GAN with the monitor (4 minutes on 2 cores)"
-	@echo "make test            lint, types, import layers and the suite (20 to 40 minutes)"
+	@echo "make test            lint, types, import layers and the suite (15 to 40 minutes)"
 	@echo "make test-slow       the tests marked slow: audit, objectives, pairs of runs and what callbacks do"
 	@echo "                     on TensorFlow and JAX; run it after a change in keras_collapse/training"
 	@echo "make coverage        what the tests reach on PyTorch and without a backend, with its floor; run it"
