@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,7 @@ def load_function(target: str) -> Callable[..., Any]:
     run(f"importing {file}", spec.loader.exec_module, module)
     function = getattr(module, name, None)
     if not callable(function):
-        functions = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
-        raise InputError(
-            f"{file!r} has no function {name!r}. It has: {', '.join(functions) or 'none'}."
-        )
+        raise _missing(file, name, [k for k, v in vars(module).items() if callable(v)])
     found: Callable[..., Any] = function
     return found
 
@@ -69,13 +66,16 @@ def require_function(target: str, path: Path) -> None:
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{str(path)!r} is not a Python program ({error}).") from None
     name = "" if target.endswith(".py") else target.rpartition(":")[2]
-    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    functions = [one for one in defined if not one.startswith("_")]
     bound = {name for node in tree.body for name in _bound(node)}
     if name and not {name, "*"} & bound:
-        raise InputError(
-            f"{str(path)!r} has no function {name!r}. It has: {', '.join(functions) or 'none'}."
-        )
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        raise _missing(str(path), name, functions)
+
+
+def _missing(file: str, name: str, functions: Sequence[str]) -> InputError:
+    """The error for a function that a file does not have; private ones are not offered."""
+    public = [one for one in functions if not one.startswith("_")]
+    return InputError(f"{file!r} has no function {name!r}. It has: {', '.join(public) or 'none'}.")
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:

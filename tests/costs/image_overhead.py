@@ -21,7 +21,16 @@ import camel_gan
 import keras
 import numpy as np
 from keras import layers
-from overhead import MAKE, SLOW_EVERY, STORE, WITH_MLFLOW, Rounds, measure, options_parser
+from overhead import (
+    MAKE,
+    SLOW_EVERY,
+    STORE,
+    WITH_MLFLOW,
+    Rounds,
+    measure,
+    options_parser,
+    without_pauses,
+)
 from overhead_page import FIRST, SHARES
 
 import keras_collapse as kc
@@ -68,12 +77,13 @@ def main() -> None:
     budget.LEAST_SECONDS = 0.0  # what is granted once to each run would pay for the whole fit
     keras.utils.set_random_seed(0)
     gan, images, batch = GANS[options.gan]()
+    batches = without_pauses(images, batch)
     shuffle = random.Random(len(rounds)).shuffle
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)
         callbacks = {name: MAKE[name](Path(tempfile.mkdtemp(dir=temporary))) for name in SHARES}
         for name in SHARES:  # compiles, imports and checks the wiring
-            measure(gan, images, name, 1, callbacks[name], batch)
+            measure(gan, batches, name, 1, callbacks[name])
         while rounds.go_on:
             order = [*SHARES, FIRST] if len(rounds) % SLOW_EVERY == 0 else list(SHARES)
             shuffle(order)
@@ -83,7 +93,7 @@ def main() -> None:
                     callbacks[name] = MAKE[name](Path(tempfile.mkdtemp(dir=temporary)))
                 if name == WITH_MLFLOW:  # what is saved in other fits could be spent here
                     callbacks[name][1] = kc.MLflowLogger(tracking_uri=STORE)
-                records.append(measure(gan, images, name, EPOCHS, callbacks[name], batch))
+                records.append(measure(gan, batches, name, EPOCHS, callbacks[name]))
                 records[-1]["steps"] = EPOCHS * -(-len(images) // batch)
             rounds.keep(records)
 

@@ -156,10 +156,9 @@ def spent() -> tuple[float, float]:
 
 
 def measure(
-    gan: Any, data: Any, name: str, epochs: int, callbacks: list[Any], batch: int = BATCH
+    gan: Any, batches: dict[str, Any], name: str, epochs: int, callbacks: list[Any]
 ) -> Record:
-    """Run one fit; return its seconds."""
-    batches = without_pauses(data, batch)
+    """Run one fit of the batches of `without_pauses`; return its seconds."""
     gc.collect()
     before, began = spent(), time.perf_counter()
     with others_run(name):
@@ -182,9 +181,8 @@ def measure(
 def without_pauses(data: Any, batch: int) -> dict[str, Any]:
     """Return the data as arguments of ``fit``.
 
-    TensorFlow's are a pipeline that is not tuned while it runs: when the iterator of one that is
-    goes, at the end of an epoch, it waits now and then for the tuning thread, up to as long as the
-    epoch took, whatever callbacks there are.
+    On TensorFlow they are a pipeline that is not tuned while it runs, since tuned ones pause now
+    and then between epochs: see docs/reliability.md.
     """
     if keras.backend.backend() != "tensorflow":
         return {"x": data, "batch_size": batch}
@@ -238,7 +236,7 @@ def main() -> None:
     budget.LEAST_SECONDS = 0.0  # what is granted once to each run would pay for the whole fit
     keras.utils.set_random_seed(0)
     gan, _ = ring_gan.build(seed=0)
-    points = ring_gan.draw(EPOCH_STEPS * BATCH)
+    points = without_pauses(ring_gan.draw(EPOCH_STEPS * BATCH), BATCH)
     every = [(name, n) for name in variants() for n in LENGTHS if name != FIRST or n == LENGTHS[0]]
     shuffle = random.Random(len(rounds)).shuffle
     callbacks: dict[str, list[Any]] = {}

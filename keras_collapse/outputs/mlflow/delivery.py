@@ -89,8 +89,7 @@ class Delivery:
             }
             metrics = [m for m in metrics if (m.key, m.step, m.timestamp) not in there]
         for start in range(0, len(metrics), BATCH_METRICS):
-            part = metrics[start : start + BATCH_METRICS]
-            self.client.log_batch(self.run_id, metrics=part, synchronous=True)
+            self._log(metrics=metrics[start : start + BATCH_METRICS])
 
     def _params(self, item: Item) -> None:
         from mlflow.entities import Param
@@ -103,14 +102,17 @@ class Delivery:
             if key not in known
         ]
         for start in range(0, len(params), BATCH_PARAMS):
-            part = params[start : start + BATCH_PARAMS]
-            self.client.log_batch(self.run_id, params=part, synchronous=True)
+            self._log(params=params[start : start + BATCH_PARAMS])
 
     def _tags(self, item: Item) -> None:
         from mlflow.entities import RunTag
 
         tags = [RunTag(key, str(value)[:LONGEST_TAG]) for key, value in item["values"].items()]
-        self.client.log_batch(self.run_id, tags=tags, synchronous=True)
+        self._log(tags=tags)
+
+    def _log(self, **what: Sequence[Any]) -> None:
+        """Log a batch now: MLflow's asynchronous logging would hide what the server refuses."""
+        self.client.log_batch(self.run_id, **what, synchronous=True)
 
     def _note(self, item: Item) -> None:
         """Set the run's description: MLflow shows the first lines of it above everything else."""
