@@ -69,6 +69,26 @@ def validate(found: Sequence[TrialResult], experiment: str, plan: Plan) -> None:
             )
 
 
+def same_start(found: Sequence[TrialResult]) -> str:
+    """Return a note if two seeds begin with the same weights, else an empty string.
+
+    That is no mistake where weights are read from a file. Elsewhere the program seeds itself, and
+    the trials' seeds vary no more than the order of the data and what is drawn in training.
+
+    Args:
+        found: the results of `check_trials`, in that order.
+    """
+    first, _, other, *_ = found
+    begin = first.fingerprints.get("begin")
+    if begin is None or begin != other.fingerprints.get("begin"):
+        return ""
+    return (
+        f"Seeds {first.trial.seed} and {other.trial.seed} begin with the same weights, so these "
+        "trials cannot show what the initial weights do. If the program sets a seed of its own, "
+        "remove it, or use trial.seed."
+    )
+
+
 def require_done(result: TrialResult, experiment: str, plan: Plan) -> None:
     """Require that a check ran to its end.
 

@@ -85,6 +85,8 @@ class Runner:
             self.view.say(shared)
         if preflight.summary(self._checks)["reproducible"] is False:
             notes.append(_not_reproducible(self._checks))
+        if same_start := preflight.same_start(self._checks):
+            notes.append(same_start)
         if fault is not None and spec.despite_wiring:
             notes.append(f"The plan was run despite a wiring fault: {fault.statement}")
         for note in notes:

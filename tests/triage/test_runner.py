@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,18 @@ def test_an_experiment_that_ignores_its_trial_is_one_line(
     with pytest.raises(InputError, match=said) as error:
         run(tmp_path, Simulated(lambda t: False, **more))
     assert "\n" not in str(error.value)
+
+
+def test_a_program_that_seeds_itself_begins_with_the_same_weights_which_is_noted(
+    tmp_path: Path,
+) -> None:
+    class SeedsItself(Simulated):
+        def run(self, jobs, on_progress):  # type: ignore[no-untyped-def]
+            for one in super().run(jobs, on_progress):
+                yield replace(one, fingerprints={**one.fingerprints, "begin": "the same"})
+
+    [note] = run(tmp_path, SeedsItself(lambda t: False), "plan-b").notes
+    assert note.startswith("Seeds 42 and 43 begin with the same weights")
 
 
 def test_a_check_that_does_not_run_ends_the_others_and_is_run_again(tmp_path: Path) -> None:
